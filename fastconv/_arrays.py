@@ -1,0 +1,58 @@
+"""From whatever a user passes to what a kernel takes: real, native, aligned, C-contiguous, writable, float32 or float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def as_array(operation: str, name: str, value: Any, *, complex_too: bool = False) -> np.ndarray:
+    """Return `value` as an ndarray of numbers; TypeError for objects, strings, dates and (unless complex_too) complex numbers."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # ragged lists
+        raise ValueError(f"{operation}: {name} is not a rectangular array: {error}") from None
+    if array.dtype.kind not in ("biufc" if complex_too else "biuf"):
+        raise TypeError(f"{operation}: {name} must be an array of real numbers, but has dtype {array.dtype}")
+    return array
+
+
+def float_type(*arrays: np.ndarray) -> np.dtype:
+    """Return float32 where NumPy promotes the arrays to float32 (or float16), else float64."""
+    common = np.result_type(*arrays) if len({array.dtype for array in arrays}) > 1 else arrays[0].dtype
+    return FLOAT32 if common in (FLOAT32, np.dtype(np.float16)) else FLOAT64
+
+
+def kernel_ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return the array as a kernel takes it, without a copy where its memory already is so; kernels never write to inputs."""
+    flags = array.flags
+    if not (flags.c_contiguous and flags.aligned) or array.dtype != dtype or not array.dtype.isnative:
+        return np.array(array, dtype=dtype, order="C", copy=True)
+    if not flags.writeable:
+        return np.asarray(_WritableAlias(array))
+    return array
+
+
+class _WritableAlias:
+    """The same memory without the read-only mark, which numba would compile every kernel once more for."""
+
+    def __init__(self, array: np.ndarray):
+        self.owner = array
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
+
+
+def operands(operation: str, **arrays: Any) -> list[np.ndarray]:
+    """Return the named arrays, None left out of the promotion and as it is, kernel-ready in their common float type."""
+    checked = {name: None if value is None else as_array(operation, name, value) for name, value in arrays.items()}
+    dtype = float_type(*(array for array in checked.values() if array is not None))
+    return [array if array is None else kernel_ready(array, dtype) for array in checked.values()]  # type: ignore[misc]
+
+
+def check_rank(operation: str, name: str, array: np.ndarray, rank: int, meaning: str) -> None:
+    """Refuse an array with another number of axes."""
+    if array.ndim != rank:
+        raise ValueError(f"{operation}: {name} must have {rank} axes {meaning}, but has {array.ndim}: shape {array.shape}")

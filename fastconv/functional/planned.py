@@ -1,0 +1,106 @@
+"""Plan once, call often: a layer that sees the same shape at every step pays for checks and choices at the first one only.
+
+The arrays must be what `_arrays.kernel_ready` makes, of the planned shapes; kernels here are (filters, k, k, channels).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from .. import _threads
+from ..kernels.conv_output import InputGradPlan, OutputPlan
+from ..kernels.conv_weight_grad import WeightGradPlan
+from ..kernels.dense import dense_softmax_kernel, dense_softmax_update_kernel, dense_softmax_vectors
+from ..kernels.pool import ALL, MAX, PoolPlan
+from ..kernels.simd import lanes_of
+from ..shapes import conv_spec, pool_spec
+
+
+class PlannedConvolution:
+    """A valid convolution of one image (h, w, c) with kernels (f, k, k, c), and its gradients."""
+
+    def __init__(self, name: str, image_shape: tuple[int, ...], kernels_shape: tuple[int, ...], dtype: np.dtype):
+        filters, height, width, channels = kernels_shape
+        self.spec = conv_spec(name, (1, *image_shape), (height, width, channels, filters))
+        self.output_shape = self.spec.output_shape[1:]
+        self.dtype, self._kernels_shape = dtype, kernels_shape
+        self._output = OutputPlan(self.spec, dtype, filters_first=True)
+
+    @cached_property
+    def _weight_grad(self) -> WeightGradPlan:
+        return WeightGradPlan(self.spec, self.dtype, filters_first=True)
+
+    @cached_property
+    def _input_grad(self) -> InputGradPlan:
+        return InputGradPlan(self.spec, self.dtype, filters_first=True)
+
+    def output(self, image: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+        """Return the (h - k + 1, w - k + 1, f) output."""
+        y = np.empty(self.output_shape, self.dtype)
+        self._output(_threads.split, image.reshape(-1), kernels.reshape(-1), None, y.reshape(-1))
+        return y
+
+    def weight_grad(self, image: np.ndarray, dy: np.ndarray) -> np.ndarray:
+        """Return the gradient of the kernels, of their shape."""
+        dw = np.empty(self._kernels_shape, self.dtype)
+        self._weight_grad(_threads.split, image.reshape(-1), dy.reshape(-1), dw.reshape(-1))
+        return dw
+
+    def input_grad(self, dy: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+        """Return the gradient of the image, of its shape."""
+        dx = np.empty(self.spec.input_shape[1:], self.dtype)
+        self._input_grad(_threads.split, dy.reshape(-1), kernels.reshape(-1), dx.reshape(-1))
+        return dx
+
+
+class PlannedMaxPooling:
+    """Max pooling of one image (h, w, c) by windows that don't overlap; every tied maximum gets the gradient."""
+
+    def __init__(self, name: str, image_shape: tuple[int, ...], kernel_size: int):
+        self.spec = pool_spec(name, (1, *image_shape), kernel_size)
+        self.output_shape = self.spec.output_shape[1:]
+        self._plan = PoolPlan(self.spec)
+
+    def output(self, image: np.ndarray) -> np.ndarray:
+        """Return the (h // k, w // k, c) output."""
+        y = np.empty(self.output_shape, image.dtype)
+        self._plan.pick(_threads.split, MAX, image.reshape(-1), y.reshape(-1))
+        return y
+
+    def input_grad(self, dy: np.ndarray, image: np.ndarray) -> np.ndarray:
+        """Return the gradient of the image, of its shape."""
+        dx = np.empty(image.shape, image.dtype)
+        self._plan.pick_grad(_threads.split, MAX, ALL, dy.reshape(-1), image.reshape(-1), dx.reshape(-1))
+        return dx
+
+
+@lru_cache(maxsize=64)
+def planned_convolution(name: str, image_shape: tuple, kernels_shape: tuple, dtype: np.dtype) -> PlannedConvolution:
+    """Return the plan for these shapes, made once."""
+    return PlannedConvolution(name, image_shape, kernels_shape, dtype)
+
+
+@lru_cache(maxsize=64)
+def planned_max_pooling(name: str, image_shape: tuple, kernel_size: int) -> PlannedMaxPooling:
+    """Return the plan for these shapes, made once."""
+    return PlannedMaxPooling(name, image_shape, kernel_size)
+
+
+def dense_softmax(x: np.ndarray, w: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (totals, probabilities) of one row: totals = x w + bias, for x (i,), w (i, o) and bias (o,) of one float type."""
+    totals, probabilities = np.empty_like(bias), np.empty_like(bias)
+    kernel = dense_softmax_kernel(dense_softmax_vectors(len(bias), bias.dtype))
+    kernel(x, w.reshape(-1), bias, totals, probabilities)
+    return totals, probabilities
+
+
+def dense_softmax_step(
+    dy: np.ndarray, totals: np.ndarray, x: np.ndarray, w: np.ndarray, bias: np.ndarray, alpha: float
+) -> np.ndarray:
+    """Update w and bias in place by one step of gradient descent and return the gradient of x, of the weights before it."""
+    dx = np.empty_like(x)
+    kernel = dense_softmax_update_kernel(lanes_of(x.dtype), dense_softmax_vectors(len(bias), x.dtype))
+    kernel(dy, totals, x, w.reshape(-1), bias, x.dtype.type(alpha), dx)
+    return dx

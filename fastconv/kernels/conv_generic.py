@@ -1,0 +1,116 @@
+"""Convolution by plain loops: any stride, dilation, groups and number type. The last resort, and the one to read first."""
+
+import numpy as np
+
+from .._jit import jit
+from ..shapes import ConvSpec
+
+
+@jit
+def generic_output(x, w, y, size, channels, outputs, filters, kernel, stride, dilation, before, groups, start, stop):
+    """Add to y (images, *outputs, filters), all flat; spatial tuples have three axes. Units are images."""
+    group_channels, group_filters = channels // groups, filters // groups
+    for n in range(start, stop):
+        for od, oh, ow in np.ndindex(outputs):
+            at = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * filters
+            for kd, kh, kw in np.ndindex(kernel):
+                d = od * stride[0] + kd * dilation[0] - before[0]
+                h = oh * stride[1] + kh * dilation[1] - before[1]
+                v = ow * stride[2] + kw * dilation[2] - before[2]
+                if 0 <= d < size[0] and 0 <= h < size[1] and 0 <= v < size[2]:
+                    pixel = (((n * size[0] + d) * size[1] + h) * size[2] + v) * channels
+                    tap = ((kd * kernel[1] + kh) * kernel[2] + kw) * group_channels * filters
+                    for g in range(groups):
+                        for c in range(group_channels):
+                            value = x[pixel + g * group_channels + c]
+                            for f in range(g * group_filters, (g + 1) * group_filters):
+                                y[at + f] += value * w[tap + c * filters + f]
+
+
+@jit
+def generic_input_grad(dy, w, dx, size, channels, outputs, filters, kernel, stride, dilation, before, groups, start, stop):
+    """Add to dx (images, *size, channels), all flat. Units are images."""
+    group_channels, group_filters = channels // groups, filters // groups
+    for n in range(start, stop):
+        for od, oh, ow in np.ndindex(outputs):
+            at = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * filters
+            for kd, kh, kw in np.ndindex(kernel):
+                d = od * stride[0] + kd * dilation[0] - before[0]
+                h = oh * stride[1] + kh * dilation[1] - before[1]
+                v = ow * stride[2] + kw * dilation[2] - before[2]
+                if 0 <= d < size[0] and 0 <= h < size[1] and 0 <= v < size[2]:
+                    pixel = (((n * size[0] + d) * size[1] + h) * size[2] + v) * channels
+                    tap = ((kd * kernel[1] + kh) * kernel[2] + kw) * group_channels * filters
+                    for g in range(groups):
+                        for c in range(group_channels):
+                            total = dx[pixel + g * group_channels + c]
+                            for f in range(g * group_filters, (g + 1) * group_filters):
+                                total += dy[at + f] * w[tap + c * filters + f]
+                            dx[pixel + g * group_channels + c] = total
+
+
+@jit
+def generic_weight_grad(
+    x, dy, dw, images, size, channels, outputs, filters, kernel, stride, dilation, before, groups, start, stop
+):  # fmt: skip
+    """Add to dw (*kernel, channels / groups, filters), all flat. Units are kernel positions."""
+    group_channels, group_filters = channels // groups, filters // groups
+    for unit in range(start, stop):
+        kd, kh, kw = unit // (kernel[1] * kernel[2]), unit // kernel[2] % kernel[1], unit % kernel[2]
+        for n in range(images):
+            for od, oh, ow in np.ndindex(outputs):
+                at = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * filters
+                d = od * stride[0] + kd * dilation[0] - before[0]
+                h = oh * stride[1] + kh * dilation[1] - before[1]
+                v = ow * stride[2] + kw * dilation[2] - before[2]
+                if 0 <= d < size[0] and 0 <= h < size[1] and 0 <= v < size[2]:
+                    pixel = (((n * size[0] + d) * size[1] + h) * size[2] + v) * channels
+                    for g in range(groups):
+                        for c in range(group_channels):
+                            value = x[pixel + g * group_channels + c]
+                            for f in range(g * group_filters, (g + 1) * group_filters):
+                                dw[(unit * group_channels + c) * filters + f] += value * dy[at + f]
+
+
+class _GenericPlan:
+    """What the three plans share: the spec with its spatial axes filled up to three."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        self.spec = spec
+        fill = 3 - len(spec.size)
+        self.size, self.outputs, self.kernel, self.stride, self.dilation = (
+            (1,) * fill + values for values in (spec.size, spec.outputs, spec.kernel, spec.stride, spec.dilation)
+        )
+        self.before = (0,) * fill + tuple(before for before, _ in spec.pads)
+        self.geometry = (
+            self.size, spec.channels, self.outputs, spec.filters,
+            self.kernel, self.stride, self.dilation, self.before, spec.groups,
+        )  # fmt: skip
+        self.name = f"conv_generic_{dtype.name}"
+
+
+class GenericOutputPlan(_GenericPlan):
+    """The convolution's output by plain loops; called with (split, x, w, bias, y), all flat."""
+
+    def __call__(self, split, x, w, bias, y):
+        y.reshape(-1, self.spec.filters)[:] = 0 if bias is None else bias
+        split(self.spec.images, lambda start, stop: generic_output(x, w, y, *self.geometry, start, stop), self.spec.flops)
+
+
+class GenericInputGradPlan(_GenericPlan):
+    """The input gradient by plain loops; called with (split, dy, w, dx), all flat."""
+
+    def __call__(self, split, dy, w, dx):
+        dx[:] = 0
+        split(self.spec.images, lambda start, stop: generic_input_grad(dy, w, dx, *self.geometry, start, stop), self.spec.flops)
+
+
+class GenericWeightGradPlan(_GenericPlan):
+    """The weight gradient by plain loops; called with (split, x, dy, dw), all flat."""
+
+    def __call__(self, split, x, dy, dw):
+        dw[:] = 0
+        images, units = self.spec.images, int(np.prod(self.kernel))
+        split(
+            units, lambda start, stop: generic_weight_grad(x, dy, dw, images, *self.geometry, start, stop), self.spec.flops
+        )

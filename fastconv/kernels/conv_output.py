@@ -1,0 +1,105 @@
+"""Convolution output with a register tile: rows of output pixels by vectors of output channels, summed in registers.
+
+The same loop computes the input gradient, from dy and turned weights: see lowering.py for the tables.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .._jit import jit
+from ..shapes import ConvSpec
+from .lowering import Contraction, lower_input_grad, lower_output
+from .pack import pack_weights, pad_rows
+from .simd import lanes, lanes_of
+from .tile import fit_rows, fit_vectors, tile_load, tile_outer, tile_store
+
+
+@lru_cache(maxsize=None)
+def output_kernel(rows, vectors):
+    """Return the kernel for tiles of `rows` pixels by `vectors` vectors of channels; it needs lines of at least `rows` pixels."""
+
+    @jit
+    def conv_output(
+        x, w, bias, y, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
+        border_rows, left, width, right, scratch_size, block, start, stop,
+    ):  # fmt: skip
+        lines = len(x_lines)
+        blocks = (lines + block - 1) // block
+        channels = vectors * lanes(x)
+        row = left + width + right
+        scratch = np.empty(scratch_size, x.dtype)
+        for item in range(start, stop):
+            image, first = item // blocks, item % blocks * block
+            last = min(first + block, lines)
+            source, origin = x, image * x_image
+            if scratch_size:
+                low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1]) // row + 1
+                pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
+                source, origin = scratch, -low * row
+            weights = 0
+            for o in range(0, outputs, channels):
+                for line in range(first, last):
+                    for p in range(0, count, rows):
+                        pixel = min(p, count - rows)  # the last tile moves back and overlaps: it only stores, so it may
+                        tile, at = tile_load(bias, o, 0, rows, vectors), weights
+                        for tap in taps:
+                            begin = origin + x_lines[line] + pixel * x_step + tap
+                            for position in range(begin, begin + run):
+                                tile = tile_outer(tile, source, position, x_step, w, at)
+                                at += channels
+                        tile_store(tile, y, image * y_image + y_lines[line] + pixel * y_step + o, y_step, outputs - o)
+                weights += len(taps) * run * channels
+
+    return conv_output
+
+
+class TiledContraction:
+    """One contraction with everything chosen: tile, block, tables. `units` are its independent pieces of work."""
+
+    def __init__(self, contraction: Contraction, dtype: np.dtype):
+        self.contraction = c = contraction
+        self.vectors = fit_vectors(c.outputs, dtype)
+        self.rows = fit_rows(c.count, self.vectors)
+        self.block = c.lines_in_block(dtype.itemsize)
+        self.units = c.images * -(-len(c.x_lines) // self.block)
+        self.flops = c.flops
+        self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
+        channels = self.vectors * lanes_of(dtype)
+        self._packed_outputs = -(-c.outputs // channels) * channels
+        self._packed_size = self._packed_outputs * len(c.w_taps) * c.w_run
+        self._kernel = output_kernel(self.rows, self.vectors)
+        self._tables = c.tables(self.block)
+
+    def __call__(self, split, x, w, bias, y):
+        """Compute y from flat x, w and bias (None: zero); split(units, work, flops) calls work(start, stop) over all units."""
+        c = self.contraction
+        packed = np.empty(self._packed_size, x.dtype)
+        pack_weights(w, c.w_taps, c.w_run, c.w_run_step, c.outputs, c.w_output_step, self.vectors, packed)
+        padded_bias = np.zeros(self._packed_outputs, x.dtype)
+        if bias is not None:
+            padded_bias[: c.outputs] = bias
+        kernel, tables = self._kernel, self._tables
+        split(self.units, lambda start, stop: kernel(x, packed, padded_bias, y, *tables, start, stop), self.flops)
+
+
+class OutputPlan(TiledContraction):
+    """A convolution's output by tiles; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
+        super().__init__(lower_output(spec, filters_first), dtype)
+
+
+class InputGradPlan:
+    """The input gradient by tiles, one contraction for each phase of the stride; called with (split, dy, w, dx), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
+        self._phases = [TiledContraction(contraction, dtype) for contraction in lower_input_grad(spec, filters_first)]
+        self._covered = all(k >= s for k, s in zip(spec.kernel, spec.stride, strict=True)) and max(spec.dilation) == 1
+        self.name = self._phases[0].name if self._phases else "conv_tile_empty"
+
+    def __call__(self, split, dy, w, dx):
+        if not self._covered:
+            dx[:] = 0  # the phases that no tap reaches
+        for phase in self._phases:
+            phase(split, dy, w, None, dx)

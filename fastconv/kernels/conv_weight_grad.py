@@ -1,0 +1,99 @@
+"""Weight gradient with a register tile: rows of neighbouring input channels by vectors of output channels, summed over pixels."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .._jit import jit
+from ..shapes import ConvSpec
+from .lowering import Contraction, lower_output
+from .pack import pad_rows, unpack_weight_grad
+from .simd import lanes, lanes_of
+from .tile import fit_rows, fit_vectors, tile_load, tile_outer, tile_outer_part, tile_store
+
+
+@lru_cache(maxsize=None)
+def weight_grad_kernel(rows, vectors):
+    """Return the kernel for tiles of `rows` input channels by `vectors` vectors of filters; it needs runs of at least `rows`."""
+
+    @jit
+    def conv_weight_grad(
+        x, dy, parts, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
+        border_rows, left, width, right, scratch_size, block, items, part_count, start, stop,
+    ):  # fmt: skip
+        lines = len(x_lines)
+        blocks = (lines + block - 1) // block
+        channels = vectors * lanes(x)
+        row = left + width + right
+        run_tiles = (run + rows - 1) // rows
+        tap_tiles = len(taps) * run_tiles
+        tiles = (outputs + channels - 1) // channels * tap_tiles
+        scratch = np.empty(scratch_size, x.dtype)
+        for part in range(start // tiles, (stop + tiles - 1) // tiles):
+            for item in range(items * part // part_count, items * (part + 1) // part_count):
+                image, first = item // blocks, item % blocks * block
+                last = min(first + block, lines)
+                source, origin = x, image * x_image
+                if scratch_size:
+                    low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1]) // row + 1
+                    pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
+                    source, origin = scratch, -low * row
+                for unit in range(max(start, part * tiles), min(stop, (part + 1) * tiles)):
+                    o = (unit - part * tiles) // tap_tiles * channels
+                    tap = taps[unit % tap_tiles // run_tiles] + min(unit % run_tiles * rows, run - rows)
+                    tile = tile_load(parts, unit * rows * channels, channels, rows, vectors)
+                    for line in range(first, last):
+                        position = origin + x_lines[line] + tap
+                        at = image * y_image + y_lines[line] + o
+                        if o + channels <= outputs:
+                            for _ in range(count):
+                                tile = tile_outer(tile, source, position, 1, dy, at)
+                                position += x_step
+                                at += y_step
+                        else:
+                            for _ in range(count):
+                                tile = tile_outer_part(tile, source, position, 1, dy, at, outputs - o)
+                                position += x_step
+                                at += y_step
+                    tile_store(tile, parts, unit * rows * channels, channels, channels)
+
+    return conv_weight_grad
+
+
+class TiledWeightGrad:
+    """The weight gradient of one contraction with everything chosen; called with (split, x, dy, dw), all flat.
+
+    The pieces of work are tiles of dw, each summed over all pixels by one thread. Where the tiles are few, the images are cut
+    into parts as well, as many as the shape says whatever the number of threads, and the parts are summed in their order.
+    """
+
+    def __init__(self, contraction: Contraction, dtype: np.dtype):
+        self.contraction = c = contraction
+        self.vectors = fit_vectors(c.outputs, dtype)
+        self.rows = fit_rows(c.run, self.vectors)
+        self.flops = c.flops
+        self.name = f"conv_weight_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
+        block = c.lines_in_block(dtype.itemsize)
+        items = c.images * -(-len(c.x_lines) // block)
+        channels = self.vectors * lanes_of(dtype)
+        tiles = -(-c.outputs // channels) * len(c.taps) * -(-c.run // self.rows)
+        self._parts = 1 if c.flops < 2**24 else max(1, min(items, 8 // tiles))
+        self.units = tiles * self._parts
+        self._size = self.units * self.rows * channels
+        self._kernel = weight_grad_kernel(self.rows, self.vectors)
+        self._tables = (*c.tables(block), items, self._parts)
+
+    def __call__(self, split, x, dy, dw):
+        c, kernel, tables = self.contraction, self._kernel, self._tables
+        parts = np.zeros(self._size, x.dtype)
+        split(self.units, lambda start, stop: kernel(x, dy, parts, *tables, start, stop), self.flops)
+        unpack_weight_grad(
+            parts, self._parts, self.rows, c.run, c.w_taps, c.w_run, c.w_run_step, c.outputs, c.w_output_step, self.vectors, dw
+        )
+
+
+class WeightGradPlan(TiledWeightGrad):
+    """A convolution's weight gradient by tiles; called with (split, x, dy, dw), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
+        super().__init__(lower_output(spec, filters_first), dtype)

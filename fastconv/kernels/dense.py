@@ -1,0 +1,101 @@
+"""Dense layers. Batches go through the register tile as convolutions of one pixel; one row has loops of its own.
+
+One row is bound by reading the weights, (inputs, outputs) in C order, from the cache: several running sums hide the latency.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .._jit import jit
+from .conv_output import TiledContraction
+from .conv_weight_grad import TiledWeightGrad
+from .lowering import lower_linear
+from .simd import lanes, lanes_of, vadd, vstore, vzero
+from .softmax import softmax_row
+from .tile import tile_add, tile_dot, tile_load_part, tile_outer, tile_outer_part, tile_store, tile_zero
+
+
+@lru_cache(maxsize=None)
+def dense_softmax_kernel(vectors):
+    """Return the kernel for one row: totals = x . w + bias and their softmax; `vectors` of outputs at a time."""
+
+    @jit
+    def dense_softmax(x, w, bias, totals, probabilities):
+        inputs, outputs = len(x), len(bias)
+        for o in range(0, outputs, vectors * lanes(x)):
+            part = outputs - o
+            a = b = c = d = tile_zero(x, 1, vectors)
+            whole = inputs // 4 * 4
+            for i in range(0, whole, 4):
+                at = i * outputs + o
+                a = tile_outer_part(a, x, i, 0, w, at, part)
+                b = tile_outer_part(b, x, i + 1, 0, w, at + outputs, part)
+                c = tile_outer_part(c, x, i + 2, 0, w, at + 2 * outputs, part)
+                d = tile_outer_part(d, x, i + 3, 0, w, at + 3 * outputs, part)
+            for i in range(whole, inputs):
+                a = tile_outer_part(a, x, i, 0, w, i * outputs + o, part)
+            tile_store(tile_add(tile_add(a, b), tile_add(c, d)), totals, o, 0, part)
+        for o in range(outputs):
+            totals[o] += bias[o]
+        softmax_row(totals, 0, outputs, probabilities)
+
+    return dense_softmax
+
+
+@lru_cache(maxsize=None)
+def dense_softmax_update_kernel(rows, vectors):
+    """Return the kernel that takes one step; `rows` is the vector's lanes, `vectors` cover the outputs taken at a time."""
+
+    @jit
+    def dense_softmax_update(dy, totals, x, w, bias, alpha, dx):
+        """With p = softmax(totals): dz = p * (dy - sum(dy * p)), dx = w . dz, w -= alpha * x dz, bias -= alpha * dz."""
+        inputs, outputs, chunk = len(x), len(bias), vectors * lanes(x)
+        dz = np.zeros(outputs + chunk, x.dtype)  # zeros behind the last output
+        softmax_row(totals, 0, outputs, dz)
+        mean = dy[0] * 0
+        for o in range(outputs):
+            mean += dy[o] * dz[o]
+        for o in range(outputs):
+            dz[o] *= dy[o] - mean
+            bias[o] -= alpha * dz[o]
+        step = -alpha * dz
+        whole = inputs // rows * rows
+        for i in range(0, whole, rows):
+            total = vzero(x)
+            for o in range(0, outputs, chunk):
+                tile = tile_load_part(w, i * outputs + o, outputs, rows, vectors, outputs - o)
+                total = vadd(total, tile_dot(tile, dz, o))
+                tile = tile_outer(tile, x, i, 1, step, o)
+                tile_store(tile, w, i * outputs + o, outputs, outputs - o)
+            vstore(dx, i, total)
+        for i in range(whole, inputs):
+            dx[i] = 0
+            for o in range(outputs):
+                dx[i] += w[i * outputs + o] * dz[o]
+                w[i * outputs + o] += x[i] * step[o]
+
+    return dense_softmax_update
+
+
+def dense_softmax_vectors(outputs: int, dtype) -> int:
+    """Return how many vectors of outputs the one-row kernel takes at a time: all of them, up to four."""
+    return min(4, -(-outputs // lanes_of(dtype)))
+
+
+class LinearPlan:
+    """y = x . w + bias for a batch, and its gradients, as a convolution of one pixel."""
+
+    def __init__(self, rows: int, inputs: int, outputs: int, dtype: np.dtype):
+        self._output = TiledContraction(lower_linear(rows, inputs, outputs, overlap=True), dtype)
+        self._input_grad = TiledContraction(lower_linear(rows, outputs, inputs, overlap=True, transposed=True), dtype)
+        self._weight_grad = TiledWeightGrad(lower_linear(rows, inputs, outputs, overlap=False), dtype)
+
+    def output(self, split, x, w, bias, y):
+        self._output(split, x, w, bias, y)
+
+    def input_grad(self, split, dy, w, dx):
+        self._input_grad(split, dy, w, None, dx)
+
+    def weight_grad(self, split, x, dy, dw):
+        self._weight_grad(split, x, dy, dw)

@@ -1,0 +1,268 @@
+"""From a ConvSpec to a Contraction: tables of positions that turn any convolution into one loop nest.
+
+Output, input gradient and weight gradient of every stride, dilation and padding are sums over taps of products along a
+contiguous run, for pixels a fixed step apart. Here those positions are worked out, once for each spec; the kernels only loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from ..shapes import ConvSpec, Ints
+
+BLOCK_BYTES = 192 * 1024
+"""How much of the input one block of lines may cover: it stays in the second-level cache while all outputs use it."""
+
+LINEAR_LINE = 56
+"""How many rows of a matrix product make a line of pixels."""
+
+
+@dataclass(frozen=True)
+class Border:
+    """How an image is copied into a border of zeros: row starts (-1: a row of zeros), and elements left, within, right."""
+
+    rows: np.ndarray
+    left: int
+    width: int
+    right: int
+
+    @property
+    def row(self) -> int:
+        return self.left + self.width + self.right
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """y[line, pixel, o] = sum over taps and runs of x[line, pixel, tap, c] * w[tap, c, o]; everything in elements.
+
+    x positions: image * x_image + x_lines[line] + pixel * x_step + taps[tap] + c, in the bordered image where there is a border.
+    y positions: image * y_image + y_lines[line] + pixel * y_step + o.
+    w positions: w_taps[t] + c * w_run_step + o * w_output_step, over w_run channels; a run is one or more of these joined.
+    """
+
+    images: int
+    x_image: int
+    y_image: int
+    x_lines: np.ndarray
+    y_lines: np.ndarray
+    count: int
+    x_step: int
+    y_step: int
+    taps: np.ndarray
+    run: int
+    outputs: int
+    w_taps: np.ndarray
+    w_run: int
+    w_run_step: int
+    w_output_step: int
+    border: Border | None
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.images * len(self.y_lines) * self.count * len(self.taps) * self.run * self.outputs
+
+    def tables(self, block: int) -> tuple:
+        """Return what every kernel takes, in their order: the positions, the border, and the lines in a block."""
+        border = self.border or Border(np.empty(0, np.int64), 0, 0, 0)
+        return (
+            self.taps, self.run, self.x_lines, self.y_lines, self.count, self.x_step, self.y_step, self.x_image, self.y_image,
+            self.outputs, border.rows, border.left, border.width, border.right, self.scratch_size(block), block,
+        )  # fmt: skip
+
+    def lines_in_block(self, itemsize: int) -> int:
+        """Return how many lines' input fits in BLOCK_BYTES, at least one."""
+        lines = len(self.x_lines)
+        span = int(self.x_lines[-1] - self.x_lines[0]) + self.count * self.x_step
+        return max(1, min(lines, BLOCK_BYTES * lines // max(1, span * itemsize)))
+
+    def scratch_size(self, block: int) -> int:
+        """Return how many elements of bordered input a block of lines needs."""
+        if self.border is None:
+            return 0
+        firsts = self.x_lines[::block]
+        lasts = np.append(self.x_lines[block - 1 : -1 : block], self.x_lines[-1])[: len(firsts)]
+        row = self.border.row
+        return int(((lasts + self.taps.max()) // row - firsts // row).max() + 1) * row
+
+
+def lower_output(spec: ConvSpec, filters_first: bool = False) -> Contraction:
+    """Return the contraction whose y is the convolution's output, of one group.
+
+    The weights are (*kernel, channels, filters), or (filters, *kernel, channels) with `filters_first`.
+    """
+    padded, border = _bordered(spec.size, spec.channels, spec.pads)
+    steps = _steps(padded, spec.channels)
+    taps, w_taps = [], []
+    for index, k in enumerate(product(*map(range, spec.kernel))):
+        taps.append(sum(i * d * s for i, d, s in zip(k, spec.dilation, steps, strict=True)))
+        w_taps.append(index * spec.channels * (1 if filters_first else spec.filters))
+    out_steps = _steps(spec.outputs, spec.filters)
+    taps_array, run = _join_runs(taps, spec.channels)
+    x_lines = _grid([0] * (len(padded) - 1), spec.outputs[:-1], [a * b for a, b in zip(spec.stride, steps[:-1], strict=False)])
+    return Contraction(
+        images=spec.images,
+        x_image=prod(spec.size) * spec.channels,
+        y_image=prod(spec.outputs) * spec.filters,
+        x_lines=x_lines,
+        y_lines=_grid([0] * (len(padded) - 1), spec.outputs[:-1], out_steps[:-1]),
+        count=spec.outputs[-1],
+        x_step=spec.stride[-1] * spec.channels,
+        y_step=spec.filters,
+        taps=taps_array,
+        run=run,
+        outputs=spec.filters,
+        w_taps=np.array(w_taps, np.int64),
+        w_run=spec.channels,
+        w_run_step=1 if filters_first else spec.filters,
+        w_output_step=prod(spec.weight_shape[:-1]) if filters_first else 1,
+        border=border,
+    )
+
+
+def lower_input_grad(spec: ConvSpec, filters_first: bool = False) -> list[Contraction]:
+    """Return the contractions, one for each phase of the stride, whose x is dy and whose y is the input gradient.
+
+    Input pixel i gets dy[o] * w[k] wherever i + pad = o * stride + k * dilation. The pixels of one phase r = (i + pad) mod stride
+    share their taps, the k with k * dilation mod stride = r, and are a stride-1 correlation of dy with these.
+    Phases without taps are left out: their gradient is zero.
+    """
+    axes = [_axis_phases(*axis) for axis in zip(spec.size, spec.kernel, spec.stride, spec.dilation, spec.pads, strict=True)]
+    pads = tuple(_reach(phases, pixels) for phases, pixels in zip(axes, spec.outputs, strict=True))
+    padded, border = _bordered(spec.outputs, spec.filters, pads)
+    steps = _steps(padded, spec.filters)
+    in_steps = _steps(spec.size, spec.channels)
+    kernel_steps = _steps(spec.kernel, spec.channels * (1 if filters_first else spec.filters))
+    contractions = []
+    for phase in product(*axes):
+        taps, w_taps = [], []
+        for tap in product(*(axis.taps for axis in phase)):
+            taps.append(-sum(shift * step for (_, shift), step in zip(tap, steps, strict=True)))
+            w_taps.append(sum(k * step for (k, _), step in zip(tap, kernel_steps, strict=True)))
+        order = np.argsort(taps)
+        taps_array, run = _join_runs([taps[i] for i in order], spec.filters)
+        starts = [(axis.source + before) * step for axis, (before, _), step in zip(phase, pads, steps, strict=True)]
+        counts = [axis.count for axis in phase]
+        out_starts = [axis.first * step for axis, step in zip(phase, in_steps, strict=True)]
+        out_moves = [stride * step for stride, step in zip(spec.stride, in_steps, strict=True)]
+        lowest = int(taps_array.min())
+        contractions.append(
+            Contraction(
+                images=spec.images,
+                x_image=prod(spec.outputs) * spec.filters,
+                y_image=prod(spec.size) * spec.channels,
+                x_lines=_grid(starts[:-1], counts[:-1], steps[:-1]) + starts[-1] + lowest,
+                y_lines=_grid(out_starts[:-1], counts[:-1], out_moves[:-1]) + out_starts[-1],
+                count=counts[-1],
+                x_step=spec.filters,
+                y_step=out_moves[-1],
+                taps=taps_array - lowest,
+                run=run,
+                outputs=spec.channels,
+                w_taps=np.array(w_taps, np.int64)[order],
+                w_run=spec.filters,
+                w_run_step=prod(spec.weight_shape[:-1]) if filters_first else 1,
+                w_output_step=1 if filters_first else spec.filters,
+                border=border,
+            )
+        )
+    return contractions
+
+
+def lower_linear(rows: int, inputs: int, outputs: int, overlap: bool, transposed: bool = False) -> Contraction:
+    """Return the contraction of y (rows, outputs) = x (rows, inputs) . w, for w (inputs, outputs), or its transpose.
+
+    The rows are the pixels of lines of LINEAR_LINE. With `overlap` the last line moves back, which a kernel that only stores
+    may do; without it there is one line.
+    """
+    count = min(rows, LINEAR_LINE) if overlap else rows
+    starts = np.minimum(np.arange(0, rows, count, dtype=np.int64), rows - count)
+    return Contraction(
+        images=1,
+        x_image=0,
+        y_image=0,
+        x_lines=starts * inputs,
+        y_lines=starts * outputs,
+        count=count,
+        x_step=inputs,
+        y_step=outputs,
+        taps=np.zeros(1, np.int64),
+        run=inputs,
+        outputs=outputs,
+        w_taps=np.zeros(1, np.int64),
+        w_run=inputs,
+        w_run_step=1 if transposed else outputs,
+        w_output_step=inputs if transposed else 1,
+        border=None,
+    )
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """The input pixels first, first + stride, ... (count of them) of one axis; pixel m reads dy[source + m - shift] for each tap."""
+
+    first: int
+    count: int
+    source: int
+    taps: tuple[tuple[int, int], ...]
+
+
+def _axis_phases(size: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int]) -> list[_Phase]:
+    phases = []
+    for first in range(min(stride, size)):
+        position = first + pads[0]
+        taps = tuple(
+            (k, (k * dilation - position % stride) // stride) for k in range(kernel) if k * dilation % stride == position % stride
+        )
+        if taps:
+            phases.append(_Phase(first, -(-(size - first) // stride), position // stride, taps))
+    return phases
+
+
+def _reach(phases: list[_Phase], pixels: int) -> tuple[int, int]:
+    """Return how many pixels the phases read before the first and behind the last of dy's `pixels`."""
+    lowest = min((phase.source - shift for phase in phases for _, shift in phase.taps), default=0)
+    highest = max((phase.source + phase.count - shift for phase in phases for _, shift in phase.taps), default=0)
+    return max(0, -lowest), max(0, highest - pixels)
+
+
+def _steps(size: Ints, channels: int) -> list[int]:
+    """Return the distance, in elements, of neighbours along each axis of a contiguous (*size, channels) array."""
+    return [prod(size[axis + 1 :]) * channels for axis in range(len(size))]
+
+
+def _grid(starts: list[int], counts: Ints | list[int], moves: list[int]) -> np.ndarray:
+    """Return the positions start + index * move, summed over the axes, for all indices in C order."""
+    total = np.zeros(1, np.int64)
+    for start, count, move in zip(starts, counts, moves, strict=True):
+        total = np.add.outer(total, start + np.arange(count, dtype=np.int64) * move).ravel()
+    return total
+
+
+def _join_runs(taps: list[int], run: int) -> tuple[np.ndarray, int]:
+    """Join neighbouring taps whose inputs lie one behind the other, in groups of equal length; return (taps, run)."""
+    length = 1
+    while length < len(taps) and taps[length] == taps[0] + length * run:
+        length += 1
+    starts = taps[::length]
+    joined = [start + i * run for start in starts for i in range(length)]
+    if joined == list(taps):
+        return np.array(starts, np.int64), run * length
+    return np.array(taps, np.int64), run
+
+
+def _bordered(size: Ints, channels: int, pads: tuple[tuple[int, int], ...]) -> tuple[Ints, Border | None]:
+    """Return the padded size, and the Border that makes it, None where nothing is padded."""
+    padded = tuple(pixels + before + after for pixels, (before, after) in zip(size, pads, strict=True))
+    if not any(map(any, pads)):
+        return padded, None
+    rows = np.zeros(1, np.int64)
+    for pixels, (before, after), step in zip(size[:-1], pads[:-1], _steps(size, channels)[:-1], strict=True):
+        axis = np.full(before + pixels + after, -1, np.int64)
+        axis[before : before + pixels] = np.arange(pixels) * step
+        rows = np.where((rows[:, None] < 0) | (axis < 0), -1, rows[:, None] + axis).ravel()
+    before, after = pads[-1]
+    return padded, Border(rows, before * channels, size[-1] * channels, after * channels)

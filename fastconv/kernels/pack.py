@@ -1,0 +1,69 @@
+"""Copies that put a kernel's operands in order: images into a border of zeros, weights into blocks of vectors, and back."""
+
+from .._jit import jit
+from .simd import lanes
+
+
+@jit
+def pad_rows(x, origin, rows, first, last, left, width, right, scratch):
+    """Copy the padded rows first..last of the image at x[origin] into scratch, `width` elements each between zeros.
+
+    rows[r] is where padded row r starts in the image, or -1 for a row of zeros.
+    """
+    at = 0
+    for r in range(first, last):
+        source = rows[r]
+        if source < 0:
+            scratch[at : at + left + width + right] = 0
+        else:
+            scratch[at : at + left] = 0
+            for i in range(width):
+                scratch[at + left + i] = x[origin + source + i]
+            scratch[at + left + width : at + left + width + right] = 0
+        at += left + width + right
+
+
+@jit
+def pack_weights(w, taps, run, run_step, outputs, output_step, vectors, packed):
+    """Write w as packed[output block][tap][run][vectors x lanes], zeros behind the last output.
+
+    taps[t] is where tap t's weights start in w; along the run and the outputs they are run_step and output_step apart.
+    """
+    block, at = vectors * lanes(w), 0
+    for first in range(0, outputs, block):
+        filled = min(block, outputs - first)
+        for tap in taps:
+            for c in range(run):
+                source = tap + c * run_step + first * output_step
+                for o in range(filled):
+                    packed[at + o] = w[source + o * output_step]
+                packed[at + filled : at + block] = 0
+                at += block
+
+
+@jit
+def unpack_weight_grad(
+    parts, part_count, rows, tile_run, taps, run, run_step, outputs, output_step, vectors, dw
+):  # fmt: skip
+    """Sum the partial weight gradients in their order and write them where pack_weights read the weights.
+
+    A part is [output block][tile_run's tap][tile][row][vectors x lanes]; a tile_run is one or more taps' runs in a row, and its
+    last tile starts early enough to end with it, so that some rows stand in two tiles, with the same values.
+    """
+    block = vectors * lanes(parts)
+    tiles = (tile_run + rows - 1) // rows
+    part_size = len(parts) // part_count
+    for first in range(0, outputs, block):
+        for t in range(len(taps)):
+            for c in range(run):
+                flat = t * run + c
+                long_tap, k = flat // tile_run, flat % tile_run
+                tile = min(k // rows, tiles - 1)
+                row = k - min(tile * rows, tile_run - rows)
+                at = (((first // block) * (len(taps) * run // tile_run) + long_tap) * tiles + tile) * rows + row
+                target = taps[t] + c * run_step + first * output_step
+                for o in range(min(block, outputs - first)):
+                    total = parts[at * block + o]
+                    for part in range(1, part_count):
+                        total += parts[part * part_size + at * block + o]
+                    dw[target + o * output_step] = total

@@ -1,0 +1,59 @@
+"""Which kernels there are: for each operation a list, fastest first, the generic one last. Tests and benchmarks run every row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Callable
+
+import numpy as np
+
+from ..shapes import ConvSpec
+from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
+from .conv_output import InputGradPlan, OutputPlan
+from .conv_weight_grad import WeightGradPlan
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One way to compute an operation: its algorithm's name, which cases it takes, and how it plans one."""
+
+    algorithm: str
+    accepts: Callable[[ConvSpec], bool]
+    plan: Callable[[ConvSpec, np.dtype], Any]
+
+
+def _one_group(spec: ConvSpec) -> bool:
+    return spec.groups == 1
+
+
+def _any(spec: ConvSpec) -> bool:
+    return True
+
+
+TABLE: dict[str, tuple[Kernel, ...]] = {
+    "output": (Kernel("direct", _one_group, OutputPlan), Kernel("generic", _any, GenericOutputPlan)),
+    "input_grad": (Kernel("direct", _one_group, InputGradPlan), Kernel("generic", _any, GenericInputGradPlan)),
+    "weight_grad": (Kernel("direct", _one_group, WeightGradPlan), Kernel("generic", _any, GenericWeightGradPlan)),
+}
+
+TILED_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+@lru_cache(maxsize=512)
+def choose(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> Any:
+    """Return the plan of the first kernel that takes the case; `algorithm` asks for one by its name.
+
+    Raises
+    ------
+    ValueError
+        If the algorithm is unknown, or can't do the case.
+    """
+    known = [kernel.algorithm for kernel in TABLE[operation]]
+    if algorithm not in ("auto", *known):
+        raise ValueError(f"{name}: algorithm must be 'auto' or one of {known}, but is {algorithm!r}")
+    for kernel in TABLE[operation]:
+        tiled_type = dtype in TILED_TYPES or kernel.algorithm == "generic"
+        if algorithm in ("auto", kernel.algorithm) and tiled_type and kernel.accepts(spec):
+            return kernel.plan(spec, dtype)
+    raise ValueError(f"{name}: algorithm {algorithm!r} can't do {spec.groups} groups in {dtype}; 'auto' can")

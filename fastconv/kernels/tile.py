@@ -1,0 +1,240 @@
+"""The register tile: rows x vectors accumulators that live in registers while a kernel sums into them.
+
+A tile of R rows and V vectors is a numba type whose data model is an LLVM array of R * V vectors. One `tile_outer` reads R
+scalars and V vectors and adds their outer product: R * V multiply-adds for R + V loads. Rows and vectors are constants of
+the kernel (globals or closure variables); positions and steps are counted in elements and are not checked.
+"""
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic, models, register_model
+
+from .simd import (
+    INT32,
+    REGISTERS,
+    Vector,
+    element_pointer,
+    lane_mask,
+    lanes_of,
+    load,
+    masked_load,
+    masked_store,
+    multiply_add,
+    splat,
+    store,
+)
+
+
+def most_rows(vectors: int) -> int:
+    """Return the most rows a tile can have before it spills: rows x vectors, `vectors` weights and one broadcast."""
+    return (REGISTERS - 1 - vectors) // vectors
+
+
+class Tile(types.Type):
+    """The numba type of a register tile of `rows` x `vectors` vectors."""
+
+    def __init__(self, dtype, rows, vectors):
+        self.dtype, self.rows, self.vectors = dtype, rows, vectors
+        super().__init__(name=f"Tile({dtype}, {rows}x{vectors}x{lanes_of(dtype)})")
+
+    @property
+    def llvm(self) -> ir.VectorType:
+        return Vector(self.dtype).llvm
+
+
+@register_model(Tile)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, ir.ArrayType(tile.llvm, tile.rows * tile.vectors))
+
+
+def _advance(builder, pointer, elements):
+    return builder.gep(pointer, [ir.Constant(ir.IntType(64), elements)])
+
+
+def _literal(value) -> int:
+    return value.literal_value
+
+
+@intrinsic(prefer_literal=True)
+def tile_zero(typing_context, array, rows, vectors):
+    """tile_zero(array, rows, vectors): a tile of zeros of the array's dtype."""
+    tile = Tile(array.dtype, _literal(rows), _literal(vectors))
+    zero = ir.Constant(tile.llvm, [0.0] * tile.llvm.count)
+    count = tile.rows * tile.vectors
+    value = ir.Constant(ir.ArrayType(tile.llvm, count), [zero] * count)
+    return tile(array, rows, vectors), lambda context, builder, signature, args: value
+
+
+@intrinsic(prefer_literal=True)
+def tile_load(typing_context, array, position, step, rows, vectors):
+    """tile_load(array, position, step, rows, vectors): row i starts at array[position + i * step]; step 0 repeats a row."""
+    tile = Tile(array.dtype, _literal(rows), _literal(vectors))
+
+    def generate(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
+        value = ir.Constant(ir.ArrayType(tile.llvm, tile.rows * tile.vectors), ir.Undefined)
+        for i in range(tile.rows):
+            for j in range(tile.vectors):
+                part = load(builder, tile.llvm, _advance(builder, pointer, j * tile.llvm.count))
+                value = builder.insert_value(value, part, i * tile.vectors + j)
+            pointer = builder.gep(pointer, [args[2]])
+        return value
+
+    return tile(array, types.intp, types.intp, rows, vectors), generate
+
+
+@intrinsic(prefer_literal=True)
+def tile_outer(typing_context, tile, x, x_position, x_step, w, w_position):
+    """tile_outer(tile, x, xp, step, w, wp): tile[i, :] += x[xp + i * step] * w[wp : wp + vectors * lanes]."""
+
+    def generate(context, builder, signature, args):
+        value, x_array, x_start, step, w_array, w_start = args
+        w_pointer = element_pointer(context, builder, signature.args[4], w_array, w_start)
+        weights = [
+            load(builder, tile.llvm, _advance(builder, w_pointer, j * tile.llvm.count)) for j in range(tile.vectors)
+        ]
+        x_pointer = element_pointer(context, builder, signature.args[1], x_array, x_start)
+        return _add_outer(builder, tile, value, x_pointer, step, weights)
+
+    return tile(tile, x, types.intp, types.intp, w, types.intp), generate
+
+
+@intrinsic(prefer_literal=True)
+def tile_outer_part(typing_context, tile, x, x_position, x_step, w, w_position, count):
+    """tile_outer_part(..., count): like tile_outer, with only the first `count` elements of w; the rest count as zero."""
+
+    def generate(context, builder, signature, args):
+        value, x_array, x_start, step, w_array, w_start, valid = args
+        w_pointer = element_pointer(context, builder, signature.args[4], w_array, w_start)
+        weights = []
+        for j in range(tile.vectors):
+            mask = _part_mask(builder, tile, valid, j)
+            weights.append(masked_load(builder, tile.llvm, _advance(builder, w_pointer, j * tile.llvm.count), mask))
+        x_pointer = element_pointer(context, builder, signature.args[1], x_array, x_start)
+        return _add_outer(builder, tile, value, x_pointer, step, weights)
+
+    return tile(tile, x, types.intp, types.intp, w, types.intp, types.intp), generate
+
+
+def _part_mask(builder, tile, count, vector_index):
+    """Return the mask of the tile's vector `vector_index` where only the first `count` elements of a row are there."""
+    return lane_mask(builder, tile.llvm, builder.sub(count, ir.Constant(count.type, vector_index * tile.llvm.count)))
+
+
+def _add_outer(builder, tile, value, x_pointer, step, weights):
+    for i in range(tile.rows):
+        scalar = splat(builder, tile.llvm, builder.load(x_pointer))
+        for j, weight in enumerate(weights):
+            k = i * tile.vectors + j
+            value = builder.insert_value(value, multiply_add(builder, scalar, weight, builder.extract_value(value, k)), k)
+        x_pointer = builder.gep(x_pointer, [step])
+    return value
+
+
+@intrinsic(prefer_literal=True)
+def tile_store(typing_context, tile, y, position, step, count):
+    """tile_store(tile, y, position, step, count): row i goes to y[position + i * step :], its first `count` elements."""
+
+    def generate(context, builder, signature, args):
+        value, array, start, step, valid = args
+        pointer = element_pointer(context, builder, signature.args[1], array, start)
+        whole = builder.icmp_signed(">=", valid, ir.Constant(valid.type, tile.vectors * tile.llvm.count))
+        with builder.if_else(whole, likely=True) as (then, otherwise):
+            with then:
+                _store_rows(builder, tile, value, pointer, step, [None] * tile.vectors)
+            with otherwise:
+                masks = [_part_mask(builder, tile, valid, j) for j in range(tile.vectors)]
+                _store_rows(builder, tile, value, pointer, step, masks)
+        return context.get_dummy_value()
+
+    return types.void(tile, y, types.intp, types.intp, types.intp), generate
+
+
+def _store_rows(builder, tile, value, pointer, step, masks):
+    for i in range(tile.rows):
+        for j, mask in enumerate(masks):
+            part = builder.extract_value(value, i * tile.vectors + j)
+            target = _advance(builder, pointer, j * tile.llvm.count)
+            if mask is None:
+                store(builder, part, target)
+            else:
+                masked_store(builder, part, target, mask)
+        pointer = builder.gep(pointer, [step])
+
+
+@intrinsic
+def tile_add(typing_context, a, b):
+    """tile_add(a, b): the sum of two tiles of one shape."""
+
+    def generate(context, builder, signature, args):
+        total = args[0]
+        for k in range(a.rows * a.vectors):
+            total = builder.insert_value(total, builder.fadd(*(builder.extract_value(arg, k) for arg in args)), k)
+        return total
+
+    return a(a, b), generate
+
+
+@intrinsic
+def tile_dot(typing_context, tile, v, position):
+    """tile_dot(tile, v, position): the vector whose lane i is the dot product of tile row i and v[position :].
+
+    The tile has as many rows as a vector has lanes. Its products are added pairwise: neighbouring lanes of two rows into one
+    vector, then of two such vectors, until each lane holds one row's sum.
+    """
+    count = tile.llvm.count
+
+    def generate(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
+        factors = [load(builder, tile.llvm, _advance(builder, pointer, j * count)) for j in range(tile.vectors)]
+        sums = []
+        for i in range(tile.rows):
+            total = ir.Constant(tile.llvm, [0.0] * count)
+            for j, factor in enumerate(factors):
+                total = multiply_add(builder, builder.extract_value(args[0], i * tile.vectors + j), factor, total)
+            sums.append(total)
+        lanes = ir.VectorType(INT32, count)
+        even, odd = (ir.Constant(lanes, [2 * i + k for i in range(count)]) for k in (0, 1))
+        while len(sums) > 1:
+            sums = [
+                builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
+                for a, b in zip(sums[::2], sums[1::2], strict=True)
+            ]
+        return sums[0]
+
+    if tile.rows == count:
+        return Vector(tile.dtype)(tile, v, types.intp), generate
+    return None
+
+
+@intrinsic(prefer_literal=True)
+def tile_load_part(typing_context, array, position, step, rows, vectors, count):
+    """tile_load_part(array, position, step, rows, vectors, count): like tile_load, the first `count` of each row, else zero."""
+    tile = Tile(array.dtype, _literal(rows), _literal(vectors))
+
+    def generate(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
+        masks = [_part_mask(builder, tile, args[5], j) for j in range(tile.vectors)]
+        value = ir.Constant(ir.ArrayType(tile.llvm, tile.rows * tile.vectors), ir.Undefined)
+        for i in range(tile.rows):
+            for j, mask in enumerate(masks):
+                part = masked_load(builder, tile.llvm, _advance(builder, pointer, j * tile.llvm.count), mask)
+                value = builder.insert_value(value, part, i * tile.vectors + j)
+            pointer = builder.gep(pointer, [args[2]])
+        return value
+
+    return tile(array, types.intp, types.intp, rows, vectors, types.intp), generate
+
+
+def fit_rows(count: int, vectors: int) -> int:
+    """Return the tile rows that cover `count` pixels at least cost: tiles x (rows + the two loads and stores' share)."""
+    most = min(count, most_rows(vectors), 14)
+    return min(range(most, 0, -1), key=lambda rows: -(-count // rows) * (rows + 2))
+
+
+def fit_vectors(outputs: int, dtype) -> int:
+    """Return the tile's vectors, one or two: two have the better ratio of multiply-adds to loads, one wastes fewer lanes."""
+    lanes = lanes_of(dtype)
+    one, two = -(-outputs // lanes) * 1.15, -(-outputs // (2 * lanes)) * 2
+    return 1 if one < two else 2

@@ -1,0 +1,129 @@
+"""The notebooks' pooling layers: MaxPoolingLayer and MaxPool2."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+import numpy as np
+
+from .._arrays import FLOAT32, FLOAT64, as_array, check_rank
+from ..functional.planned import PlannedMaxPooling, planned_max_pooling
+from ..shapes import as_int, check_shape
+from .checks import check_forward_done, ready
+
+
+class _MaxPooling:
+    """What the two families' pooling layers share."""
+
+    _image_name: str
+    _size: int
+
+    def __init__(self, size: int):
+        self._name = type(self).__name__
+        self._size = as_int(self._name, "kernel_size", size, 1)
+
+    def _ready_image(self, image: Any) -> np.ndarray:
+        array = as_array(self._name, "the image", image)
+        check_rank(self._name, "the image", array, 3, "(h, w, channels)")
+        return ready(self._name, "the image", array, FLOAT32 if array.dtype == FLOAT32 else FLOAT64)
+
+    def _plan(self, shape: tuple[int, ...]) -> PlannedMaxPooling:
+        return planned_max_pooling(self._name, shape, self._size)
+
+    def _forward(self, image: Any) -> np.ndarray:
+        array = self._ready_image(image)
+        plan = self._plan(array.shape)
+        setattr(self, self._image_name, image)
+        return plan.output(array)
+
+    def _backward(self, gradient: Any) -> np.ndarray:
+        image = getattr(self, self._image_name, None)
+        check_forward_done(self._name, image)
+        array = self._ready_image(image)
+        plan = self._plan(array.shape)
+        dy = ready(self._name, "the gradient", gradient, array.dtype)
+        check_shape(self._name, "the gradient", dy.shape, plan.output_shape)
+        return plan.input_grad(dy, array)
+
+    def _regions(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
+        k = self._size
+        for h in range(image.shape[0] // k):
+            for w in range(image.shape[1] // k):
+                yield image[h * k : (h + 1) * k, w * k : (w + 1) * k], h, w
+
+
+class MaxPoolingLayer(_MaxPooling):
+    """Max pooling of one image by windows of kernel_size x kernel_size that don't overlap.
+
+    Rows and columns left over at the end (h % k, w % k) belong to no window and get no gradient. Where a window has its maximum
+    several times, each of them gets the gradient; a NaN counts as the maximum. (One notebook returns from the middle of
+    the gradient's loop, so that only the first window gets any; here all do.)
+
+    Attributes
+    ----------
+    kernel_size : int
+    image : the last image
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import MaxPoolingLayer
+    >>> layer = MaxPoolingLayer(2)
+    >>> layer.forward_prop(np.arange(16.0).reshape(4, 4, 1))[:, :, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+
+    _image_name = "image"
+    image: Any = None
+
+    def __init__(self, kernel_size: int):
+        super().__init__(kernel_size)
+        self.kernel_size = self._size
+
+    def patches_generator(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
+        """Yield (patch, row, column) for each window, row by row, as the notebook; keeps the image."""
+        self.image = image
+        yield from self._regions(image)
+
+    def forward_prop(self, image: Any) -> np.ndarray:
+        """Return the (h // k, w // k, c) maxima of an (h, w, c) image."""
+        return self._forward(image)
+
+    def back_prop(self, dE_dY: Any) -> np.ndarray:
+        """Return the (h, w, c) gradient of the image, given the (h // k, w // k, c) gradient of the maxima."""
+        return self._backward(dE_dY)
+
+
+class MaxPool2(_MaxPooling):
+    """Max pooling of one image by windows of 2 x 2; everything else as `MaxPoolingLayer`.
+
+    Attributes
+    ----------
+    last_input : the last image
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import MaxPool2
+    >>> MaxPool2().forward(np.zeros((26, 26, 8))).shape
+    (13, 13, 8)
+    """
+
+    _image_name = "last_input"
+    last_input: Any = None
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def iterate_regions(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
+        """Yield (region, row, column) for each 2 x 2 window, row by row."""
+        return self._regions(image)
+
+    def forward(self, input: Any) -> np.ndarray:
+        """Return the (h // 2, w // 2, c) maxima of an (h, w, c) image."""
+        return self._forward(input)
+
+    def backprop(self, d_L_d_out: Any) -> np.ndarray:
+        """Return the (h, w, c) gradient of the image, given the (h // 2, w // 2, c) gradient of the maxima."""
+        return self._backward(d_L_d_out)

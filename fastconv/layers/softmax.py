@@ -1,0 +1,175 @@
+"""The notebooks' dense layers with softmax: SoftmaxLayer and Softmax."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._arrays import as_array
+from ..functional.planned import dense_softmax, dense_softmax_step
+from ..shapes import as_int, check_shape
+from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, ready
+
+
+class _DenseSoftmax:
+    """What the two families' last layers share: weights (inputs, outputs), biases (outputs,), and the softmax behind them."""
+
+    _weight_name: str
+    _bias_name: str
+    _shape_name: str
+    _input_name: str
+    _totals_name: str
+
+    def __init__(self, inputs: int, outputs: int, init: str, dtype: Any):
+        self._name = type(self).__name__
+        check_init(self._name, init)
+        self._dtype = check_dtype(self._name, dtype)
+        inputs = as_int(self._name, "the number of inputs", inputs, 1)
+        outputs = as_int(self._name, "the number of outputs", outputs, 1)
+        if init == "xavier":
+            weight = np.random.normal(loc=0, scale=np.sqrt(2 / (inputs + outputs)), size=(inputs, outputs))
+        else:
+            weight = np.random.randn(inputs, outputs) / inputs
+        setattr(self, self._weight_name, weight.astype(self._dtype, copy=False))
+        setattr(self, self._bias_name, np.zeros(outputs, self._dtype))
+        self._sizes = (inputs, outputs)
+
+    def _live(self, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+        """Return the live weights and biases, checked, as the kernels take them: themselves where they are so already."""
+        inputs, outputs = self._sizes
+        weight = ready(self._name, self._weight_name, getattr(self, self._weight_name), dtype)
+        bias = ready(self._name, self._bias_name, getattr(self, self._bias_name), dtype)
+        check_shape(self._name, self._weight_name, weight.shape, (inputs, outputs))
+        check_shape(self._name, self._bias_name, bias.shape, (outputs,))
+        return weight, bias
+
+    def _forward(self, image: Any) -> np.ndarray:
+        array = as_array(self._name, "the input", image)
+        if array.size != self._sizes[0]:
+            raise ValueError(
+                f"{self._name}: the input must have {self._sizes[0]} elements, but has {array.size}: shape {array.shape}"
+            )
+        dtype = compute_type(self._dtype, array)
+        weight, bias = self._live(dtype)
+        row = np.array(array, dtype=dtype, order="C", copy=True).reshape(-1)
+        totals, probabilities = dense_softmax(row, weight, bias)
+        setattr(self, self._shape_name, array.shape)
+        setattr(self, self._input_name, row)
+        setattr(self, self._totals_name, totals)
+        return probabilities
+
+    def _backward(self, gradient: Any, rate: Any) -> np.ndarray:
+        row = getattr(self, self._input_name, None)
+        check_forward_done(self._name, row)
+        alpha = check_rate(self._name, rate)
+        row = as_array(self._name, self._input_name, row)
+        dtype = compute_type(self._dtype, row)
+        row = ready(self._name, self._input_name, row, dtype)
+        totals = ready(self._name, self._totals_name, getattr(self, self._totals_name), dtype)
+        dy = ready(self._name, "the gradient", gradient, dtype)
+        inputs, outputs = self._sizes
+        check_shape(self._name, self._input_name, row.shape, (inputs,))
+        check_shape(self._name, self._totals_name, totals.shape, (outputs,))
+        check_shape(self._name, "the gradient", dy.shape, (outputs,))
+        weight, bias = self._live(dtype)
+        live = getattr(self, self._weight_name), getattr(self, self._bias_name)
+        for name, value in zip((self._weight_name, self._bias_name), live, strict=True):
+            check_updatable(self._name, name, value)
+        dx = dense_softmax_step(dy, totals, row, weight, bias, alpha)
+        for mine, updated in zip(live, (weight, bias), strict=True):
+            if mine is not updated:  # strided, or of another float type: the kernel stepped on a copy
+                mine[...] = updated
+        return dx.reshape(getattr(self, self._shape_name))
+
+
+class SoftmaxLayer(_DenseSoftmax):
+    """A dense layer with softmax, for one input, trained by gradient descent.
+
+    Parameters
+    ----------
+    input_units, output_units : int
+    init : "xavier" or "scaled"
+        The notebooks' two draws from numpy.random's global state: N(0, sqrt(2 / (inputs + outputs))), or randn / inputs.
+    dtype : float32 or float64, optional
+        float64 if not given. With float32, float32 inputs are computed in float32.
+
+    Attributes
+    ----------
+    weight : (input_units, output_units) ndarray
+    bias : (output_units,) ndarray
+    output : (output_units,) ndarray
+        The last totals, before the softmax.
+    original_shape : the last input's shape
+    flattened_input : (input_units,) ndarray, a copy of the last input
+
+    Notes
+    -----
+    Where the notebooks are wrong, this is right: large totals don't overflow; a gradient may have several or no non-zero
+    entries; a probability that underflows is given as the dtype's smallest normal number, so that the loop's -1 / p is finite
+    and its product with p is the -1 that it stands for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import SoftmaxLayer
+    >>> layer = SoftmaxLayer(4, 2)
+    >>> layer.weight[:] = 0
+    >>> layer.forward_prop(np.ones((2, 2, 1)))
+    array([0.5, 0.5])
+    >>> layer.back_prop(np.array([-2.0, 0.0]), 0.1).shape
+    (2, 2, 1)
+    >>> layer.bias
+    array([ 0.05, -0.05])
+    """
+
+    _weight_name, _bias_name = "weight", "bias"
+    _shape_name, _input_name, _totals_name = "original_shape", "flattened_input", "output"
+
+    def __init__(self, input_units: int, output_units: int, *, init: str = "xavier", dtype: Any = None):
+        super().__init__(input_units, output_units, init, dtype)
+
+    def forward_prop(self, image: Any) -> np.ndarray:
+        """Return the (output_units,) probabilities for an input of any shape with input_units elements."""
+        return self._forward(image)
+
+    def back_prop(self, dE_dY: Any, alpha: float) -> np.ndarray:
+        """Update weight and bias, given the (output_units,) gradient of the probabilities; return the input's gradient."""
+        return self._backward(dE_dY, alpha)
+
+
+class Softmax(_DenseSoftmax):
+    """A dense layer with softmax, for one input; everything else as `SoftmaxLayer`, drawn as randn / input_len.
+
+    Attributes
+    ----------
+    weights : (input_len, nodes) ndarray
+    biases : (nodes,) ndarray
+    last_input : (input_len,) ndarray, a copy of the last input
+    last_input_shape : its shape
+    last_totals : (nodes,) ndarray
+        The last totals, before the softmax.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import Softmax
+    >>> layer = Softmax(4, 2)
+    >>> layer.weights[:] = 0
+    >>> layer.forward(np.ones((2, 2, 1)))
+    array([0.5, 0.5])
+    """
+
+    _weight_name, _bias_name = "weights", "biases"
+    _shape_name, _input_name, _totals_name = "last_input_shape", "last_input", "last_totals"
+
+    def __init__(self, input_len: int, nodes: int, *, dtype: Any = None):
+        super().__init__(input_len, nodes, "scaled", dtype)
+
+    def forward(self, input: Any) -> np.ndarray:
+        """Return the (nodes,) probabilities for an input of any shape with input_len elements."""
+        return self._forward(input)
+
+    def backprop(self, d_L_d_out: Any, learn_rate: float) -> np.ndarray:
+        """Update weights and biases, given the (nodes,) gradient of the probabilities; return the input's gradient."""
+        return self._backward(d_L_d_out, learn_rate)
