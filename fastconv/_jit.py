@@ -26,6 +26,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 PACKAGE = Path(__file__).resolve().parent
+STAMP_PATTERN = "[0-9a-f]" * 20
 
 
 def jit(function: Callable) -> Any:
@@ -79,6 +80,17 @@ def cache_directory() -> Path | None:
             stacklevel=2,
         )
         return None
+
+
+def clear_cache() -> int:
+    """Delete the compiled kernels of all versions; return how many files."""
+    root, count = cache_root(), 0
+    for directory in root.glob(STAMP_PATTERN):
+        for path in directory.iterdir():
+            path.unlink(missing_ok=True)
+            count += 1
+        directory.rmdir()
+    return count
 
 
 def _refuse_foreign(folder: Path) -> None:

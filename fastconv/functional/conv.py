@@ -11,7 +11,16 @@ from .. import _threads
 from .._arrays import check_rank, operands
 from ..kernels.table import choose
 from ..shapes import ConvSpec, Ints, as_int, check_elements, check_shape, conv_spec, hashable
-from .layout import CHANNELS_LAST, from_last, is_first, last_shape, last_weight_shape, to_last, weights_from_last, weights_to_last
+from .layout import (
+    CHANNELS_LAST,
+    from_last,
+    is_first,
+    last_shape,
+    last_weight_shape,
+    to_last,
+    weights_from_last,
+    weights_to_last,
+)
 
 
 def _spec(operation: str, input_shape: Ints, weight_shape: Ints, geometry: dict[str, Any]) -> ConvSpec:
@@ -310,14 +319,26 @@ def conv1d_weight_grad(
 
 
 def conv3d_input_grad(
-    dy: ArrayLike, w: ArrayLike, input_shape: tuple[int, ...], *, layout: str = "NDHWC", algorithm: str = "auto", **geometry: Any
+    dy: ArrayLike,
+    w: ArrayLike,
+    input_shape: tuple[int, ...],
+    *,
+    layout: str = "NDHWC",
+    algorithm: str = "auto",
+    **geometry: Any,
 ) -> np.ndarray:
     """Return the gradient with respect to conv3d's x; options as `conv2d_input_grad`."""
     return _input_grad("conv3d_input_grad", 3, dy, w, input_shape, layout, algorithm, **geometry)
 
 
 def conv3d_weight_grad(
-    x: ArrayLike, dy: ArrayLike, weight_shape: tuple[int, ...], *, layout: str = "NDHWC", algorithm: str = "auto", **geometry: Any
+    x: ArrayLike,
+    dy: ArrayLike,
+    weight_shape: tuple[int, ...],
+    *,
+    layout: str = "NDHWC",
+    algorithm: str = "auto",
+    **geometry: Any,
 ) -> np.ndarray:
     """Return the gradient with respect to conv3d's w; options as `conv2d_weight_grad`."""
     return _weight_grad("conv3d_weight_grad", 3, x, dy, weight_shape, layout, algorithm, **geometry)

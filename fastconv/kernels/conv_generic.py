@@ -111,6 +111,4 @@ class GenericWeightGradPlan(_GenericPlan):
     def __call__(self, split, x, dy, dw):
         dw[:] = 0
         images, units = self.spec.images, int(np.prod(self.kernel))
-        split(
-            units, lambda start, stop: generic_weight_grad(x, dy, dw, images, *self.geometry, start, stop), self.spec.flops
-        )
+        split(units, lambda start, stop: generic_weight_grad(x, dy, dw, images, *self.geometry, start, stop), self.spec.flops)

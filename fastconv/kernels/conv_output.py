@@ -12,7 +12,7 @@ from ..shapes import ConvSpec
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import pack_weights, pad_rows
 from .simd import lanes, lanes_of
-from .tile import fit_rows, fit_vectors, tile_load, tile_outer, tile_store
+from .tile import fit_rows, fit_vectors, most_rows, tile_load, tile_outer, tile_store
 
 
 @lru_cache(maxsize=None)
@@ -60,7 +60,7 @@ class TiledContraction:
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
         self.vectors = fit_vectors(c.outputs, dtype)
-        self.rows = fit_rows(c.count, self.vectors)
+        self.rows = fit_rows(c.count, most_rows(self.vectors))
         self.block = c.lines_in_block(dtype.itemsize)
         self.units = c.images * -(-len(c.x_lines) // self.block)
         self.flops = c.flops
@@ -70,14 +70,16 @@ class TiledContraction:
         self._packed_size = self._packed_outputs * len(c.w_taps) * c.w_run
         self._kernel = output_kernel(self.rows, self.vectors)
         self._tables = c.tables(self.block)
+        self._no_bias = np.zeros(self._packed_outputs, dtype)
 
     def __call__(self, split, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); split(units, work, flops) calls work(start, stop) over all units."""
         c = self.contraction
         packed = np.empty(self._packed_size, x.dtype)
         pack_weights(w, c.w_taps, c.w_run, c.w_run_step, c.outputs, c.w_output_step, self.vectors, packed)
-        padded_bias = np.zeros(self._packed_outputs, x.dtype)
+        padded_bias = self._no_bias
         if bias is not None:
+            padded_bias = padded_bias.copy()
             padded_bias[: c.outputs] = bias
         kernel, tables = self._kernel, self._tables
         split(self.units, lambda start, stop: kernel(x, packed, padded_bias, y, *tables, start, stop), self.flops)

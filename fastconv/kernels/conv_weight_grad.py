@@ -9,7 +9,7 @@ from ..shapes import ConvSpec
 from .lowering import Contraction, lower_output
 from .pack import pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
-from .tile import fit_rows, fit_vectors, tile_load, tile_outer, tile_outer_part, tile_store
+from .tile import fit_rows, fit_vectors, most_rows, tile_load, tile_outer, tile_outer_part, tile_store
 
 
 @lru_cache(maxsize=None)
@@ -70,7 +70,7 @@ class TiledWeightGrad:
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
         self.vectors = fit_vectors(c.outputs, dtype)
-        self.rows = fit_rows(c.run, self.vectors)
+        self.rows = fit_rows(c.run, most_rows(self.vectors))
         self.flops = c.flops
         self.name = f"conv_weight_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
         block = c.lines_in_block(dtype.itemsize)

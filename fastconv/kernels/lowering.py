@@ -215,7 +215,9 @@ def _axis_phases(size: int, kernel: int, stride: int, dilation: int, pads: tuple
     for first in range(min(stride, size)):
         position = first + pads[0]
         taps = tuple(
-            (k, (k * dilation - position % stride) // stride) for k in range(kernel) if k * dilation % stride == position % stride
+            (k, (k * dilation - position % stride) // stride)
+            for k in range(kernel)
+            if k * dilation % stride == position % stride
         )
         if taps:
             phases.append(_Phase(first, -(-(size - first) // stride), position // stride, taps))

@@ -13,29 +13,37 @@ from .simd import lanes, vadd, vdiv, vload_part, vmatch, vmul, vpick, vsplat, vs
 
 MAX, MIN, SUM = 0, 1, 2
 ALL, FIRST, SPLIT = 0, 1, 2
+UNROLLED_WINDOW = 9
+"""Windows of up to this many pixels, without padding, have a kernel of their own."""
 TIES = {"all": ALL, "first": FIRST, "split": SPLIT}
 
 
 @jit
-def clip(output, stride, before, window, size):
-    """Return the first pixel and the one behind the last of an output's window, within the image."""
+def clip(output, stride, before, window, size, whole):
+    """Return the first pixel and the one behind the last of an output's window, within the image.
+
+    `whole` is the window's extent where it is known when the kernel is compiled and no window leaves the image, so that the
+    compiler unrolls its loops, and 0 elsewhere.
+    """
     start = output * stride - before
+    if whole:
+        return start, start + whole
     return max(start, 0), min(start + window, size)
 
 
 @lru_cache(maxsize=None)
-def pool_kernel(pick):
-    """Return the forward kernel that picks the maximum, the minimum, or sums (for the average)."""
+def pool_kernel(pick, whole):
+    """Return the forward kernel that picks the maximum, the minimum, or sums (for the average); `whole` is as in `clip`."""
 
     @jit
-    def pool(x, y, size, channels, outputs, window, stride, before, empty, whole_window, start, stop):
+    def pool(x, y, size, channels, outputs, window, stride, before, empty, divisor, start, stop):
         for n in range(start, stop):
             for od, oh, ow in np.ndindex(outputs):
-                d0, d1 = clip(od, stride[0], before[0], window[0], size[0])
-                h0, h1 = clip(oh, stride[1], before[1], window[1], size[1])
-                w0, w1 = clip(ow, stride[2], before[2], window[2], size[2])
+                d0, d1 = clip(od, stride[0], before[0], window[0], size[0], whole[0])
+                h0, h1 = clip(oh, stride[1], before[1], window[1], size[1], whole[1])
+                w0, w1 = clip(ow, stride[2], before[2], window[2], size[2], whole[2])
                 target = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
-                count = whole_window if whole_window else (d1 - d0) * (h1 - h0) * (w1 - w0)
+                count = divisor if divisor else (d1 - d0) * (h1 - h0) * (w1 - w0)
                 for c in range(0, channels, lanes(x)):
                     result = vsplat(x, empty)
                     for d in range(d0, d1):
@@ -51,16 +59,16 @@ def pool_kernel(pick):
 
 
 @lru_cache(maxsize=None)
-def pick_grad_kernel(pick, ties, disjoint):
+def pick_grad_kernel(pick, ties, disjoint, whole):
     """Return the gradient kernel of max or min pooling; `disjoint` windows store their gradient, others add it."""
 
     @jit
     def pick_grad(dy, x, dx, size, channels, outputs, window, stride, before, empty, start, stop):
         for n in range(start, stop):
             for od, oh, ow in np.ndindex(outputs):
-                d0, d1 = clip(od, stride[0], before[0], window[0], size[0])
-                h0, h1 = clip(oh, stride[1], before[1], window[1], size[1])
-                w0, w1 = clip(ow, stride[2], before[2], window[2], size[2])
+                d0, d1 = clip(od, stride[0], before[0], window[0], size[0], whole[0])
+                h0, h1 = clip(oh, stride[1], before[1], window[1], size[1], whole[1])
+                w0, w1 = clip(ow, stride[2], before[2], window[2], size[2], whole[2])
                 source = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
                 for c in range(0, channels, lanes(x)):
                     best, part = vsplat(x, empty), channels - c
@@ -95,15 +103,15 @@ def pick_grad_kernel(pick, ties, disjoint):
 
 
 @jit
-def average_grad(dy, dx, size, channels, outputs, window, stride, before, whole_window, start, stop):
+def average_grad(dy, dx, size, channels, outputs, window, stride, before, divisor, start, stop):
     """Add each output's gradient, divided by its window's count, to the window's pixels."""
     for n in range(start, stop):
         for od, oh, ow in np.ndindex(outputs):
-            d0, d1 = clip(od, stride[0], before[0], window[0], size[0])
-            h0, h1 = clip(oh, stride[1], before[1], window[1], size[1])
-            w0, w1 = clip(ow, stride[2], before[2], window[2], size[2])
+            d0, d1 = clip(od, stride[0], before[0], window[0], size[0], 0)
+            h0, h1 = clip(oh, stride[1], before[1], window[1], size[1], 0)
+            w0, w1 = clip(ow, stride[2], before[2], window[2], size[2], 0)
             source = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
-            count = whole_window if whole_window else (d1 - d0) * (h1 - h0) * (w1 - w0)
+            count = divisor if divisor else (d1 - d0) * (h1 - h0) * (w1 - w0)
             for c in range(0, channels, lanes(dy)):
                 part = channels - c
                 share = vmul(vload_part(dy, source + c, part), vsplat(dy, 1 / count))
@@ -127,27 +135,28 @@ class PoolPlan:
         self.disjoint = all(s >= w for s, w in zip(stride, window, strict=True))
         covered = all(o * s == n and s == w for o, s, n, w in zip(outputs, stride, size, window, strict=True))
         self.covered = covered and self.disjoint and not any(before)
+        self.whole = window if self.window <= UNROLLED_WINDOW and not any(map(any, spec.pads)) else (0, 0, 0)
         self.flops = self.window * int(np.prod(spec.output_shape))
 
     def pick(self, split, pick, x, y):
         """Max or min pooling of x into y."""
-        kernel, empty = pool_kernel(pick), -np.inf if pick == MAX else np.inf
+        kernel, empty = pool_kernel(pick, self.whole), -np.inf if pick == MAX else np.inf
         split(self.images, lambda a, b: kernel(x, y, *self.geometry, empty, 0, a, b), self.flops)
 
     def pick_grad(self, split, pick, ties, dy, x, dx):
         """The gradient of max or min pooling, by the rule for ties; the caller's dx is overwritten."""
-        kernel, empty = pick_grad_kernel(pick, ties, int(self.disjoint)), -np.inf if pick == MAX else np.inf
+        kernel, empty = pick_grad_kernel(pick, ties, int(self.disjoint), self.whole), -np.inf if pick == MAX else np.inf
         if not self.covered:
             dx[:] = 0
         split(self.images, lambda a, b: kernel(dy, x, dx, *self.geometry, empty, a, b), 3 * self.flops)
 
     def average(self, split, count_include_pad, x, y):
         """Average pooling of x into y."""
-        kernel, whole = pool_kernel(SUM), self.window if count_include_pad else 0
-        split(self.images, lambda a, b: kernel(x, y, *self.geometry, 0.0, whole, a, b), self.flops)
+        kernel, divisor = pool_kernel(SUM, self.whole), self.window if count_include_pad else 0
+        split(self.images, lambda a, b: kernel(x, y, *self.geometry, 0.0, divisor, a, b), self.flops)
 
     def average_grad(self, split, count_include_pad, dy, dx):
         """The gradient of average pooling; the caller's dx is overwritten."""
-        whole = self.window if count_include_pad else 0
+        divisor = self.window if count_include_pad else 0
         dx[:] = 0
-        split(self.images, lambda a, b: average_grad(dy, dx, *self.geometry, whole, a, b), self.flops)
+        split(self.images, lambda a, b: average_grad(dy, dx, *self.geometry, divisor, a, b), self.flops)

@@ -21,6 +21,11 @@ def _target_features() -> set[str]:
     return {flag[1:] for flag in features.split(",") if flag.startswith("+")}
 
 
+def target_cpu() -> str:
+    """Return the name of the CPU that numba compiles for."""
+    return cpu_target.target_context.codegen().magic_tuple()[1]
+
+
 def _target_width() -> tuple[int, int]:
     """Return (bytes in a vector, number of vector registers) of the CPU that numba compiles for."""
     features = _target_features()
@@ -130,6 +135,15 @@ def nan_extreme(builder, a, b, comparison):
     """Return the larger (comparison ">") or smaller ("<") of each pair of lanes, NaN where either is NaN."""
     extreme = builder.select(builder.fcmp_ordered(comparison, a, b), a, b)
     return builder.select(builder.fcmp_unordered("uno", a, a), a, extreme)
+
+
+def lane_sum(builder, value):
+    """Return the sum of a vector's lanes, added in halves (a fixed order)."""
+    while value.type.count > 1:
+        half = value.type.count // 2
+        picks = [ir.Constant(ir.VectorType(INT32, half), list(range(start, start + half))) for start in (0, half)]
+        value = builder.fadd(*(builder.shuffle_vector(value, value, pick) for pick in picks))
+    return builder.extract_element(value, ir.Constant(INT32, 0))
 
 
 # The operations that kernels call.
@@ -256,6 +270,17 @@ def vpick(typing_context, rule, a, b):
     return a(rule, a, a), generate
 
 
+@intrinsic
+def vwhere_equal(typing_context, a, b, value):
+    """vwhere_equal(a, b, value): value in the lanes where a == b (NaN equals nothing), zero elsewhere."""
+
+    def generate(context, builder, signature, args):
+        zero = ir.Constant(args[2].type, [0.0] * args[2].type.count)
+        return builder.select(builder.fcmp_ordered("==", args[0], args[1]), args[2], zero)
+
+    return a(a, a, a), generate
+
+
 def _match(builder, a, b):
     """Return the mask of the lanes where a equals b or both are NaN."""
     both_nan = builder.and_(builder.fcmp_unordered("uno", a, a), builder.fcmp_unordered("uno", b, b))
@@ -285,13 +310,4 @@ def vunmatch(typing_context, a, b, value):
 @intrinsic
 def vsum(typing_context, a):
     """vsum(a): the sum of the lanes, added in halves (a fixed order)."""
-
-    def generate(context, builder, signature, args):
-        value = args[0]
-        while value.type.count > 1:
-            half = value.type.count // 2
-            pick = [ir.Constant(ir.VectorType(INT32, half), [start + i for i in range(half)]) for start in (0, half)]
-            value = builder.fadd(*(builder.shuffle_vector(value, value, indices) for indices in pick))
-        return builder.extract_element(value, ir.Constant(INT32, 0))
-
-    return a.dtype(a), generate
+    return a.dtype(a), lambda context, builder, signature, args: lane_sum(builder, args[0])

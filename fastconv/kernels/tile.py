@@ -15,19 +15,21 @@ from .simd import (
     Vector,
     element_pointer,
     lane_mask,
+    lane_sum,
     lanes_of,
     load,
     masked_load,
     masked_store,
     multiply_add,
+    nan_extreme,
     splat,
     store,
 )
 
 
 def most_rows(vectors: int) -> int:
-    """Return the most rows a tile can have before it spills: rows x vectors, `vectors` weights and one broadcast."""
-    return (REGISTERS - 1 - vectors) // vectors
+    """Return the most rows a tile can have before it spills: rows x vectors, `vectors` weights and one broadcast; 14 at most."""
+    return min(14, (REGISTERS - 1 - vectors) // vectors)
 
 
 class Tile(types.Type):
@@ -91,9 +93,7 @@ def tile_outer(typing_context, tile, x, x_position, x_step, w, w_position):
     def generate(context, builder, signature, args):
         value, x_array, x_start, step, w_array, w_start = args
         w_pointer = element_pointer(context, builder, signature.args[4], w_array, w_start)
-        weights = [
-            load(builder, tile.llvm, _advance(builder, w_pointer, j * tile.llvm.count)) for j in range(tile.vectors)
-        ]
+        weights = [load(builder, tile.llvm, _advance(builder, w_pointer, j * tile.llvm.count)) for j in range(tile.vectors)]
         x_pointer = element_pointer(context, builder, signature.args[1], x_array, x_start)
         return _add_outer(builder, tile, value, x_pointer, step, weights)
 
@@ -227,10 +227,104 @@ def tile_load_part(typing_context, array, position, step, rows, vectors, count):
     return tile(array, types.intp, types.intp, rows, vectors, types.intp), generate
 
 
-def fit_rows(count: int, vectors: int) -> int:
-    """Return the tile rows that cover `count` pixels at least cost: tiles x (rows + the two loads and stores' share)."""
-    most = min(count, most_rows(vectors), 14)
-    return min(range(most, 0, -1), key=lambda rows: -(-count // rows) * (rows + 2))
+@intrinsic
+def tile_scaled_add(typing_context, a, scalar, b):
+    """tile_scaled_add(a, scalar, b): a + scalar * b, for two tiles of one shape."""
+
+    def generate(context, builder, signature, args):
+        total, factor = args[0], splat(builder, a.llvm, args[1])
+        for k in range(a.rows * a.vectors):
+            product = multiply_add(builder, factor, builder.extract_value(args[2], k), builder.extract_value(total, k))
+            total = builder.insert_value(total, product, k)
+        return total
+
+    return a(a, a.dtype, b), generate
+
+
+@intrinsic
+def tile_max(typing_context, a, b):
+    """tile_max(a, b): the larger of each pair of elements of two tiles of one shape; NaN if either is NaN."""
+
+    def generate(context, builder, signature, args):
+        result = args[0]
+        for k in range(a.rows * a.vectors):
+            larger = nan_extreme(builder, *(builder.extract_value(arg, k) for arg in args), ">")
+            result = builder.insert_value(result, larger, k)
+        return result
+
+    return a(a, b), generate
+
+
+@intrinsic
+def tile_scale_add(typing_context, tile, w, position, step, v):
+    """tile_scale_add(tile, w, position, step, v): tile[i, :] += w[position + i * step :] * v, for a vector v (one-vector tiles)."""
+
+    def generate(context, builder, signature, args):
+        value, array, start, distance, factor = args
+        pointer = element_pointer(context, builder, signature.args[1], array, start)
+        for i in range(tile.rows):
+            row = multiply_add(builder, load(builder, tile.llvm, pointer), factor, builder.extract_value(value, i))
+            value = builder.insert_value(value, row, i)
+            pointer = builder.gep(pointer, [distance])
+        return value
+
+    return (tile(tile, w, types.intp, types.intp, v), generate) if tile.vectors == 1 else None
+
+
+@intrinsic
+def tile_weighted_sum(typing_context, tile, x, position):
+    """tile_weighted_sum(tile, x, position): the vector sum of tile[i, :] * x[position + i] over the rows (one-vector tiles)."""
+
+    def generate(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
+        total = ir.Constant(tile.llvm, [0.0] * tile.llvm.count)
+        for i in range(tile.rows):
+            scalar = splat(builder, tile.llvm, builder.load(_advance(builder, pointer, i)))
+            total = multiply_add(builder, builder.extract_value(args[0], i), scalar, total)
+        return total
+
+    return (Vector(tile.dtype)(tile, x, types.intp), generate) if tile.vectors == 1 else None
+
+
+@intrinsic(prefer_literal=True)
+def tile_outer_patch(typing_context, tile, x, position, columns, row_step, v):
+    """tile_outer_patch(tile, x, position, columns, row_step, v): tile[i, :] += patch[i] * v, for a vector v (one-vector tiles).
+
+    The patch's element i is x[position + (i // columns) * row_step + i % columns].
+    """
+    width = _literal(columns)
+
+    def generate(context, builder, signature, args):
+        value, array, start, _, distance, factor = args
+        pointer = element_pointer(context, builder, signature.args[1], array, start)
+        for i in range(tile.rows):
+            scalar = splat(builder, tile.llvm, builder.load(_advance(builder, pointer, i % width)))
+            value = builder.insert_value(value, multiply_add(builder, scalar, factor, builder.extract_value(value, i)), i)
+            if i % width == width - 1:
+                pointer = builder.gep(pointer, [distance])
+        return value
+
+    return (tile(tile, x, types.intp, columns, types.intp, v), generate) if tile.vectors == 1 else None
+
+
+@intrinsic
+def tile_row_sum(typing_context, tile, y, position):
+    """tile_row_sum(tile, y, position): y[position + i] += the sum of tile row i's lanes (one-vector tiles)."""
+
+    def generate(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
+        for i in range(tile.rows):
+            target = _advance(builder, pointer, i)
+            total = lane_sum(builder, builder.extract_value(args[0], i))
+            builder.store(builder.fadd(builder.load(target), total), target)
+        return context.get_dummy_value()
+
+    return (types.void(tile, y, types.intp), generate) if tile.vectors == 1 else None
+
+
+def fit_rows(count: int, most: int) -> int:
+    """Return the tile rows, up to `most`, that cover `count` pixels at least cost: tiles x (rows + loads' and stores' share)."""
+    return min(range(min(count, most), 0, -1), key=lambda rows: -(-count // rows) * (rows + 2))
 
 
 def fit_vectors(outputs: int, dtype) -> int:

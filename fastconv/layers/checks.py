@@ -39,7 +39,7 @@ def check_rate(name: str, rate: Any) -> float:
 
 def ready(name: str, argument: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """Return an argument as the kernels take it; quick where it already is so."""
-    if type(value) is np.ndarray and value.dtype == dtype and value.dtype.isnative and value.flags.carray:
+    if type(value) is np.ndarray and value.dtype is dtype and value.flags.carray:
         return value
     return kernel_ready(as_array(name, argument, value), dtype)
 

@@ -6,7 +6,7 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from .._arrays import FLOAT64, as_array
+from .._arrays import as_array
 from ..functional.planned import PlannedConvolution, planned_convolution
 from ..shapes import as_int, check_shape
 from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, ready
@@ -28,8 +28,10 @@ class _Convolution:
         if channels is not None:
             channels = as_int(self._name, "channels", channels, 1)
         setattr(self, self._kernels_name, self._draw(channels))
-        self._undrawn = channels is None  # kernels for (h, w, c) images are drawn when c is known
-        self._first = getattr(self, self._kernels_name).copy() if self._undrawn else None
+        # Kernels for (h, w, c) images are drawn when c is known, if these here are then still as they were drawn.
+        self._undrawn = getattr(self, self._kernels_name).copy() if channels is None else None
+        self._plan: Any = None
+        self._seen: tuple | None = None
         self._step: tuple | None = None
         self.dE_dk: np.ndarray | None = None
         self._dE_dX: np.ndarray | None = None
@@ -43,26 +45,9 @@ class _Convolution:
             kernels = np.random.randn(*shape) / inputs
         return kernels.astype(self._dtype, copy=False)
 
-    def _check_kernels(self, image: np.ndarray) -> np.ndarray:
-        """Return the live kernels, checked against the image; draw them first where its channels are news."""
-        kernels = getattr(self, self._kernels_name)
-        if image.ndim == 3 and self._undrawn:
-            if isinstance(kernels, np.ndarray) and kernels.shape == (self._first.shape if self._first is not None else ()):
-                if not np.array_equal(kernels, self._first):
-                    raise ValueError(
-                        f"{self._name}: the image has {image.shape[2]} channels, but the kernels have been changed and have none; "
-                        f"make the layer with channels={image.shape[2]}"
-                    )
-                kernels = self._draw(image.shape[2])
-                setattr(self, self._kernels_name, kernels)
-            self._undrawn = False
-        kernels = as_array(self._name, self._kernels_name, kernels)
-        expected = (self._filters, self._size, self._size, *image.shape[2:])
-        check_shape(self._name, f"{self._kernels_name} for an image of shape {image.shape}", kernels.shape, expected)
-        return kernels
-
-    def _forward(self, image: Any) -> np.ndarray:
-        array = image if type(image) is np.ndarray and image.dtype == FLOAT64 else as_array(self._name, "the image", image)
+    def _check_image(self, image: Any) -> np.ndarray:
+        """Return the image as an array, checked; draw the kernels where its channels are news."""
+        array = as_array(self._name, "the image", image)
         if array.ndim not in (2, 3):
             raise ValueError(f"{self._name}: the image must be (h, w) or (h, w, channels), but has shape {array.shape}")
         if array.shape[0] < self._size or array.shape[1] < self._size:
@@ -72,34 +57,53 @@ class _Convolution:
             )
         if array.ndim == 3 and array.shape[2] < 1:
             raise ValueError(f"{self._name}: the image must have at least one channel, but has shape {array.shape}")
-        kernels = self._check_kernels(array)
-        dtype = compute_type(self._dtype, array)
-        setattr(self, self._image_name, image)
-        return self._plan(array.shape, dtype).output(
-            ready(self._name, "the image", array, dtype), ready(self._name, self._kernels_name, kernels, dtype)
-        )
+        if array.ndim == 3 and self._undrawn is not None:
+            if np.array_equal(getattr(self, self._kernels_name), self._undrawn):
+                setattr(self, self._kernels_name, self._draw(array.shape[2]))
+            self._undrawn = None
+        return array
 
-    def _plan(self, shape: tuple[int, ...], dtype: np.dtype) -> PlannedConvolution:
-        shape = shape if len(shape) == 3 else (*shape, 1)
-        return planned_convolution(self._name, shape, (self._filters, self._size, self._size, shape[2]), dtype)
+    def _prepare(self, image: Any) -> tuple[PlannedConvolution, np.ndarray, np.ndarray]:
+        """Return the plan, and the image and the live kernels as it takes them; all is checked where a shape or type is news."""
+        kernels = getattr(self, self._kernels_name)
+        if type(image) is np.ndarray and type(kernels) is np.ndarray:
+            if self._seen == (image.shape, image.dtype, kernels.shape, kernels.dtype):
+                plan = self._plan
+                dtype = plan.dtype
+                return (
+                    plan,
+                    ready(self._name, "the image", image, dtype),
+                    ready(self._name, self._kernels_name, kernels, dtype),
+                )
+        array = self._check_image(image)
+        kernels = as_array(self._name, self._kernels_name, getattr(self, self._kernels_name))
+        expected = (self._filters, self._size, self._size, *array.shape[2:])
+        check_shape(self._name, f"{self._kernels_name} for an image of shape {array.shape}", kernels.shape, expected)
+        dtype = compute_type(self._dtype, array)
+        shape = array.shape if array.ndim == 3 else (*array.shape, 1)
+        self._plan = plan = planned_convolution(self._name, shape, (self._filters, self._size, self._size, shape[2]), dtype)
+        self._seen = (array.shape, array.dtype, kernels.shape, kernels.dtype)
+        return plan, ready(self._name, "the image", array, dtype), ready(self._name, self._kernels_name, kernels, dtype)
+
+    def _forward(self, image: Any) -> np.ndarray:
+        plan, array, kernels = self._prepare(image)
+        setattr(self, self._image_name, image)
+        return plan.output(array, kernels)
 
     def _backward(self, gradient: Any, rate: Any) -> bool:
         """Update the kernels; keep what dE_dX needs. Return whether the image has a channel axis."""
         image = getattr(self, self._image_name, None)
         check_forward_done(self._name, image)
         rate = check_rate(self._name, rate)
-        array = as_array(self._name, "the image", image)
-        dtype = compute_type(self._dtype, array)
-        kernels = self._check_kernels(array)
-        plan = self._plan(array.shape, dtype)
-        dy = ready(self._name, "the gradient", gradient, dtype)
+        plan, array, kernels = self._prepare(image)
+        dy = ready(self._name, "the gradient", gradient, plan.dtype)
         check_shape(self._name, "the gradient", dy.shape, plan.output_shape)
-        check_updatable(self._name, self._kernels_name, getattr(self, self._kernels_name))
-        dw = plan.weight_grad(ready(self._name, "the image", array, dtype), dy).reshape(kernels.shape)
-        self._step = (plan, dy, kernels.astype(dtype, order="C", copy=True), array.shape)
-        self._dE_dX = None
-        self.dE_dk = dw
-        np.subtract(kernels, rate * dw, out=kernels, casting="same_kind")
+        live = getattr(self, self._kernels_name)
+        check_updatable(self._name, self._kernels_name, live)
+        before = kernels.copy() if kernels is live else kernels
+        dw = plan.weight_grad(array, dy).reshape(live.shape)
+        self.dE_dk, self._dE_dX, self._step = dw, None, (plan, dy, before, array.shape)
+        np.subtract(live, rate * dw, out=live, casting="same_kind")
         return array.ndim == 3
 
     @property

@@ -1,0 +1,75 @@
+"""Compile ahead of time what most programs call, so that their first calls don't wait."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable
+
+import numpy as np
+
+
+def _steps() -> list[tuple[str, Callable[[], object]]]:
+    """Return (what it is, how to compile it)."""
+    from . import functional as fn
+    from .engine.online import OnlineNetwork
+    from .layers import ConvolutionLayer, MaxPoolingLayer, SoftmaxLayer
+
+    def notebook(filters: int) -> None:
+        state = np.random.get_state()  # the layers draw from the global state; leave it as it was
+        try:
+            layers = (ConvolutionLayer(filters, 3), MaxPoolingLayer(2), SoftmaxLayer(169 * filters, 10))
+        finally:
+            np.random.set_state(state)
+        conv, pool, dense = layers
+        probabilities = dense.forward_prop(pool.forward_prop(conv.forward_prop(np.zeros((28, 28)))))
+        conv.back_prop(pool.back_prop(dense.back_prop(probabilities, 0.0)), 0.0)
+
+    def convolutions(dtype: str, filters: int) -> None:
+        x, w = np.zeros((1, 28, 28, 16), dtype), np.zeros((3, 3, 16, filters), dtype)
+        y = fn.conv2d(x, w, padding="same")
+        fn.conv2d_input_grad(y, w, x.shape, padding="same")
+        fn.conv2d_weight_grad(x, y, w.shape, padding="same")
+
+    def pooling(dtype: str) -> None:
+        x = np.zeros((1, 4, 4, 16), dtype)
+        fn.max_pool2d_grad(fn.max_pool2d(x, 2), x, 2)
+        fn.avg_pool2d_grad(fn.avg_pool2d(x, 2), x.shape, 2)
+
+    def dense_layers(dtype: str) -> None:
+        x, w = np.zeros((64, 128), dtype), np.zeros((128, 10), dtype)
+        y = fn.linear(x, w)
+        fn.linear_input_grad(y, w)
+        fn.linear_weight_grad(x, y)
+        fn.log_softmax(y)
+        fn.softmax(y)
+
+    def online() -> None:
+        images, labels = np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8)
+        list(OnlineNetwork().run(images, labels, np.zeros(1, np.int64), 0.0))
+
+    steps: list[tuple[str, Callable[[], object]]] = [("the training engine", online)]
+    steps += [(f"the notebooks' layers, {filters} filters", lambda filters=filters: notebook(filters)) for filters in (8, 16)]
+    for dtype in ("float32", "float64"):
+        for filters in (16, 32):
+            steps.append((f"convolutions, {dtype}, {filters} filters", lambda d=dtype, f=filters: convolutions(d, f)))
+        steps.append((f"pooling, {dtype}", lambda d=dtype: pooling(d)))
+        steps.append((f"dense layers, {dtype}", lambda d=dtype: dense_layers(d)))
+    return steps
+
+
+def warmup(say: Callable[[str], object] | None = None) -> float:
+    """Compile the kernels that most programs call, or load them from the cache, and return the seconds it took.
+
+    Parameters
+    ----------
+    say : callable, optional
+        Takes a line of text for each step.
+    """
+    began = time.perf_counter()
+    steps = _steps()
+    for number, (name, compile_it) in enumerate(steps, 1):
+        start = time.perf_counter()
+        compile_it()
+        if say is not None:
+            say(f"{number} of {len(steps)}: {name}, {time.perf_counter() - start:.2f} s")
+    return time.perf_counter() - began

@@ -1,0 +1,1 @@
+"""Whole epochs without Python between the updates."""

@@ -1,0 +1,59 @@
+"""A progress bar on standard error: tqdm's where it is installed and someone watches, else a plain line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+    """Shows how many of `total` images are done, their rate, and the running loss and accuracy.
+
+    Parameters
+    ----------
+    total : int
+    title : str
+    stream : text stream
+        Standard error if not given.
+    """
+
+    def __init__(self, total: int, title: str, stream: TextIO | None = None):
+        self._total, self._title, self._stream = total, title, stream or sys.stderr
+        self._start = self._last = time.perf_counter()
+        self._done = 0
+        self._bar = _make_bar(total, title, self._stream)
+
+    def update(self, done: int, loss: float, accuracy: float) -> None:
+        """Show `done` images, with the loss and the accuracy (0 to 1) over the last hundred."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"loss {loss:.3f}, accuracy {accuracy:.0%}", refresh=False)
+            self._bar.update(done - self._done)
+        elif time.perf_counter() - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = time.perf_counter()
+            self._line(done, f"loss {loss:.3f}, accuracy {accuracy:.0%}")
+        self._done = done
+
+    def close(self, summary: str) -> None:
+        """End the bar, or print the last line, with a summary."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(summary, refresh=False)
+            self._bar.close()
+        else:
+            self._line(self._done, summary)
+
+    def _line(self, done: int, text: str) -> None:
+        rate = done / max(time.perf_counter() - self._start, 1e-9)
+        print(f"{self._title}: {done} of {self._total} images, {rate:,.0f} images/s, {text}", file=self._stream, flush=True)
+
+
+def _make_bar(total: int, title: str, stream: TextIO):
+    if not stream.isatty():
+        return None
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, desc=title, unit=" images", file=stream, mininterval=0.05, dynamic_ncols=True)
