@@ -14,9 +14,10 @@ import stat
 import sys
 import tempfile
 import warnings
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import llvmlite
 import numba
@@ -52,7 +53,7 @@ def cache_root() -> Path:
     return Path(base).expanduser() / "fastconv"
 
 
-@lru_cache(maxsize=None)
+@cache
 def cache_stamp() -> str:
     """Return a hash of fastconv's sources and of the versions that compiled code depends on."""
     digest = hashlib.sha256(repr((sys.version, numba.__version__, llvmlite.__version__)).encode())
@@ -61,7 +62,7 @@ def cache_stamp() -> str:
     return digest.hexdigest()[:20]
 
 
-@lru_cache(maxsize=None)
+@cache
 def cache_directory() -> Path | None:
     """Return this version's cache folder, made private to the user, or None (with one warning) where there can't be one."""
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Callable
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -48,12 +49,12 @@ def _steps() -> list[tuple[str, Callable[[], object]]]:
         list(OnlineNetwork().run(images, labels, np.zeros(1, np.int64), 0.0))
 
     steps: list[tuple[str, Callable[[], object]]] = [("the training engine", online)]
-    steps += [(f"the notebooks' layers, {filters} filters", lambda filters=filters: notebook(filters)) for filters in (8, 16)]
+    steps += [(f"the notebooks' layers, {filters} filters", partial(notebook, filters)) for filters in (8, 16)]
     for dtype in ("float32", "float64"):
         for filters in (16, 32):
-            steps.append((f"convolutions, {dtype}, {filters} filters", lambda d=dtype, f=filters: convolutions(d, f)))
-        steps.append((f"pooling, {dtype}", lambda d=dtype: pooling(d)))
-        steps.append((f"dense layers, {dtype}", lambda d=dtype: dense_layers(d)))
+            steps.append((f"convolutions, {dtype}, {filters} filters", partial(convolutions, dtype, filters)))
+        steps.append((f"pooling, {dtype}", partial(pooling, dtype)))
+        steps.append((f"dense layers, {dtype}", partial(dense_layers, dtype)))
     return steps
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,7 @@ from ._arrays import as_array
 from .layers import Conv3x3, ConvolutionLayer, MaxPool2, MaxPoolingLayer, Softmax, SoftmaxLayer
 from .shapes import as_int
 
-_FORWARD = {
+_FORWARD: dict[type, Any] = {
     ConvolutionLayer: ConvolutionLayer.forward_prop,
     MaxPoolingLayer: MaxPoolingLayer.forward_prop,
     SoftmaxLayer: SoftmaxLayer.forward_prop,

@@ -199,9 +199,7 @@ class PoolSpec:
 
 
 @lru_cache(maxsize=1024)
-def pool_spec(
-    operation: str, input_shape: Ints, kernel_size: object, stride: object = None, padding: object = "valid"
-) -> PoolSpec:
+def pool_spec(operation: str, input_shape: Ints, kernel_size: object, stride: object = None, padding: object = "valid") -> PoolSpec:
     """Check a pooling's shapes and options and return its PoolSpec; `stride` None means the kernel size."""
     images, *size, channels = input_shape
     kernel = per_axis(operation, "kernel_size", kernel_size, len(size))

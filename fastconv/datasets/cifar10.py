@@ -47,7 +47,7 @@ def load_cifar10(
             train, test = (np.concatenate([_records(tar, name, archive) for name in names]) for names in (TRAIN, TEST))
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ValueError(f"load_cifar10: {archive} is no readable tar.gz file: {error}") from None
-    return (*_images_and_labels(train), *_images_and_labels(test))  # type: ignore[return-value]  # two pairs
+    return (*_images_and_labels(train), *_images_and_labels(test))
 
 
 def _records(tar: tarfile.TarFile, name: str, archive: Path) -> np.ndarray:

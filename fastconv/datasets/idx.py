@@ -45,14 +45,16 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     with open(name, "rb") as raw:
         compressed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        stream: IO[bytes] = gzip.open(raw) if compressed else raw  # type: ignore[assignment]  # GzipFile reads bytes as well
         try:
-            return _parse(stream, name)
+            if compressed:
+                with gzip.open(raw) as unzipped:
+                    return _parse(unzipped, name)
+            return _parse(raw, name)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"read_idx: {name} is a broken gzip file: {error}") from None
 
 
-def _parse(stream: IO[bytes], name: Path) -> np.ndarray:
+def _parse(stream: IO[bytes] | gzip.GzipFile, name: Path) -> np.ndarray:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
         raise ValueError(

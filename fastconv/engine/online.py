@@ -8,12 +8,13 @@ a pooling window are four register tiles, so that the pooling is a maximum of re
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
 from .. import functional
 from .._jit import jit
+from ..kernels.pack import buffer
 from ..kernels.simd import REGISTERS, lanes, lanes_of, vload, vwhere_equal
 from ..kernels.tile import (
     fit_rows,
@@ -31,34 +32,29 @@ from ..kernels.tile import (
 from ..shapes import check_shape
 
 
-@lru_cache(maxsize=None)
+@cache
 def online_kernel(size, classes, rows):
     """Return the epoch for kernels of size x size and so many classes, with tiles of `rows` pooled pixels."""
     taps = size * size
 
     @jit
     def run_images(
-        images, labels, order, start, stop, scale, shift, width, filters, kernels, dense, bias, rate, losses, correct
-    ):
+        images, labels, order, start, stop, scale, width, filters, kernels, dense, bias, rate, losses, correct,
+        image, convolved, maxima, totals, gradient, step,
+    ):  # fmt: skip
         """Run images[order[start:stop]], updating kernels, dense and bias at each by `rate` (0: only evaluate).
 
-        images is flat uint8, `width` pixels high and wide, pixel = value * scale + shift. losses[i] and correct[i] are written for
-        position i of the order.
+        images is flat uint8, `width` pixels high and wide, scaled by `scale`. losses[i] and correct[i] are written for
+        position i of the order. The last six arrays are room to work in.
         """
         pooled = (width - size + 1) // 2
         block = lanes(kernels)
-        image = np.empty(width * width, kernels.dtype)
         pixels = pooled * pooled
-        convolved = np.empty(pixels * 4 * filters, kernels.dtype)
-        maxima = np.empty(pixels * filters, kernels.dtype)
-        totals = np.empty(classes, kernels.dtype)
-        gradient = np.empty(classes, kernels.dtype)
-        step = np.empty(classes, kernels.dtype)
         for place in range(start, stop):
             at = order[place] * width * width
             label = labels[order[place]]
             for i in range(width * width):
-                image[i] = images[at + i] * scale + shift
+                image[i] = images[at + i] * scale
             totals[:] = bias
             for f in range(0, filters, block):
                 for row in range(pooled):
@@ -188,11 +184,13 @@ class OnlineNetwork:
         kernel = online_kernel(self.kernel_size, self.classes, fit_rows(self.pooled, (REGISTERS - 2) // 4))
         losses, correct = np.empty(len(order)), np.empty(len(order), np.bool_)
         flat, targets = images.reshape(-1), labels.astype(np.int64)
+        pixels = self.pooled**2 * self._padded
+        rooms = [buffer(n, np.float32) for n in (self.width**2, 4 * pixels, pixels, *[self.classes] * 3)]
         for start in range(0, len(order), slice_images):
             stop = min(start + slice_images, len(order))
             kernel(
-                flat, targets, order, start, stop, np.float32(1 / 255), np.float32(0), self.width, self._padded,
-                self._kernels.reshape(-1), self._dense.reshape(-1), self._bias, np.float32(rate), losses, correct,
+                flat, targets, order, start, stop, np.float32(1 / 255), self.width, self._padded,
+                self._kernels.reshape(-1), self._dense.reshape(-1), self._bias, np.float32(rate), losses, correct, *rooms,
             )  # fmt: skip
             yield stop, losses[:stop], correct[:stop]
 
@@ -212,7 +210,7 @@ class OnlineNetwork:
             raise TypeError(
                 f"OnlineNetwork: images must be contiguous uint8 and the order int64, but are {images.dtype}, {order.dtype}"
             )
-        if len(labels) and not (0 <= labels.min() and labels.max() < self.classes):
+        if len(labels) and not (labels.min() >= 0 and labels.max() < self.classes):
             raise ValueError(f"OnlineNetwork: labels must be from 0 to {self.classes - 1}, but reach {labels.max()}")
-        if len(order) and not (0 <= order.min() and order.max() < len(images)):
+        if len(order) and not (order.min() >= 0 and order.max() < len(images)):
             raise ValueError(f"OnlineNetwork: the order must be of the {len(images)} images, but reaches {order.max()}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -126,7 +127,7 @@ def _labels(operation: str, labels: ArrayLike, rows: int, classes: int) -> np.nd
     if array.dtype.kind not in "iu":
         raise TypeError(f"{operation}: labels must be integers, but have dtype {array.dtype}")
     check_shape(operation, "labels", array.shape, (rows,))
-    if rows and not (0 <= array.min() and array.max() < classes):
+    if rows and not (array.min() >= 0 and array.max() < classes):
         raise ValueError(
             f"{operation}: labels must be from 0 to {classes - 1} (classes - 1), but are from {array.min()} to {array.max()}"
         )

@@ -144,9 +144,7 @@ def conv2d(
     array([[ 8., 12.],
            [20., 24.]])
     """
-    return _forward(
-        "conv2d", 2, x, w, bias, layout, algorithm, stride=stride, padding=padding, dilation=dilation, groups=groups
-    )
+    return _forward("conv2d", 2, x, w, bias, layout, algorithm, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
 def conv2d_input_grad(
@@ -273,9 +271,7 @@ def conv1d(
     >>> conv1d(np.arange(5.0).reshape(1, 5, 1), np.array([1.0, 0.0, -1.0]).reshape(3, 1, 1)).ravel()
     array([-2., -2., -2.])
     """
-    return _forward(
-        "conv1d", 1, x, w, bias, layout, algorithm, stride=stride, padding=padding, dilation=dilation, groups=groups
-    )
+    return _forward("conv1d", 1, x, w, bias, layout, algorithm, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
 def conv3d(
@@ -299,9 +295,7 @@ def conv3d(
     >>> conv3d(np.ones((1, 2, 2, 2, 1)), np.ones((2, 2, 2, 1, 1))).ravel()
     array([8.])
     """
-    return _forward(
-        "conv3d", 3, x, w, bias, layout, algorithm, stride=stride, padding=padding, dilation=dilation, groups=groups
-    )
+    return _forward("conv3d", 3, x, w, bias, layout, algorithm, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
 def conv1d_input_grad(

@@ -13,6 +13,7 @@ from .. import _threads
 from ..kernels.conv_output import InputGradPlan, OutputPlan
 from ..kernels.conv_weight_grad import WeightGradPlan
 from ..kernels.dense import dense_softmax_kernel, dense_softmax_update_kernel, dense_softmax_vectors
+from ..kernels.pack import buffer
 from ..kernels.pool import ALL, MAX, PoolPlan
 from ..kernels.simd import lanes_of
 from ..shapes import conv_spec, pool_spec
@@ -101,6 +102,8 @@ def dense_softmax_step(
 ) -> np.ndarray:
     """Update w and bias in place by one step of gradient descent and return the gradient of x, of the weights before it."""
     dx = np.empty_like(x)
-    kernel = dense_softmax_update_kernel(lanes_of(x.dtype), dense_softmax_vectors(len(bias), x.dtype))
-    kernel(dy, totals, x, w.reshape(-1), bias, x.dtype.type(alpha), dx)
+    lanes, vectors = lanes_of(x.dtype), dense_softmax_vectors(len(bias), x.dtype)
+    dz, step = (buffer(len(bias) + vectors * lanes, x.dtype) for _ in range(2))
+    kernel = dense_softmax_update_kernel(lanes, vectors)
+    kernel(dy, totals, x, w.reshape(-1), bias, x.dtype.type(alpha), dz, step, dx)
     return dx

@@ -3,37 +3,36 @@
 The same loop computes the input gradient, from dy and turned weights: see lowering.py for the tables.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
 from .lowering import Contraction, lower_input_grad, lower_output
-from .pack import pack_weights, pad_rows
+from .pack import buffer, pack_weights, pad_rows
 from .simd import lanes, lanes_of
 from .tile import fit_rows, fit_vectors, most_rows, tile_load, tile_outer, tile_store
 
 
-@lru_cache(maxsize=None)
+@cache
 def output_kernel(rows, vectors):
     """Return the kernel for tiles of `rows` pixels by `vectors` vectors of channels; it needs lines of at least `rows` pixels."""
 
     @jit
     def conv_output(
-        x, w, bias, y, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
-        border_rows, left, width, right, scratch_size, block, start, stop,
+        x, w, bias, y, scratch, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
+        border_rows, left, width, right, block, start, stop,
     ):  # fmt: skip
         lines = len(x_lines)
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)
         row = left + width + right
-        scratch = np.empty(scratch_size, x.dtype)
         for item in range(start, stop):
             image, first = item // blocks, item % blocks * block
             last = min(first + block, lines)
             source, origin = x, image * x_image
-            if scratch_size:
+            if len(scratch):
                 low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1]) // row + 1
                 pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
                 source, origin = scratch, -low * row
@@ -69,20 +68,25 @@ class TiledContraction:
         self._packed_outputs = -(-c.outputs // channels) * channels
         self._packed_size = self._packed_outputs * len(c.w_taps) * c.w_run
         self._kernel = output_kernel(self.rows, self.vectors)
-        self._tables = c.tables(self.block)
-        self._no_bias = np.zeros(self._packed_outputs, dtype)
+        self._tables, self._scratch_size = c.tables(self.block), c.scratch_size(self.block)
+        self._no_bias = buffer(self._packed_outputs, dtype)
+        self._no_bias[:] = 0
 
     def __call__(self, split, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); split(units, work, flops) calls work(start, stop) over all units."""
         c = self.contraction
-        packed = np.empty(self._packed_size, x.dtype)
+        packed = buffer(self._packed_size, x.dtype)
         pack_weights(w, c.w_taps, c.w_run, c.w_run_step, c.outputs, c.w_output_step, self.vectors, packed)
         padded_bias = self._no_bias
         if bias is not None:
-            padded_bias = padded_bias.copy()
-            padded_bias[: c.outputs] = bias
-        kernel, tables = self._kernel, self._tables
-        split(self.units, lambda start, stop: kernel(x, packed, padded_bias, y, *tables, start, stop), self.flops)
+            padded_bias = buffer(self._packed_outputs, x.dtype)
+            padded_bias[: c.outputs], padded_bias[c.outputs :] = bias, 0
+        kernel, tables, size = self._kernel, self._tables, self._scratch_size
+        split(
+            self.units,
+            lambda start, stop: kernel(x, packed, padded_bias, y, buffer(size, x.dtype), *tables, start, stop),
+            self.flops,
+        )
 
 
 class OutputPlan(TiledContraction):

@@ -1,25 +1,25 @@
 """Weight gradient with a register tile: rows of neighbouring input channels by vectors of output channels, summed over pixels."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
 from .lowering import Contraction, lower_output
-from .pack import pad_rows, unpack_weight_grad
+from .pack import buffer, pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
 from .tile import fit_rows, fit_vectors, most_rows, tile_load, tile_outer, tile_outer_part, tile_store
 
 
-@lru_cache(maxsize=None)
+@cache
 def weight_grad_kernel(rows, vectors):
     """Return the kernel for tiles of `rows` input channels by `vectors` vectors of filters; it needs runs of at least `rows`."""
 
     @jit
     def conv_weight_grad(
-        x, dy, parts, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
-        border_rows, left, width, right, scratch_size, block, items, part_count, start, stop,
+        x, dy, parts, scratch, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
+        border_rows, left, width, right, block, items, part_count, start, stop,
     ):  # fmt: skip
         lines = len(x_lines)
         blocks = (lines + block - 1) // block
@@ -28,13 +28,12 @@ def weight_grad_kernel(rows, vectors):
         run_tiles = (run + rows - 1) // rows
         tap_tiles = len(taps) * run_tiles
         tiles = (outputs + channels - 1) // channels * tap_tiles
-        scratch = np.empty(scratch_size, x.dtype)
         for part in range(start // tiles, (stop + tiles - 1) // tiles):
             for item in range(items * part // part_count, items * (part + 1) // part_count):
                 image, first = item // blocks, item % blocks * block
                 last = min(first + block, lines)
                 source, origin = x, image * x_image
-                if scratch_size:
+                if len(scratch):
                     low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1]) // row + 1
                     pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
                     source, origin = scratch, -low * row
@@ -81,12 +80,13 @@ class TiledWeightGrad:
         self.units = tiles * self._parts
         self._size = self.units * self.rows * channels
         self._kernel = weight_grad_kernel(self.rows, self.vectors)
-        self._tables = (*c.tables(block), items, self._parts)
+        self._tables, self._scratch_size = (*c.tables(block), items, self._parts), c.scratch_size(block)
 
     def __call__(self, split, x, dy, dw):
-        c, kernel, tables = self.contraction, self._kernel, self._tables
-        parts = np.zeros(self._size, x.dtype)
-        split(self.units, lambda start, stop: kernel(x, dy, parts, *tables, start, stop), self.flops)
+        c, kernel, tables, size = self.contraction, self._kernel, self._tables, self._scratch_size
+        parts = buffer(self._size, x.dtype)
+        parts[:] = 0
+        split(self.units, lambda start, stop: kernel(x, dy, parts, buffer(size, x.dtype), *tables, start, stop), self.flops)
         unpack_weight_grad(
             parts, self._parts, self.rows, c.run, c.w_taps, c.w_run, c.w_run_step, c.outputs, c.w_output_step, self.vectors, dw
         )

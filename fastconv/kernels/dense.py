@@ -3,7 +3,7 @@
 One row is bound by reading the weights, (inputs, outputs) in C order, from the cache: several running sums hide the latency.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .softmax import softmax_row
 from .tile import tile_add, tile_dot, tile_load_part, tile_outer, tile_outer_part, tile_store, tile_zero
 
 
-@lru_cache(maxsize=None)
+@cache
 def dense_softmax_kernel(vectors):
     """Return the kernel for one row: totals = x . w + bias and their softmax; `vectors` of outputs at a time."""
 
@@ -43,23 +43,27 @@ def dense_softmax_kernel(vectors):
     return dense_softmax
 
 
-@lru_cache(maxsize=None)
+@cache
 def dense_softmax_update_kernel(rows, vectors):
     """Return the kernel that takes one step; `rows` is the vector's lanes, `vectors` cover the outputs taken at a time."""
 
     @jit
-    def dense_softmax_update(dy, totals, x, w, bias, alpha, dx):
-        """With p = softmax(totals): dz = p * (dy - sum(dy * p)), dx = w . dz, w -= alpha * x dz, bias -= alpha * dz."""
+    def dense_softmax_update(dy, totals, x, w, bias, alpha, dz, step, dx):
+        """With p = softmax(totals): dz = p * (dy - sum(dy * p)), dx = w . dz, w -= alpha * x dz, bias -= alpha * dz.
+
+        dz and step are room for outputs + chunk elements each; what is behind the outputs counts as zeros.
+        """
         inputs, outputs, chunk = len(x), len(bias), vectors * lanes(x)
-        dz = np.zeros(outputs + chunk, x.dtype)  # zeros behind the last output
         softmax_row(totals, 0, outputs, dz)
         mean = dy[0] * 0
         for o in range(outputs):
             mean += dy[o] * dz[o]
         for o in range(outputs):
             dz[o] *= dy[o] - mean
-            bias[o] -= alpha * dz[o]
-        step = -alpha * dz
+            step[o] = -alpha * dz[o]
+            bias[o] += step[o]
+        dz[outputs:] = 0
+        step[outputs:] = 0
         whole = inputs // rows * rows
         for i in range(0, whole, rows):
             total = vzero(x)

@@ -70,7 +70,7 @@ class Contraction:
         border = self.border or Border(np.empty(0, np.int64), 0, 0, 0)
         return (
             self.taps, self.run, self.x_lines, self.y_lines, self.count, self.x_step, self.y_step, self.x_image, self.y_image,
-            self.outputs, border.rows, border.left, border.width, border.right, self.scratch_size(block), block,
+            self.outputs, border.rows, border.left, border.width, border.right, block,
         )  # fmt: skip
 
     def lines_in_block(self, itemsize: int) -> int:
@@ -202,7 +202,7 @@ def lower_linear(rows: int, inputs: int, outputs: int, overlap: bool, transposed
 
 @dataclass(frozen=True)
 class _Phase:
-    """The input pixels first, first + stride, ... (count of them) of one axis; pixel m reads dy[source + m - shift] for each tap."""
+    """The input pixels first, first + stride, ... (count of them) of one axis; m reads dy[source + m - shift] for each tap."""
 
     first: int
     count: int
@@ -215,9 +215,7 @@ def _axis_phases(size: int, kernel: int, stride: int, dilation: int, pads: tuple
     for first in range(min(stride, size)):
         position = first + pads[0]
         taps = tuple(
-            (k, (k * dilation - position % stride) // stride)
-            for k in range(kernel)
-            if k * dilation % stride == position % stride
+            (k, (k * dilation - position % stride) // stride) for k in range(kernel) if k * dilation % stride == position % stride
         )
         if taps:
             phases.append(_Phase(first, -(-(size - first) // stride), position // stride, taps))

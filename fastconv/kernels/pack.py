@@ -1,7 +1,14 @@
 """Copies that put a kernel's operands in order: images into a border of zeros, weights into blocks of vectors, and back."""
 
+import numpy as np
+
 from .._jit import jit
 from .simd import lanes
+
+
+def buffer(size: int, dtype: np.dtype) -> np.ndarray:
+    """Return memory for a kernel's own use, not set to anything; all of it comes from here, so that a test can guard it."""
+    return np.empty(size, dtype)
 
 
 @jit

@@ -3,7 +3,7 @@
 All axes are three (depth, height, width; missing ones are 1). Windows are clipped at the image's edge. Units are images.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def clip(output, stride, before, window, size, whole):
     return max(start, 0), min(start + window, size)
 
 
-@lru_cache(maxsize=None)
+@cache
 def pool_kernel(pick, whole):
     """Return the forward kernel that picks the maximum, the minimum, or sums (for the average); `whole` is as in `clip`."""
 
@@ -58,7 +58,7 @@ def pool_kernel(pick, whole):
     return pool
 
 
-@lru_cache(maxsize=None)
+@cache
 def pick_grad_kernel(pick, ties, disjoint, whole):
     """Return the gradient kernel of max or min pooling; `disjoint` windows store their gradient, others add it."""
 

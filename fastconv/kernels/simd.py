@@ -259,7 +259,7 @@ def vdiv(typing_context, a, b):
 
 @intrinsic(prefer_literal=True)
 def vpick(typing_context, rule, a, b):
-    """vpick(rule, a, b): by the constant rule 0 the larger, 1 the smaller, of each pair of lanes (NaN if either is), 2 their sum."""
+    """vpick(rule, a, b): by the constant rule 0 the larger, 1 the smaller of each pair of lanes (NaN if either is), 2 the sum."""
     kind = rule.literal_value
 
     def generate(context, builder, signature, args):

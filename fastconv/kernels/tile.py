@@ -248,7 +248,8 @@ def tile_max(typing_context, a, b):
     def generate(context, builder, signature, args):
         result = args[0]
         for k in range(a.rows * a.vectors):
-            larger = nan_extreme(builder, *(builder.extract_value(arg, k) for arg in args), ">")
+            left, right = (builder.extract_value(arg, k) for arg in args)
+            larger = nan_extreme(builder, left, right, ">")
             result = builder.insert_value(result, larger, k)
         return result
 

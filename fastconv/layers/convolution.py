@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -66,15 +67,10 @@ class _Convolution:
     def _prepare(self, image: Any) -> tuple[PlannedConvolution, np.ndarray, np.ndarray]:
         """Return the plan, and the image and the live kernels as it takes them; all is checked where a shape or type is news."""
         kernels = getattr(self, self._kernels_name)
-        if type(image) is np.ndarray and type(kernels) is np.ndarray:
-            if self._seen == (image.shape, image.dtype, kernels.shape, kernels.dtype):
-                plan = self._plan
-                dtype = plan.dtype
-                return (
-                    plan,
-                    ready(self._name, "the image", image, dtype),
-                    ready(self._name, self._kernels_name, kernels, dtype),
-                )
+        arrays = type(image) is np.ndarray and type(kernels) is np.ndarray
+        if arrays and self._seen == (image.shape, image.dtype, kernels.shape, kernels.dtype):
+            plan, dtype = self._plan, self._plan.dtype
+            return plan, ready(self._name, "the image", image, dtype), ready(self._name, self._kernels_name, kernels, dtype)
         array = self._check_image(image)
         kernels = as_array(self._name, self._kernels_name, getattr(self, self._kernels_name))
         expected = (self._filters, self._size, self._size, *array.shape[2:])
@@ -168,9 +164,7 @@ class ConvolutionLayer(_Convolution):
     _kernels_name, _image_name = "kernels", "image"
     image: Any = None
 
-    def __init__(
-        self, kernel_num: int, kernel_size: int, *, init: str = "xavier", dtype: Any = None, channels: int | None = None
-    ):
+    def __init__(self, kernel_num: int, kernel_size: int, *, init: str = "xavier", dtype: Any = None, channels: int | None = None):
         super().__init__(kernel_num, kernel_size, channels, init, dtype)
         self.kernel_num, self.kernel_size = self._filters, self._size
 
