@@ -42,21 +42,23 @@ def jit(function: Callable) -> Any:
 def cache_root() -> Path:
     """Return where compiled kernels are kept: FASTCONV_CACHE_DIR, else `fastconv` in the user's cache directory."""
     chosen = os.environ.get("FASTCONV_CACHE_DIR")
-    if chosen:
-        return Path(chosen).expanduser()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "fastconv"
+    try:
+        return Path(chosen or f"{base}/fastconv").expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(f"the user has no home directory to keep compiled kernels in ({error})") from None
 
 
 @cache
 def cache_stamp() -> str:
-    """Return a hash of fastconv's sources and of the versions that compiled code depends on."""
-    digest = hashlib.sha256(repr((sys.version, numba.__version__, llvmlite.__version__)).encode())
+    """Return a hash of fastconv's sources and of the versions and options that compiled code depends on."""
+    options = (numba.config.OPT, numba.config.BOUNDSCHECK)
+    digest = hashlib.sha256(repr((sys.version, numba.__version__, llvmlite.__version__, options)).encode())
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:20]
@@ -73,7 +75,7 @@ def cache_directory() -> Path | None:
             _refuse_foreign(folder)
         with tempfile.TemporaryFile(dir=directory):
             return directory
-    except (OSError, RuntimeError) as error:  # RuntimeError: no home directory
+    except OSError as error:
         warnings.warn(
             f"fastconv keeps no compiled kernels on disk, so every process compiles anew: {error}. "
             f"Set FASTCONV_CACHE_DIR to a folder of yours that can be written.",
@@ -139,9 +141,13 @@ class _KernelCache(_Cache):
         path = self._path(sig, data.codegen)
         try:
             handle, temporary = tempfile.mkstemp(dir=self._directory)
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(content).digest() + content)
-            os.replace(temporary, path)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(content).digest() + content)
+                os.replace(temporary, path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
         except OSError as error:
             warnings.warn(f"fastconv could not keep a compiled kernel: {error}", RuntimeWarning, stacklevel=2)
 

@@ -79,11 +79,19 @@ def split(units: int, work: Callable[[int, int], object], flops: int) -> None:
         return serial(units, work)
     bounds = [units * i // threads for i in range(threads + 1)]
     pieces = list(zip(bounds, bounds[1:], strict=False))
+    waiting = []
     with _lock:
         helpers = _start_helpers()
-        waiting = [helpers.submit(work, *piece) for piece in pieces[1:]]
+        try:
+            for piece in pieces[1:]:
+                waiting.append(helpers.submit(work, *piece))
+        except RuntimeError as error:
+            if "shutdown" not in str(error):
+                raise
+            # The main thread has ended: helpers take no more work, though this thread or exit handler goes on.
     try:
-        work(*pieces[0])
+        for piece in (pieces[0], *pieces[1 + len(waiting) :]):
+            work(*piece)
     finally:
         for future in waiting:
             future.exception()  # the arrays stay in use until every helper is done

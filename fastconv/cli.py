@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C."""
+    if arguments is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # this is the process's own command
+        signal.signal(signal.SIGINT, _end_at_once)
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.version:
@@ -72,9 +78,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nfastconv: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         print(f"fastconv: {error}", file=sys.stderr)
         return 1
+
+
+def _end_at_once(number: int, frame: object) -> None:
+    """Answer Ctrl-C while there is nothing to save. An exception, raised while numba compiles, can get lost or crash LLVM."""
+    try:
+        os.write(2, b"\nfastconv: interrupted\n")
+    finally:
+        os._exit(INTERRUPTED)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """While there is something to save, let Ctrl-C raise KeyboardInterrupt."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not _end_at_once:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -86,10 +114,11 @@ def _train(options: argparse.Namespace) -> int:
         set_num_threads(options.threads)
     result = train(
         options.data, model=options.model, epochs=options.epochs, batch_size=options.batch_size, lr=options.lr,
-        seed=options.seed, save=options.save, limit=options.limit,
+        seed=options.seed, save=options.save, limit=options.limit, interruptible=_interruptible(),
     )  # fmt: skip
     if options.json:
-        print(json.dumps(result))
+        finite = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in result.items()}
+        print(json.dumps(finite))
     return 0
 
 
@@ -177,13 +206,13 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _cache(options: argparse.Namespace) -> int:
-    from ._jit import cache_root, clear_cache
+    from ._jit import STAMP_PATTERN, cache_root, clear_cache
 
     root = cache_root()
     if options.clear:
         print(f"{clear_cache()} files deleted in {root}")
         return 0
-    files = [path for path in root.rglob("*") if path.is_file()] if root.is_dir() else []
+    files = [path for path in root.glob(f"{STAMP_PATTERN}/*") if path.is_file()]
     print(f"{root}: {len(files)} files, {sum(path.stat().st_size for path in files) / 1e6:.1f} MB")
     return 0
 

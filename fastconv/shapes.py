@@ -42,8 +42,8 @@ def per_axis(operation: str, name: str, value: object, dims: int, least: int = 1
     return (as_int(operation, name, value, least),) * dims
 
 
-def resolve_padding(operation: str, padding: object, size: Ints, window: Ints, stride: Ints) -> Pads:
-    """Return (before, after) for each axis.
+def as_padding(operation: str, padding: object, dims: int) -> str | Pads:
+    """Return the padding option as one of PADDINGS or as (before, after) per axis.
 
     Parameters
     ----------
@@ -53,28 +53,34 @@ def resolve_padding(operation: str, padding: object, size: Ints, window: Ints, s
         One int; one int or one (before, after) pair per axis; "valid"; "same" (TensorFlow's and ONNX's SAME_UPPER: the output
         has ceil(size / stride) pixels, an odd pixel of padding goes to the end); "same_lower" (it goes to the beginning);
         "full" (window - 1 on both sides).
-    size, window, stride : tuple of int
-        The input's size, the dilated window's extent, and the stride, per axis.
+    dims : int
+        How many spatial axes there are.
     """
-    dims = len(size)
     if isinstance(padding, str):
         if padding not in PADDINGS:
             raise ValueError(f"{operation}: padding must be an integer, pairs, or one of {PADDINGS}, but is {padding!r}")
-        if padding == "valid":
-            return ((0, 0),) * dims
-        if padding == "full":
-            return tuple((extent - 1, extent - 1) for extent in window)
-        pads = []
-        for pixels, extent, step in zip(size, window, stride, strict=True):
-            total = max(0, (-(-pixels // step) - 1) * step + extent - pixels)
-            less, more = total // 2, total - total // 2
-            pads.append((less, more) if padding == "same" else (more, less))
-        return tuple(pads)
+        return padding
     if isinstance(padding, (tuple, list)):
         if len(padding) != dims:
             raise ValueError(f"{operation}: padding must have one entry per axis ({dims}), but has {len(padding)}: {padding!r}")
         return tuple(per_axis(operation, "padding", item, 2, 0) for item in padding)  # type: ignore[misc]  # pairs
     return ((as_int(operation, "padding", padding, 0),) * 2,) * dims
+
+
+def resolve_padding(padding: str | Pads, size: Ints, window: Ints, stride: Ints) -> Pads:
+    """Return (before, after) for each axis, given the input's size, the dilated window's extent and the stride."""
+    if not isinstance(padding, str):
+        return padding
+    if padding == "valid":
+        return ((0, 0),) * len(size)
+    if padding == "full":
+        return tuple((extent - 1, extent - 1) for extent in window)
+    pads = []
+    for pixels, extent, step in zip(size, window, stride, strict=True):
+        total = max(0, (-(-pixels // step) - 1) * step + extent - pixels)
+        less, more = total // 2, total - total // 2
+        pads.append((less, more) if padding == "same" else (more, less))
+    return tuple(pads)
 
 
 def window_outputs(operation: str, size: Ints, window: Ints, stride: Ints, pads: Pads) -> Ints:
@@ -135,7 +141,6 @@ class ConvSpec:
         return 2 * prod(self.output_shape) * prod(self.weight_shape[:-1])
 
 
-@lru_cache(maxsize=1024)
 def conv_spec(
     operation: str,
     input_shape: Ints,
@@ -145,30 +150,44 @@ def conv_spec(
     dilation: object = 1,
     groups: object = 1,
 ) -> ConvSpec:
-    """Check a convolution's shapes and options and return its ConvSpec; arguments must be hashable (see `hashable`)."""
+    """Check a convolution's shapes and options and return its ConvSpec."""
     dims = len(input_shape) - 2
     if len(weight_shape) != dims + 2:
         raise ValueError(
             f"{operation}: weights must have as many axes as the input ({dims + 2}), but have {len(weight_shape)}: {weight_shape}"
         )
+    return _conv_spec(
+        operation,
+        input_shape,
+        weight_shape,
+        per_axis(operation, "stride", stride, dims),
+        as_padding(operation, padding, dims),
+        per_axis(operation, "dilation", dilation, dims),
+        as_int(operation, "groups", groups, 1),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _conv_spec(
+    operation: str, input_shape: Ints, weight_shape: Ints, stride: Ints, padding: str | Pads, dilation: Ints, groups: int
+) -> ConvSpec:
+    """As conv_spec, with each option an integer per axis (what is equal in a cache's eyes, 1 and True, differs in a check's)."""
     images, *size, channels = input_shape
     *kernel, group_channels, filters = weight_shape
     if min(kernel) < 1:
         raise ValueError(f"{operation}: the kernel must have at least one pixel per axis, but is {tuple(kernel)}")
-    group_count = as_int(operation, "groups", groups, 1)
     for name, count in (("channels", channels), ("filters", filters)):
-        if count % group_count:
-            raise ValueError(f"{operation}: groups must divide {name}, but {group_count} does not divide {count}")
-    if channels != group_channels * group_count:
+        if count % groups:
+            raise ValueError(f"{operation}: groups must divide {name}, but {groups} does not divide {count}")
+    if channels != group_channels * groups:
         raise ValueError(
             f"{operation}: the weights' channels x groups must be the input's channels, "
-            f"but {group_channels} x {group_count} is not {channels}"
+            f"but {group_channels} x {groups} is not {channels}"
         )
-    strides, dilations = (per_axis(operation, name, v, dims) for name, v in (("stride", stride), ("dilation", dilation)))
-    window = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
-    pads = resolve_padding(operation, padding, tuple(size), window, strides)
-    window_outputs(operation, tuple(size), window, strides, pads)
-    spec = ConvSpec(images, tuple(size), channels, filters, tuple(kernel), strides, dilations, pads, group_count)
+    window = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    pads = resolve_padding(padding, tuple(size), window, stride)
+    window_outputs(operation, tuple(size), window, stride, pads)
+    spec = ConvSpec(images, tuple(size), channels, filters, tuple(kernel), stride, dilation, pads, groups)
     check_elements(operation, images, *spec.padded, channels)
     check_elements(operation, *spec.output_shape)
     return spec
@@ -198,20 +217,28 @@ class PoolSpec:
         return (self.images, *self.outputs, self.channels)
 
 
-@lru_cache(maxsize=1024)
-def pool_spec(operation: str, input_shape: Ints, kernel_size: object, stride: object = None, padding: object = "valid") -> PoolSpec:
+def pool_spec(
+    operation: str, input_shape: Ints, kernel_size: object, stride: object = None, padding: object = "valid"
+) -> PoolSpec:
     """Check a pooling's shapes and options and return its PoolSpec; `stride` None means the kernel size."""
+    dims = len(input_shape) - 2
+    kernel = per_axis(operation, "kernel_size", kernel_size, dims)
+    strides = kernel if stride is None else per_axis(operation, "stride", stride, dims)
+    return _pool_spec(operation, input_shape, kernel, strides, as_padding(operation, padding, dims))
+
+
+@lru_cache(maxsize=1024)
+def _pool_spec(operation: str, input_shape: Ints, kernel: Ints, stride: Ints, padding: str | Pads) -> PoolSpec:
     images, *size, channels = input_shape
-    kernel = per_axis(operation, "kernel_size", kernel_size, len(size))
-    strides = kernel if stride is None else per_axis(operation, "stride", stride, len(size))
-    pads = resolve_padding(operation, padding, tuple(size), kernel, strides)
+    pads = resolve_padding(padding, tuple(size), kernel, stride)
     for axis, (extent, pair) in enumerate(zip(kernel, pads, strict=True)):
         if max(pair) >= extent:
             raise ValueError(
                 f"{operation}: padding must be smaller than the window, but on spatial axis {axis} it is {max(pair)} of {extent}"
             )
-    spec = PoolSpec(images, tuple(size), channels, kernel, strides, pads)
-    window_outputs(operation, spec.size, kernel, strides, pads)
+    window_outputs(operation, tuple(size), kernel, stride, pads)
+    spec = PoolSpec(images, tuple(size), channels, kernel, stride, pads)
+    check_elements(operation, images, *(s + sum(pair) for s, pair in zip(size, pads, strict=True)), channels)
     check_elements(operation, *spec.output_shape)
     return spec
 
@@ -227,7 +254,3 @@ def check_shape(operation: str, name: str, shape: Ints, expected: Ints) -> None:
     if tuple(shape) != tuple(expected):
         raise ValueError(f"{operation}: {name} must have shape {tuple(expected)}, but has {tuple(shape)}")
 
-
-def hashable(value: object) -> object:
-    """Return lists (and lists in them) as tuples, so that options can be the key of a cache."""
-    return tuple(hashable(item) for item in value) if isinstance(value, (list, tuple)) else value

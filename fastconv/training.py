@@ -6,7 +6,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from . import __version__
 from .datasets import load_fashion_mnist, load_mnist, load_npz
 from .datasets.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, read_pairs
 from .progress import Progress
+from .shapes import as_int
 
 MODELS = ("seed",)
+MOST_RATE = float(np.finfo(np.float32).max)
 WINDOW = 100
 """The notebook's running figures are over this many images."""
 
@@ -36,7 +39,8 @@ def load_data(name: str) -> Data:
         found = {item: path / item if (path / item).exists() else path / item.removesuffix(".gz") for item in names}
         return read_pairs("train", found)
     if path.is_file():
-        return load_npz(path)
+        x_train, y_train, x_test, y_test = (np.ascontiguousarray(array) for array in load_npz(path))
+        return x_train, y_train, x_test, y_test
     raise ValueError(f"train: data must be 'mnist', 'fashion-mnist', a .npz file or a folder of IDX files, but is {name!r}")
 
 
@@ -51,6 +55,7 @@ def train(
     save: str | None = None,
     limit: int | None = None,
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+    interruptible: AbstractContextManager[object] | None = None,
 ) -> dict[str, Any]:
     """Train the notebook's network (16 filters of 3 x 3, 2 x 2 max pooling, dense layer with softmax) and test it.
 
@@ -71,6 +76,8 @@ def train(
         Train on the first images only.
     say : callable
         Takes the lines of the report.
+    interruptible : context manager, optional
+        Entered once kernels are compiled: from then on a KeyboardInterrupt saves the network before it goes on.
 
     Returns
     -------
@@ -81,10 +88,16 @@ def train(
     clock = time.perf_counter()
     if model not in MODELS:
         raise ValueError(f"train: model must be one of {MODELS}, but is {model!r}")
+    for name, number in (("epochs", epochs), ("batch_size", batch_size), ("limit", 1 if limit is None else limit)):
+        as_int("train", name, number, 1)
+    if not 0 <= lr <= MOST_RATE:
+        raise ValueError(f"train: lr must be from 0 to {MOST_RATE}, but is {lr}")
+    if save is not None and (Path(save).is_dir() or not Path(save).parent.is_dir()):
+        raise ValueError(f"train: the network must be saved to a file in a folder that exists, but save is {save}")
     x_train, y_train, x_test, y_test = load_data(data)
-    if limit is not None:
-        x_train, y_train = x_train[:limit], y_train[:limit]
+    x_train, y_train = x_train[:limit], y_train[:limit]
     _check_images(x_train, x_test)
+    _check_labels(y_train, y_test)
     seconds_load = time.perf_counter() - clock
     say(f"{len(x_train)} training and {len(x_test)} test images of {data}, loaded in {seconds_load:.2f} s")
 
@@ -95,7 +108,7 @@ def train(
 
     network = OnlineNetwork(width=x_train.shape[1], seed=seed)
     trial = OnlineNetwork(width=x_train.shape[1], seed=seed)
-    first = np.arange(min(2 * batch_size, len(x_train)), dtype=np.int64)
+    first = np.arange(min(batch_size + len(x_train) % batch_size, len(x_train)), dtype=np.int64)  # a whole batch and the last one
     runs = {
         True: lambda net, order: net.run(x_train, y_train, order, lr),
         False: lambda net, order: run_batches(net, x_train, y_train, order, lr, batch_size),
@@ -109,27 +122,19 @@ def train(
     say(f"Kernels ready in {seconds_compile:.2f} s")
 
     seconds_train, losses, correct = 0.0, np.empty(0), np.empty(0, np.bool_)
-    for epoch in range(epochs):
-        order = network.random.permutation(len(x_train)).astype(np.int64)
-        bar = Progress(len(order), f"Epoch {epoch + 1} of {epochs}")
-        clock = time.perf_counter()
-        done = 0
+    with interruptible or nullcontext():
         try:
-            for done, losses, correct in run(network, order):
-                bar.update(done, float(losses[-WINDOW:].mean()), float(correct[-WINDOW:].mean()))
-        except KeyboardInterrupt:
-            bar.close(f"interrupted after {done} images")
+            for epoch in range(epochs):
+                order = network.random.permutation(len(x_train)).astype(np.int64)
+                clock = time.perf_counter()
+                losses, correct = _epoch(run(network, order), len(order), f"Epoch {epoch + 1} of {epochs}")
+                seconds_train += time.perf_counter() - clock
+            clock = time.perf_counter()
+            test_loss, test_accuracy = evaluate_network(network, x_test, y_test)
+            seconds_test = time.perf_counter() - clock
+        finally:
             if save is not None:
                 _save(network, save, say)
-            raise
-        seconds_train += time.perf_counter() - clock
-        bar.close(f"loss {losses.mean():.4f}, accuracy {correct.mean():.2%}")
-
-    clock = time.perf_counter()
-    test_loss, test_accuracy = evaluate_network(network, x_test, y_test)
-    seconds_test = time.perf_counter() - clock
-    if save is not None:
-        _save(network, save, say)
     say(f"Test: loss {test_loss:.4f}, accuracy {test_accuracy:.2%} of {len(x_test)} images")
     total = time.time() - began
     say(
@@ -146,13 +151,27 @@ def train(
         "seconds_train": seconds_train,
         "seconds_test": seconds_test,
         "seconds_total": total,
-        "train_loss": float(losses.mean()) if losses.size else None,
-        "train_accuracy": float(correct.mean()) if correct.size else None,
+        "train_loss": float(losses.mean()),
+        "train_accuracy": float(correct.mean()),
         "test_loss": test_loss,
         "test_accuracy": test_accuracy,
         "weights_hash": network.weights_hash(),
         "versions": versions(),
     }
+
+
+def _epoch(steps: Iterator[tuple[int, np.ndarray, np.ndarray]], total: int, title: str) -> tuple[np.ndarray, np.ndarray]:
+    """Go through an epoch's steps under a progress bar; return the losses, and which images were recognised."""
+    bar = Progress(total, title)
+    done, losses, correct = 0, np.empty(0), np.empty(0, np.bool_)
+    try:
+        for done, losses, correct in steps:
+            bar.update(done, float(losses[-WINDOW:].mean()), float(correct[-WINDOW:].mean()))
+    except KeyboardInterrupt:
+        bar.close(f"interrupted after {done} images")
+        raise
+    bar.close(f"loss {losses.mean():.4f}, accuracy {correct.mean():.2%}")
+    return losses, correct
 
 
 def evaluate_network(network: Any, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
@@ -184,10 +203,16 @@ def _check_images(*parts: np.ndarray) -> None:
     for images in parts:
         if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2]:
             raise ValueError(f"train: images must be square grey uint8 (n, w, w), but are {images.dtype} of {images.shape}")
-    if not len(parts[0]) or parts[0].shape[1:] != parts[1].shape[1:]:
+    if not all(map(len, parts)) or parts[0].shape[1:] != parts[1].shape[1:]:
         raise ValueError(
-            f"train: there must be training images of the test images' size, but the shapes are {[p.shape for p in parts]}"
+            f"train: there must be training and test images of one size, but the shapes are {[p.shape for p in parts]}"
         )
+
+
+def _check_labels(*parts: np.ndarray) -> None:
+    for labels in parts:
+        if labels.dtype.kind not in "iu":
+            raise ValueError(f"train: labels must be integers, but have dtype {labels.dtype}")
 
 
 def _save(network: Any, path: str, say: Callable[[str], None]) -> None:

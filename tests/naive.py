@@ -118,6 +118,7 @@ def avg_pool_grad(dy, input_shape, kernel, stride, pads, count_include_pad):
 # The notebooks' functions: correlation with zeros of k // 2 around, results of the input's shape, Python-exact.
 
 
+@np.errstate(over="ignore")  # unsigned integers wrap
 def conv_same(x, w):
     """The correlation of x with w, both of any number of axes, zero-padded by k // 2 before, cut to x's shape."""
     y = np.zeros(x.shape, np.result_type(x, w))
@@ -129,6 +130,7 @@ def conv_same(x, w):
     return y
 
 
+@np.errstate(over="ignore")  # unsigned integers wrap
 def conv_same_input_grad(x, w, dy):
     """The gradient of conv_same with respect to x."""
     dx = np.zeros(x.shape, np.result_type(x, w, dy))
@@ -140,6 +142,7 @@ def conv_same_input_grad(x, w, dy):
     return dx
 
 
+@np.errstate(over="ignore")  # unsigned integers wrap
 def conv_same_param_grad(x, w, dy):
     """The gradient of conv_same with respect to w."""
     dw = np.zeros(w.shape, np.result_type(x, w, dy))

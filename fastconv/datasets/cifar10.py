@@ -56,7 +56,7 @@ def _records(tar: tarfile.TarFile, name: str, archive: Path) -> np.ndarray:
     except KeyError:
         raise ValueError(f"load_cifar10: {archive} must hold {FOLDER}/{name}, but doesn't") from None
     file = tar.extractfile(member)
-    if file is None or member.size % RECORD or member.size > 10000 * RECORD:
+    if file is None or not member.isfile() or member.size % RECORD or member.size > 10000 * RECORD:
         raise ValueError(f"load_cifar10: {name} must be up to 10000 records of {RECORD} bytes, but has {member.size}")
     records = np.frombuffer(file.read(), np.uint8).reshape(-1, RECORD)
     if records.size and records[:, 0].max() > 9:

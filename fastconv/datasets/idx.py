@@ -12,6 +12,7 @@ from typing import IO
 import numpy as np
 
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MOST_AXES = 32
 MOST_BYTES = 2**33
 CHUNK = 2**20
 
@@ -56,10 +57,10 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
 def _parse(stream: IO[bytes] | gzip.GzipFile, name: Path) -> np.ndarray:
     magic = stream.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not 1 <= magic[3] <= MOST_AXES:
         raise ValueError(
             f"read_idx: {name} must start with the magic number 0, 0, a type ({', '.join(f'0x{t:02x}' for t in TYPES)}) and the "
-            f"number of axes, but starts with 0x{magic.hex()}"
+            f"number of axes (1 to {MOST_AXES}), but starts with 0x{magic.hex()}"
         )
     dtype, axes = np.dtype(TYPES[magic[2]]), magic[3]
     header = stream.read(4 * axes)
@@ -67,8 +68,8 @@ def _parse(stream: IO[bytes] | gzip.GzipFile, name: Path) -> np.ndarray:
         raise ValueError(f"read_idx: {name} must have {axes} sizes in its header, but ends after {len(header)} bytes of them")
     shape = tuple(int.from_bytes(header[i : i + 4], "big") for i in range(0, 4 * axes, 4))
     promised = prod(shape) * dtype.itemsize
-    if promised > MOST_BYTES:
-        raise ValueError(f"read_idx: {name} must have at most {MOST_BYTES} bytes, but its header promises {promised}: {shape}")
+    if prod(size or 1 for size in shape) * dtype.itemsize > MOST_BYTES:  # a zero doesn't save NumPy from overflow
+        raise ValueError(f"read_idx: {name} must have at most {MOST_BYTES} bytes, but its header's sizes are {shape}")
     data = bytearray()
     while len(data) <= promised:
         chunk = stream.read(min(CHUNK, promised + 1 - len(data)))

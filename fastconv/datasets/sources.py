@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
-def user_cache() -> Path:
-    """Return the user's cache directory for downloaded data."""
+def user_cache() -> str:
+    """Return the user's cache directory for downloaded data, perhaps with ~ for the home directory."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "fastconv" / "datasets"
+    return os.path.join(base, "fastconv", "datasets")
+
+
+def _expand(*places: str) -> list[Path]:
+    """Return the places with the home directory filled in, without those below it where the user has none."""
+    expanded = []
+    for place in places:
+        with suppress(RuntimeError):
+            expanded.append(Path(place).expanduser())
+    return expanded
 
 
 def find_files(
@@ -46,27 +56,28 @@ def find_files(
     FileNotFoundError
         If files are missing and can't be downloaded; it names every place looked at.
     """
-    cache = user_cache() / dataset
     if path is not None:
         places = [Path(path)]
     else:
+        cache = _expand(os.path.join(user_cache(), dataset))
         own = os.environ.get("FASTCONV_DATA")
         places = [Path(own) / dataset, Path(own)] if own else []
-        places += [cache, *(Path(place).expanduser() for place in system_places)]
+        places += [*cache, *_expand(*system_places)]
     for place in places:
         if all((place / name).is_file() for name in hashes):
             return {name: place / name for name in hashes}
     looked = ", ".join(str(place) for place in places)
     missing = f"{operation}: {', '.join(hashes)} must be in one folder, but none of these has them: {looked}"
-    if path is not None:
+    if path is not None or not cache:
         raise FileNotFoundError(missing)
     try:
         import pooch
     except ImportError:
         raise FileNotFoundError(f"{missing}. To download them, install the extra: pip install 'fastconv[data]'") from None
     try:
+        cache[0].parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # kernels refuse a folder that others can write
         return {
-            name: Path(pooch.retrieve(base_url + name, f"sha256:{digest}", fname=name, path=cache, progressbar=False))
+            name: Path(pooch.retrieve(base_url + name, f"sha256:{digest}", fname=name, path=cache[0], progressbar=False))
             for name, digest in hashes.items()
         }
     except Exception as error:  # whatever the network library raises; all of it means: not downloaded

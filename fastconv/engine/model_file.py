@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from .online import OnlineNetwork
 FORMAT = "fastconv notebook network 1"
 SIZES = ("filters", "kernel_size", "classes", "width")
 MOST_BYTES = 2**30
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, MemoryError)
+"""What zipfile and NumPy raise for a broken, encrypted or lying file."""
 
 
 def save_network(network: OnlineNetwork, path: str | os.PathLike[str]) -> None:
@@ -29,7 +32,7 @@ def save_network(network: OnlineNetwork, path: str | os.PathLike[str]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 
@@ -47,16 +50,16 @@ def load_network(path: str | os.PathLike[str]) -> OnlineNetwork:
     try:
         with zipfile.ZipFile(name) as archive:
             total = sum(member.file_size for member in archive.infolist())
-        if total > MOST_BYTES:
-            raise ValueError(f"load_network: {name} must have at most {MOST_BYTES} bytes, but promises {total}")
-        with np.load(name, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (zipfile.BadZipFile, EOFError) as error:
+            members = archive.namelist() if total <= MOST_BYTES else []
+            arrays = {member.removesuffix(".npy"): _read_array(archive, member) for member in members}
+    except BROKEN as error:
         raise ValueError(f"load_network: {name} is no readable .npz file: {error}") from None
+    if total > MOST_BYTES:
+        raise ValueError(f"load_network: {name} must have at most {MOST_BYTES} bytes, but promises {total}")
     wanted = ("format", *SIZES, "kernels", "weight", "bias")
     if set(arrays) != set(wanted) or str(arrays["format"]) != FORMAT:
         raise ValueError(f"load_network: {name} must hold {wanted} of the format {FORMAT!r}, but holds {sorted(arrays)}")
-    if any(arrays[key].shape != () for key in SIZES):
+    if any(arrays[key].shape != () or arrays[key].dtype.kind not in "iu" for key in SIZES):
         raise ValueError(f"load_network: the sizes in {name} must be single integers")
     sizes = {key: as_int("load_network", key, arrays[key][()], 1) for key in SIZES}
     if max(sizes.values()) > 4096:
@@ -72,3 +75,8 @@ def load_network(path: str | os.PathLike[str]) -> OnlineNetwork:
     network = OnlineNetwork(**sizes)
     network.set_weights(arrays["kernels"], arrays["weight"], arrays["bias"])
     return network
+
+
+def _read_array(archive: zipfile.ZipFile, member: str) -> np.ndarray:
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)

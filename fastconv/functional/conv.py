@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from .. import _threads
 from .._arrays import check_rank, operands
 from ..kernels.table import choose
-from ..shapes import ConvSpec, Ints, as_int, check_elements, check_shape, conv_spec, hashable
+from ..shapes import ConvSpec, Ints, as_int, check_elements, check_shape, conv_spec
 from .layout import (
     CHANNELS_LAST,
     from_last,
@@ -24,7 +24,7 @@ from .layout import (
 
 
 def _spec(operation: str, input_shape: Ints, weight_shape: Ints, geometry: dict[str, Any]) -> ConvSpec:
-    return conv_spec(operation, input_shape, weight_shape, **{name: hashable(value) for name, value in geometry.items()})
+    return conv_spec(operation, input_shape, weight_shape, **geometry)
 
 
 def _shape(operation: str, name: str, shape: Any, rank: int) -> Ints:
@@ -44,9 +44,11 @@ def _forward(operation: str, dims: int, x: Any, w: Any, bias: Any, layout: str, 
     spec = _spec(operation, last_shape(x.shape, first), last_weight_shape(w.shape, first), geometry)
     if bias is not None:
         check_shape(operation, "bias", bias.shape, (spec.filters,))
-    plan = choose(operation, "output", spec, x.dtype, algorithm)
     y = np.empty(spec.output_shape, x.dtype)
-    if y.size:
+    if not x.size:
+        y[...] = 0 if bias is None else bias
+    elif y.size:
+        plan = choose(operation, "output", spec, x.dtype, algorithm)
         plan(_threads.split, to_last(x, first).reshape(-1), weights_to_last(w, first).reshape(-1), bias, y.reshape(-1))
     return from_last(y, first)
 
@@ -62,11 +64,11 @@ def _input_grad(
     spec = _spec(operation, shape, last_weight_shape(w.shape, first), geometry)
     dy = to_last(dy, first)
     check_shape(operation, f"dy (as {CHANNELS_LAST[dims]})", dy.shape, spec.output_shape)
-    plan = choose(operation, "input_grad", spec, dy.dtype, algorithm)
     if not dy.size:
         return from_last(np.zeros(spec.input_shape, dy.dtype), first)
     dx = np.empty(spec.input_shape, dy.dtype)
     if dx.size:
+        plan = choose(operation, "input_grad", spec, dy.dtype, algorithm)
         plan(_threads.split, dy.reshape(-1), weights_to_last(w, first).reshape(-1), dx.reshape(-1))
     return from_last(dx, first)
 
@@ -82,9 +84,9 @@ def _weight_grad(
     spec = _spec(operation, last_shape(x.shape, first), shape, geometry)
     dy = to_last(dy, first)
     check_shape(operation, f"dy (as {CHANNELS_LAST[dims]})", dy.shape, spec.output_shape)
-    plan = choose(operation, "weight_grad", spec, x.dtype, algorithm)
     if not (x.size and dy.size):
         return weights_from_last(np.zeros(spec.weight_shape, x.dtype), first)
+    plan = choose(operation, "weight_grad", spec, x.dtype, algorithm)
     dw = np.empty(spec.weight_shape, x.dtype)
     plan(_threads.split, to_last(x, first).reshape(-1), dy.reshape(-1), dw.reshape(-1))
     return weights_from_last(dw, first)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _threads
 from .._arrays import check_rank, operands
 from ..kernels.pool import MAX, MIN, TIES, PoolPlan
-from ..shapes import PoolSpec, as_int, check_elements, check_shape, hashable, pool_spec
+from ..shapes import PoolSpec, as_int, check_elements, check_shape, pool_spec
 from .layout import from_last, is_first, last_shape, to_last
 
 
@@ -21,7 +21,7 @@ def _plan(spec: PoolSpec) -> PoolPlan:
 
 
 def _spec(operation: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any) -> PoolSpec:
-    return pool_spec(operation, shape, hashable(kernel_size), hashable(stride), hashable(padding))
+    return pool_spec(operation, shape, kernel_size, stride, padding)
 
 
 def _pick(operation: str, pick: int, x: Any, kernel_size: Any, stride: Any, padding: Any, layout: str) -> np.ndarray:

@@ -33,7 +33,7 @@ def output_kernel(rows, vectors):
             last = min(first + block, lines)
             source, origin = x, image * x_image
             if len(scratch):
-                low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1]) // row + 1
+                low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
                 pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
                 source, origin = scratch, -low * row
             weights = 0

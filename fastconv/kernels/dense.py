@@ -55,7 +55,7 @@ def dense_softmax_update_kernel(rows, vectors):
         """
         inputs, outputs, chunk = len(x), len(bias), vectors * lanes(x)
         softmax_row(totals, 0, outputs, dz)
-        mean = dy[0] * 0
+        mean = dy.dtype.type(0)
         for o in range(outputs):
             mean += dy[o] * dz[o]
         for o in range(outputs):

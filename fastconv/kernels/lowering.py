@@ -86,7 +86,7 @@ class Contraction:
         firsts = self.x_lines[::block]
         lasts = np.append(self.x_lines[block - 1 : -1 : block], self.x_lines[-1])[: len(firsts)]
         row = self.border.row
-        return int(((lasts + self.taps.max()) // row - firsts // row).max() + 1) * row
+        return int(((lasts + self.taps[-1] + self.run - 1) // row - firsts // row).max() + 1) * row
 
 
 def lower_output(spec: ConvSpec, filters_first: bool = False) -> Contraction:

@@ -15,7 +15,7 @@ def softmax_row(x, start, count, y):
     for i in range(start + 1, start + count):
         if x[i] > highest or np.isnan(x[i]):
             highest = x[i]
-    total = x[start] * 0
+    total = x.dtype.type(0)
     for i in range(start, start + count):
         y[i] = np.exp(x[i] - highest)
         total += y[i]
@@ -35,7 +35,7 @@ def softmax(x, y, count, start, stop):
 def softmax_grad(dy, y, dx, count, start, stop):
     """dx = y * (dy - sum(dy * y)) for each row, where y is the softmax."""
     for row in range(start * count, stop * count, count):
-        mean = dy[row] * 0
+        mean = dy.dtype.type(0)
         for i in range(row, row + count):
             mean += dy[i] * y[i]
         for i in range(row, row + count):
@@ -50,7 +50,7 @@ def log_softmax(x, y, count, start, stop):
         for i in range(row + 1, row + count):
             if x[i] > highest or np.isnan(x[i]):
                 highest = x[i]
-        total = x[row] * 0
+        total = x.dtype.type(0)
         for i in range(row, row + count):
             total += np.exp(x[i] - highest)
         for i in range(row, row + count):
@@ -61,7 +61,7 @@ def log_softmax(x, y, count, start, stop):
 def log_softmax_grad(dy, y, dx, count, start, stop):
     """dx = dy - exp(y) * sum(dy) for each row, where y is the log-softmax."""
     for row in range(start * count, stop * count, count):
-        total = dy[row] * 0
+        total = dy.dtype.type(0)
         for i in range(row, row + count):
             total += dy[i]
         for i in range(row, row + count):

@@ -1,0 +1,74 @@
+"""The named grid of convolution shapes that tests (and benchmarks' checks) run every kernel on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastconv.shapes import ConvSpec, conv_spec
+
+
+@dataclass(frozen=True)
+class Case:
+    """One convolution: channels-last input shape, weights (*kernel, channels / groups, filters), and options."""
+
+    name: str
+    x: tuple[int, ...]
+    w: tuple[int, ...]
+    stride: Any = 1
+    padding: Any = "valid"
+    dilation: Any = 1
+    groups: int = 1
+
+    @property
+    def spec(self) -> ConvSpec:
+        return conv_spec("test", self.x, self.w, self.stride, self.padding, self.dilation, self.groups)
+
+    @property
+    def geometry(self) -> dict[str, Any]:
+        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
+
+    @property
+    def naive_geometry(self) -> tuple:
+        spec = self.spec
+        return spec.stride, spec.dilation, spec.pads, spec.groups
+
+
+CASES = [
+    Case("first layer", (2, 12, 12, 1), (3, 3, 1, 16)),
+    Case("first layer, 10 filters", (2, 9, 11, 1), (3, 3, 1, 10)),
+    Case("first layer, 8 filters", (1, 28, 28, 1), (3, 3, 1, 8)),
+    Case("colour stem", (1, 13, 15, 3), (5, 5, 3, 17), 2, "same"),
+    Case("3x3", (2, 6, 16, 4), (3, 3, 4, 32)),
+    Case("3x3 same", (2, 5, 14, 3), (3, 3, 3, 33), 1, "same"),
+    Case("3x3 same, deep", (1, 7, 7, 20), (3, 3, 20, 40), 1, 1),
+    Case("even kernel, same", (1, 6, 9, 2), (2, 4, 2, 5), 1, "same"),
+    Case("even kernel, same_lower, stride 2", (1, 7, 8, 2), (4, 2, 2, 5), 2, "same_lower"),
+    Case("full", (1, 4, 5, 3), (3, 4, 3, 8), 1, "full"),
+    Case("asymmetric", (2, 6, 7, 2), (3, 2, 2, 6), (2, 3), ((1, 0), (2, 3))),
+    Case("1x1", (2, 5, 7, 6), (1, 1, 6, 33)),
+    Case("1x1 strided", (1, 7, 8, 5), (1, 1, 5, 17), 3),
+    Case("kernel larger than the input", (2, 3, 4, 2), (5, 6, 2, 3), 1, ((2, 2), (3, 3))),
+    Case("kernel as large as the input", (2, 4, 4, 3), (4, 4, 3, 7)),
+    Case("dilated", (1, 9, 10, 3), (3, 3, 3, 9), 1, 2, 2),
+    Case("dilated and strided", (1, 11, 12, 2), (3, 2, 2, 5), (2, 3), 3, (3, 2)),
+    Case("stride larger than the kernel", (1, 8, 9, 2), (2, 2, 2, 5), 3, "valid"),
+    Case("grouped", (2, 6, 6, 4), (3, 3, 2, 6), 1, 1, 1, 2),
+    Case("depthwise", (1, 6, 7, 5), (3, 3, 1, 5), 1, "same", 1, 5),
+    Case("depthwise, two filters each", (1, 6, 7, 3), (3, 3, 1, 6), 2, "same", 1, 3),
+    Case("one pixel", (1, 1, 1, 1), (1, 1, 1, 1)),
+    Case("one pixel, padded", (1, 1, 1, 3), (3, 3, 3, 2), 1, 1),
+    Case("one column", (2, 9, 1, 2), (3, 1, 2, 4)),
+    Case("one row", (2, 1, 31, 2), (1, 3, 2, 4)),
+    Case("1-D", (2, 17, 3), (4, 3, 9), 1, "same"),
+    Case("1-D strided and dilated", (1, 20, 2), (3, 2, 5), 2, 3, 3),
+    Case("3-D", (1, 4, 5, 6, 2), (2, 3, 3, 2, 9), 1, 1),
+    Case("3-D strided", (2, 5, 4, 6, 1), (3, 2, 3, 1, 4), (2, 1, 2), ((1, 0), (0, 0), (1, 2))),
+]
+
+
+def integers(shape: tuple[int, ...], dtype: Any, seed: int, most: int = 4) -> np.ndarray:
+    """Return small random integers: products and sums of them are exact in any order, in float32 too."""
+    return np.random.default_rng(seed).integers(-most, most + 1, shape).astype(dtype)

@@ -1,0 +1,224 @@
+"""Memory between two pages that can't be touched: an access out of bounds ends the process instead of going unseen.
+
+Run as a program (`python -m tests.guarded`), this runs every kernel with all its memory guarded, at the front and at the
+back, and checks the results; it prints the vector width it ran with and how many cases passed. The tests run it in
+subprocesses, for this CPU and for others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+from itertools import product
+
+import numpy as np
+
+PAGE = mmap.PAGESIZE
+_libc = ctypes.CDLL(None, use_errno=True)
+_kept: list[mmap.mmap] = []
+
+
+def guarded(array: np.ndarray, back: bool) -> np.ndarray:
+    """Return a copy whose last (back) or first element lies against a page that can't be touched; both ends have one."""
+    size = max(array.nbytes, 1)
+    inner = -(-size // PAGE) * PAGE
+    region = mmap.mmap(-1, inner + 2 * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(region))
+    for page in (start, start + PAGE + inner):
+        if _libc.mprotect(ctypes.c_void_p(page), PAGE, 0):
+            raise OSError(ctypes.get_errno(), "mprotect")
+    _kept.append(region)
+    offset = PAGE + (inner - array.nbytes if back else 0)
+    copy = np.frombuffer(region, array.dtype, array.size, offset).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def guard_buffers(back: bool) -> None:
+    """Let the kernels' own memory come guarded, too: packed weights, borders, partial sums, room."""
+    from fastconv.engine import online
+    from fastconv.functional import planned
+    from fastconv.kernels import conv_output, conv_weight_grad
+
+    def buffer(size, dtype):
+        return guarded(np.full(size, np.nan, dtype), back)
+
+    for module in (conv_output, conv_weight_grad, planned, online):
+        module.buffer = buffer
+
+
+QUICK = ("first layer, 10 filters", "colour stem", "3x3 same, deep", "asymmetric", "kernel larger than the input", "depthwise")
+
+
+def convolution_cases(scope: str):
+    """Yield shapes: "quick" a few, "full" the whole grid, "wide" also each count of filters, channels and pixels with a tail."""
+    from .cases import CASES, Case
+
+    yield from (case for case in CASES if scope != "quick" or case.name in QUICK)
+    if scope == "wide":
+        for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47):
+            yield Case(f"{n} filters", (2, 4, 7, 2), (2, 3, 2, n))
+            yield Case(f"{n} channels", (1, 4, 6, n), (3, 3, n, 4), 1, 1)
+            yield Case(f"{n} pixels", (1, 2, n, 1), (1, 1, 1, 3))
+
+
+def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
+    """Run every kernel of the table on every case; return how many ran."""
+    from fastconv.kernels.table import TABLE
+
+    from . import naive
+    from .cases import integers
+
+    count = 0
+    for case, dtype in product(convolution_cases(scope), map(np.dtype, dtypes)):
+        spec, geometry = case.spec, case.naive_geometry
+        x, w, bias, dy = (
+            guarded(integers(shape, dtype, seed), back)
+            for seed, shape in enumerate((case.x, case.w, case.w[-1:], spec.output_shape))
+        )
+        expected = {
+            "output": naive.conv(x, w, bias, *geometry),
+            "input_grad": naive.conv_input_grad(dy, w, case.x, *geometry),
+            "weight_grad": naive.conv_weight_grad(x, dy, case.w, *geometry),
+        }
+        for operation, kernels in TABLE.items():
+            operands = {"output": (x, w, bias), "input_grad": (dy, w), "weight_grad": (x, dy)}[operation]
+            for kernel in kernels:
+                if kernel.accepts(spec):
+                    result = guarded(np.full(expected[operation].shape, np.nan, dtype), back)
+                    kernel.plan(spec, dtype)(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
+                    np.testing.assert_array_equal(result, expected[operation], f"{case.name} {operation} {kernel.algorithm}")
+                    count += 1
+    return count
+
+
+def in_pieces(units, work, flops):
+    """Run the units as three threads would, one piece after the other."""
+    bounds = [units * i // 3 for i in range(4)]
+    for start, stop in zip(bounds, bounds[1:]):
+        if start < stop:
+            work(start, stop)
+
+
+def check_pools(back: bool, dtypes: list[str]) -> int:
+    """Run every pooling kernel on some windows and channel tails; return how many ran."""
+    from fastconv.kernels.pool import ALL, FIRST, MAX, MIN, SPLIT, PoolPlan
+    from fastconv.shapes import pool_spec
+
+    from . import naive
+    from .cases import integers
+
+    count = 0
+    shapes = [((2, 4, 6, n), 2, None, "valid") for n in (1, 3, 4, 8, 11, 16, 17, 33)]
+    shapes += [((1, 7, 6, 5), 3, 2, 1), ((1, 6, 6, 3), (2, 4), (3, 1), ((1, 0), (3, 2)))]
+    for (shape, window, stride, padding), dtype in product(shapes, dtypes):
+        spec = pool_spec("test", shape, window, stride, padding)
+        plan, geometry = PoolPlan(spec), (spec.kernel, spec.stride, spec.pads)
+        x = guarded(integers(shape, dtype, 1), back)
+        dy = guarded(12 * integers(spec.output_shape, dtype, 2), back)
+        for pick, chosen in ((MAX, max), (MIN, min)):
+            y = guarded(np.full(spec.output_shape, np.nan, dtype), back)
+            plan.pick(in_pieces, pick, x.reshape(-1), y.reshape(-1))
+            np.testing.assert_array_equal(y, naive.pick_pool(x, *geometry, chosen))
+            for ties, rule in ((ALL, "all"), (FIRST, "first"), (SPLIT, "split")):
+                dx = guarded(np.full(shape, np.nan, dtype), back)
+                plan.pick_grad(in_pieces, pick, ties, dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
+                expected = naive.pick_pool_grad(dy, x, *geometry, chosen, rule)
+                np.testing.assert_allclose(dx, expected, rtol=0, atol=1e-4 if rule == "split" else 0)
+                count += 2
+        for include in (False, True):
+            y, dx = (guarded(np.full(s, np.nan, dtype), back) for s in (spec.output_shape, shape))
+            plan.average(in_pieces, include, x.reshape(-1), y.reshape(-1))
+            plan.average_grad(in_pieces, include, dy.reshape(-1), dx.reshape(-1))
+            np.testing.assert_allclose(y, naive.avg_pool(x, *geometry, include), rtol=0, atol=1e-5)
+            np.testing.assert_allclose(dx, naive.avg_pool_grad(dy, shape, *geometry, include), rtol=0, atol=1e-4)
+            count += 2
+    return count
+
+
+def check_dense(back: bool, dtypes: list[str]) -> int:
+    """Run the dense kernels, batches and one row with softmax; return how many ran."""
+    from fastconv.functional.planned import dense_softmax, dense_softmax_step
+    from fastconv.kernels.dense import LinearPlan
+
+    from .cases import integers
+
+    count = 0
+    shapes = [(1, 5, 3), (7, 9, 10), (60, 17, 33), (3, 40, 1), (113, 6, 16)]
+    for (rows, inputs, outputs), dtype in product(shapes, dtypes):
+        plan = LinearPlan(rows, inputs, outputs, np.dtype(dtype))
+        x, w, b, dy = (
+            guarded(integers(shape, dtype, seed), back)
+            for seed, shape in enumerate(((rows, inputs), (inputs, outputs), (outputs,), (rows, outputs)))
+        )
+        for run, operands, expected in (
+            (plan.output, (x, w, b), x @ w + b),
+            (plan.input_grad, (dy, w), dy @ w.T),
+            (plan.weight_grad, (x, dy), x.T @ dy),
+        ):
+            result = guarded(np.full(expected.shape, np.nan, dtype), back)
+            run(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
+            np.testing.assert_array_equal(result, expected, f"dense {rows} {inputs} {outputs}")
+            count += 1
+    for (inputs, outputs), dtype in product([(1, 1), (8, 10), (37, 10), (64, 16), (33, 17), (19, 70)], dtypes):
+        rng = np.random.default_rng(inputs)
+        x, w, b, dy = (
+            guarded(rng.standard_normal(shape).astype(dtype), back)
+            for shape in ((inputs,), (inputs, outputs), (outputs,), (outputs,))
+        )
+        totals, p = dense_softmax(x, w, b)
+        logits = x.astype(np.float64) @ w + b
+        softmax = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        dz = softmax * (dy - dy @ softmax)
+        dx, w_after, b_after = w @ dz, w - 0.5 * np.outer(x, dz), b - 0.5 * dz
+        result = dense_softmax_step(dy, totals, x, w, b, 0.5)
+        close = {"rtol": 0, "atol": 1e-4 if dtype == "float32" else 1e-12}
+        for mine, theirs in ((totals, logits), (p, softmax), (result, dx), (w, w_after), (b, b_after)):
+            np.testing.assert_allclose(mine, theirs, **close)
+            count += 1
+    return count
+
+
+def check_online(back: bool) -> int:
+    """Run the training engine on a few images, with several counts of filters, against the loop twins; return how many ran."""
+    from fastconv.engine.online import OnlineNetwork
+
+    from . import naive
+
+    images = guarded(np.random.default_rng(0).integers(0, 256, (6, 12, 12)).astype(np.uint8), back)
+    labels = np.array([3, 1, 9, 0, 5, 2])
+    for filters in (1, 8, 16, 17):
+        network = OnlineNetwork(filters, width=12, seed=filters)
+        for name in ("_kernels", "_dense", "_bias"):
+            setattr(network, name, guarded(getattr(network, name), back))
+        np.random.seed(filters)
+        layers = [naive.ConvolutionLayer(filters, 3), naive.MaxPoolingLayer(2), naive.SoftmaxLayer(25 * filters, 10)]
+        for _done, losses, correct in network.run(images, labels, np.arange(6), 0.005, 4):
+            pass
+        steps = [naive.training_step(image, label, layers, 0.005) for image, label in zip(images, labels)]
+        np.testing.assert_allclose(losses, [loss for loss, _ in steps], rtol=0, atol=2e-5)
+        np.testing.assert_array_equal(correct, [bool(right) for _, right in steps])
+        weights = network.get_weights()
+        for mine, theirs in (("kernels", layers[0].kernels), ("weight", layers[2].weight), ("bias", layers[2].bias)):
+            np.testing.assert_allclose(weights[mine], theirs, rtol=0, atol=2e-6)
+    return 4
+
+
+def main(scope: str) -> None:
+    """Run everything guarded at both ends and print a line about it; "quick" compiles least: float32, and a few shapes."""
+    from fastconv.kernels.simd import REGISTERS, VECTOR_BYTES
+
+    from .simd_checks import check_simd
+
+    dtypes = ["float32"] if scope == "quick" else ["float32", "float64"]
+    count = sum(check_simd(dtype, guarded) for dtype in dtypes)
+    for back in (True, False):
+        guard_buffers(back)
+        count += check_convolutions(back, scope, dtypes) + check_pools(back, dtypes) + check_dense(back, dtypes)
+        count += check_online(back)
+    print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "full")

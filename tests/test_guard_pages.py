@@ -1,0 +1,69 @@
+"""Every kernel with all its memory between pages that can't be touched, in subprocesses: for this CPU and for others."""
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+
+import pytest
+
+SSE = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt"
+# name: CPU, features (NUMBA_CPU_NAME alone would leave this machine's features switched on), bytes in a vector
+TARGETS = {
+    "AVX2": ("haswell", f"{SSE},+avx,+avx2,+fma,+bmi,+bmi2", 32),
+    "SSE4.2": ("nehalem", SSE, 16),
+    "generic": ("generic", "", 16),
+}
+
+
+def run(arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, timeout=600
+    )
+
+
+def test_every_kernel_within_its_memory():
+    result = run(["-m", "tests.guarded", "wide"])
+    assert result.returncode == 0, result.stderr
+    assert "guarded cases passed" in result.stdout
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the other CPUs' code is x86-64 code")
+@pytest.mark.parametrize("target", TARGETS)
+def test_compiled_for_another_cpu(target):
+    """A few shapes here; the whole grid with `python -m tests.guarded wide` and the same two variables."""
+    cpu, features, vector_bytes = TARGETS[target]
+    result = run(["-m", "tests.guarded", "quick"], NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES=features)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"vectors of {vector_bytes} bytes, 16 registers"), result.stdout
+
+
+STRAY = """
+import numpy as np
+from numba import njit
+from fastconv.kernels import simd
+from tests.guarded import guarded
+
+@njit
+def stray(x, i, y):
+    simd.{operation}
+
+x, y = guarded(np.ones(64, np.float32), {back}), guarded(np.zeros(64, np.float32), {back})
+stray(x, {position}, y)
+"""
+
+
+@pytest.mark.parametrize(
+    ("operation", "back", "position"),
+    [
+        ("vstore(y, 0, simd.vload(x, i))", True, 61),
+        ("vstore(y, 0, simd.vload(x, i))", False, -1),
+        ("vstore(y, i, simd.vload(x, 0))", True, 61),
+        ("vstore(y, i, simd.vload(x, 0))", False, -1),
+    ],
+)
+def test_the_guard_ends_a_process_that_strays(operation, back, position):
+    """What the tests above rely on: one element too far ends the process."""
+    result = run(["-c", STRAY.format(operation=operation, back=back, position=position)])
+    assert result.returncode in (-signal.SIGSEGV, -signal.SIGBUS)
