@@ -11,7 +11,7 @@ import numpy as np
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 MOST_BYTES = 2**33
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, MemoryError)
+BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, MemoryError)
 """What zipfile and NumPy raise for a broken, encrypted or lying file."""
 
 
@@ -35,14 +35,15 @@ def load_npz(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, np.n
         If the file can't be read.
     """
     name = Path(path)
-    try:
-        with zipfile.ZipFile(name) as archive:
-            total = sum(member.file_size for member in archive.infolist())
-            missing = [item for item in NAMES if f"{item}.npy" not in archive.namelist()]
-            if not missing and total <= MOST_BYTES:
-                x_train, y_train, x_test, y_test = (_read_array(archive, f"{item}.npy") for item in NAMES)
-    except BROKEN as error:
-        raise ValueError(f"load_npz: {name} is no readable .npz file: {error}") from None
+    with open(name, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                total = sum(member.file_size for member in archive.infolist())
+                missing = [item for item in NAMES if f"{item}.npy" not in archive.namelist()]
+                if not missing and total <= MOST_BYTES:
+                    x_train, y_train, x_test, y_test = (_read_array(archive, f"{item}.npy") for item in NAMES)
+        except BROKEN as error:
+            raise ValueError(f"load_npz: {name} is no readable .npz file: {error}") from None
     if missing:
         raise ValueError(f"load_npz: {name} must hold {NAMES}, but has no {missing}")
     if total > MOST_BYTES:

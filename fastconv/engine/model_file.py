@@ -16,7 +16,7 @@ from .online import OnlineNetwork
 FORMAT = "fastconv notebook network 1"
 SIZES = ("filters", "kernel_size", "classes", "width")
 MOST_BYTES = 2**30
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, MemoryError)
+BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, MemoryError)
 """What zipfile and NumPy raise for a broken, encrypted or lying file."""
 
 
@@ -47,13 +47,14 @@ def load_network(path: str | os.PathLike[str]) -> OnlineNetwork:
         If it can't be read.
     """
     name = Path(path)
-    try:
-        with zipfile.ZipFile(name) as archive:
-            total = sum(member.file_size for member in archive.infolist())
-            members = archive.namelist() if total <= MOST_BYTES else []
-            arrays = {member.removesuffix(".npy"): _read_array(archive, member) for member in members}
-    except BROKEN as error:
-        raise ValueError(f"load_network: {name} is no readable .npz file: {error}") from None
+    with open(name, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                total = sum(member.file_size for member in archive.infolist())
+                members = archive.namelist() if total <= MOST_BYTES else []
+                arrays = {member.removesuffix(".npy"): _read_array(archive, member) for member in members}
+        except BROKEN as error:
+            raise ValueError(f"load_network: {name} is no readable .npz file: {error}") from None
     if total > MOST_BYTES:
         raise ValueError(f"load_network: {name} must have at most {MOST_BYTES} bytes, but promises {total}")
     wanted = ("format", *SIZES, "kernels", "weight", "bias")
