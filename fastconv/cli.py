@@ -76,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _COMMANDS[options.command](options)
     except KeyboardInterrupt:
+        if signal.getsignal(signal.SIGINT) is _end_at_once:
+            _end_at_once()
         print("\nfastconv: interrupted", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _end_at_once(number: int, frame: object) -> None:
+def _end_at_once(*_: object) -> None:
     """Answer Ctrl-C while there is nothing to save. An exception, raised while numba compiles, can get lost or crash LLVM."""
     try:
         os.write(2, b"\nfastconv: interrupted\n")

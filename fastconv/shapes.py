@@ -217,9 +217,7 @@ class PoolSpec:
         return (self.images, *self.outputs, self.channels)
 
 
-def pool_spec(
-    operation: str, input_shape: Ints, kernel_size: object, stride: object = None, padding: object = "valid"
-) -> PoolSpec:
+def pool_spec(operation: str, input_shape: Ints, kernel_size: object, stride: object = None, padding: object = "valid") -> PoolSpec:
     """Check a pooling's shapes and options and return its PoolSpec; `stride` None means the kernel size."""
     dims = len(input_shape) - 2
     kernel = per_axis(operation, "kernel_size", kernel_size, dims)
@@ -253,4 +251,3 @@ def check_shape(operation: str, name: str, shape: Ints, expected: Ints) -> None:
     """Refuse an array whose shape is not the one that the other arguments imply."""
     if tuple(shape) != tuple(expected):
         raise ValueError(f"{operation}: {name} must have shape {tuple(expected)}, but has {tuple(shape)}")
-

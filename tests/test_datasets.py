@@ -1,25 +1,20 @@
-"""The datasets: MNIST as it is shipped, .npz files, and where Fashion-MNIST and CIFAR-10 are looked for and what is refused."""
+"""MNIST as it is shipped, and .npz files: what is read and what is refused."""
 
 import gzip
 import hashlib
 import io
 import os
 import random
-import sys
-import tarfile
-import types
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fastconv.datasets import cifar10, load_cifar10, load_fashion_mnist, load_mnist, load_npz, mnist, sources
+from fastconv.datasets import load_mnist, load_npz, mnist
 
 from .processes import run_code
-from .test_idx import idx
 
-FILES = (mnist.TRAIN_IMAGES, mnist.TRAIN_LABELS, mnist.TEST_IMAGES, mnist.TEST_LABELS)
 MD5 = {
     "train-images-idx3-ubyte.gz": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte.gz": "a25bea736e30d166cdddb491f175f624",
@@ -44,9 +39,6 @@ def test_mnist_has_its_known_shapes_and_values():
 def test_mnist_is_the_published_one(name):
     content = gzip.decompress((Path(mnist.__file__).with_name("mnist") / name).read_bytes())
     assert hashlib.md5(content, usedforsecurity=False).hexdigest() == MD5[name]
-
-
-# .npz files
 
 
 def tiny_arrays():

@@ -10,21 +10,10 @@ import pytest
 
 from fastconv.datasets import read_idx
 
-CODES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C, "float32": 0x0D, "float64": 0x0E}
+from .files import IDX_CODES, idx_bytes, idx_header
+
+ONE = b"\0\0\0\1"
 PACK = {"raw": bytes, "gzip": gzip.compress}
-
-
-def sizes(*shape):
-    return b"".join(size.to_bytes(4, "big") for size in shape)
-
-
-def header(code, *shape):
-    return bytes([0, 0, code, len(shape)]) + sizes(*shape)
-
-
-def idx(array):
-    """Return an array as the bytes of an IDX file."""
-    return header(CODES[array.dtype.name], *array.shape) + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
 def sample(dtype, shape):
@@ -46,10 +35,10 @@ def file_of(tmp_path):
 
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 3, 4), (0, 3), (1,) * 32], ids=str)
-@pytest.mark.parametrize("dtype", CODES)
+@pytest.mark.parametrize("dtype", IDX_CODES)
 def test_reads_what_was_written(file_of, dtype, shape, pack):
     array = sample(dtype, shape)
-    comp = read_idx(file_of(pack(idx(array))))
+    comp = read_idx(file_of(pack(idx_bytes(array))))
     assert comp.dtype == np.dtype(dtype)
     assert comp.dtype.isnative
     assert comp.shape == shape
@@ -58,11 +47,11 @@ def test_reads_what_was_written(file_of, dtype, shape, pack):
 
 def test_a_large_file_is_read_in_pieces(file_of):
     array = np.arange(3 * 2**20, dtype=np.uint32).astype(np.uint8)
-    assert np.array_equal(read_idx(file_of(gzip.compress(idx(array), 1))), array)
+    assert np.array_equal(read_idx(file_of(gzip.compress(idx_bytes(array), 1))), array)
 
 
 def test_the_result_can_be_written_to(file_of):
-    array = read_idx(file_of(idx(np.zeros(3, np.uint8))))
+    array = read_idx(file_of(idx_bytes(np.zeros(3, np.uint8))))
     array[0] = 7
     assert array[0] == 7
 
@@ -74,12 +63,12 @@ def test_the_result_can_be_written_to(file_of):
         b"",
         b"\0\0\x08",
         b"\x93NUMPY" + bytes(20),
-        b"\1\0\x08\1" + sizes(1) + b"x",
-        b"\0\1\x08\1" + sizes(1) + b"x",
-        b"\0\0\x0a\1" + sizes(1) + b"x",
+        b"\1\0\x08\1" + ONE + b"x",
+        b"\0\1\x08\1" + ONE + b"x",
+        b"\0\0\x0a\1" + ONE + b"x",
         b"\0\0\x08\0x",
-        header(0x08, *[1] * 33) + b"x",
-        header(0x08, *[1] * 255) + b"x",
+        idx_header(0x08, *[1] * 33) + b"x",
+        idx_header(0x08, *[1] * 255) + b"x",
     ],
     ids=["empty", "3 bytes", "npy", "byte 0", "byte 1", "unknown type", "no axes", "33 axes", "255 axes"],
 )
@@ -92,13 +81,13 @@ def test_refuses_a_wrong_magic_number(file_of, content, pack):
 @pytest.mark.parametrize("left", [0, 3, 11])
 def test_refuses_a_truncated_header(file_of, left, pack):
     with pytest.raises(ValueError, match=f"^read_idx: .*must have 3 sizes in its header, but ends after {left} bytes"):
-        read_idx(file_of(pack(header(0x08, 2, 3, 4)[: 4 + left])))
+        read_idx(file_of(pack(idx_header(0x08, 2, 3, 4)[: 4 + left])))
 
 
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 @pytest.mark.parametrize("dtype", ["uint8", "float64"])
 def test_refuses_too_little_and_too_much(file_of, dtype, pack):
-    content = idx(sample(dtype, (3, 4)))
+    content = idx_bytes(sample(dtype, (3, 4)))
     promised = 12 * np.dtype(dtype).itemsize
     with pytest.raises(ValueError, match=rf"must have {promised} bytes of data .*\(3, 4\), but has only {promised - 1}$"):
         read_idx(file_of(pack(content[:-1])))
@@ -112,7 +101,7 @@ def test_refuses_too_little_and_too_much(file_of, dtype, pack):
 )
 def test_refuses_sizes_of_more_than_8_gigabytes(file_of, shape, pack):
     with pytest.raises(ValueError, match=r"^read_idx: .*must have at most 8589934592 bytes, but its header's sizes are \("):
-        read_idx(file_of(pack(header(0x08, *shape) + b"data")))
+        read_idx(file_of(pack(idx_header(0x08, *shape) + b"data")))
 
 
 @contextmanager
@@ -134,18 +123,18 @@ def test_the_measure_of_memory_sees_an_array():
 
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 def test_a_promise_allocates_nothing(file_of, pack):
-    path = file_of(pack(header(0x08, 2**31, 4) + b"data"))
+    path = file_of(pack(idx_header(0x08, 2**31, 4) + b"data"))
     with memory_below(3 * 2**20), pytest.raises(ValueError, match="must have 8589934592 bytes of data .* but has only 4$"):
         read_idx(path)
 
 
 def test_a_gzip_bomb_is_not_unpacked(file_of):
-    path = file_of(gzip.compress(header(0x08, 10) + bytes(64 * 2**20), 1))
+    path = file_of(gzip.compress(idx_header(0x08, 10) + bytes(64 * 2**20), 1))
     with memory_below(3 * 2**20), pytest.raises(ValueError, match="must have 10 bytes of data .* but has more$"):
         read_idx(path)
 
 
-GZIP = gzip.compress(idx(np.random.default_rng(1).integers(0, 256, 5000, np.uint8)))
+GZIP = gzip.compress(idx_bytes(np.random.default_rng(1).integers(0, 256, 5000, np.uint8)))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +164,7 @@ def test_names_a_file_that_is_not_there(tmp_path):
 @pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
 def test_random_damage_is_refused_by_name(file_of, pack):
     rng = random.Random(3)
-    content = pack(idx(sample("int16", (3, 4, 5))))
+    content = pack(idx_bytes(sample("int16", (3, 4, 5))))
     refused = 0
     for _ in range(500):
         damaged = bytearray(content)

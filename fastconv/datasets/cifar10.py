@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def load_cifar10(
     try:
         with tarfile.open(archive, "r:gz") as tar:
             train, test = (np.concatenate([_records(tar, name, archive) for name in names]) for names in (TRAIN, TEST))
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise ValueError(f"load_cifar10: {archive} is no readable tar.gz file: {error}") from None
     return (*_images_and_labels(train), *_images_and_labels(test))
 

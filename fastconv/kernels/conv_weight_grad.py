@@ -9,24 +9,27 @@ from ..shapes import ConvSpec
 from .lowering import Contraction, lower_output
 from .pack import buffer, pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
-from .tile import fit_rows, fit_vectors, most_rows, tile_load, tile_outer, tile_outer_part, tile_store
+from .tile import fit_rows, fit_vectors, most_rows, tile_load, tile_outer, tile_outer_part, tile_outer_patch_part, tile_store
 
 
 @cache
-def weight_grad_kernel(rows, vectors):
-    """Return the kernel for tiles of `rows` input channels by `vectors` vectors of filters; it needs runs of at least `rows`."""
+def weight_grad_kernel(rows, vectors, columns):
+    """Return the kernel for tiles of `rows` input channels by `vectors` vectors of filters; it needs runs of at least `rows`.
+
+    With `columns`, a tile's rows are all taps' runs of that length, taps being `tap_step` apart, and there is one tile of them.
+    """
 
     @jit
     def conv_weight_grad(
         x, dy, parts, scratch, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
-        border_rows, left, width, right, block, items, part_count, start, stop,
+        border_rows, left, width, right, block, tap_step, items, part_count, start, stop,
     ):  # fmt: skip
         lines = len(x_lines)
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)
         row = left + width + right
         run_tiles = (run + rows - 1) // rows
-        tap_tiles = len(taps) * run_tiles
+        tap_tiles = 1 if columns else len(taps) * run_tiles
         tiles = (outputs + channels - 1) // channels * tap_tiles
         for part in range(start // tiles, (stop + tiles - 1) // tiles):
             for item in range(items * part // part_count, items * (part + 1) // part_count):
@@ -39,12 +42,17 @@ def weight_grad_kernel(rows, vectors):
                     source, origin = scratch, -low * row
                 for unit in range(max(start, part * tiles), min(stop, (part + 1) * tiles)):
                     o = (unit - part * tiles) // tap_tiles * channels
-                    tap = taps[unit % tap_tiles // run_tiles] + min(unit % run_tiles * rows, run - rows)
+                    tap = taps[0] if columns else taps[unit % tap_tiles // run_tiles] + min(unit % run_tiles * rows, run - rows)
                     tile = tile_load(parts, unit * rows * channels, channels, rows, vectors)
                     for line in range(first, last):
                         position = origin + x_lines[line] + tap
                         at = image * y_image + y_lines[line] + o
-                        if o + channels <= outputs:
+                        if columns:
+                            for _ in range(count):
+                                tile = tile_outer_patch_part(tile, source, position, columns, tap_step, dy, at, outputs - o)
+                                position += x_step
+                                at += y_step
+                        elif o + channels <= outputs:
                             for _ in range(count):
                                 tile = tile_outer(tile, source, position, 1, dy, at)
                                 position += x_step
@@ -69,18 +77,22 @@ class TiledWeightGrad:
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
         self.vectors = fit_vectors(c.outputs, dtype)
-        self.rows = fit_rows(c.run, most_rows(self.vectors))
+        self._tile_run, columns, tap_step = c.run, 0, 0
+        steps = np.diff(c.taps)
+        if len(c.taps) > 1 and len(c.taps) * c.run <= most_rows(self.vectors, 32) and (steps == steps[0]).all():
+            self._tile_run, columns, tap_step = len(c.taps) * c.run, c.run, int(steps[0])
+        self.rows = self._tile_run if columns else fit_rows(c.run, most_rows(self.vectors))
         self.flops = c.flops
         self.name = f"conv_weight_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
         block = c.lines_in_block(dtype.itemsize)
         items = c.images * -(-len(c.x_lines) // block)
         channels = self.vectors * lanes_of(dtype)
-        tiles = -(-c.outputs // channels) * len(c.taps) * -(-c.run // self.rows)
+        tiles = -(-c.outputs // channels) * (1 if columns else len(c.taps) * -(-c.run // self.rows))
         self._parts = 1 if c.flops < 2**24 else max(1, min(items, 8 // tiles))
         self.units = tiles * self._parts
         self._size = self.units * self.rows * channels
-        self._kernel = weight_grad_kernel(self.rows, self.vectors)
-        self._tables, self._scratch_size = (*c.tables(block), items, self._parts), c.scratch_size(block)
+        self._kernel = weight_grad_kernel(self.rows, self.vectors, columns)
+        self._tables, self._scratch_size = (*c.tables(block), tap_step, items, self._parts), c.scratch_size(block)
 
     def __call__(self, split, x, dy, dw):
         c, kernel, tables, size = self.contraction, self._kernel, self._tables, self._scratch_size
@@ -88,7 +100,17 @@ class TiledWeightGrad:
         parts[:] = 0
         split(self.units, lambda start, stop: kernel(x, dy, parts, buffer(size, x.dtype), *tables, start, stop), self.flops)
         unpack_weight_grad(
-            parts, self._parts, self.rows, c.run, c.w_taps, c.w_run, c.w_run_step, c.outputs, c.w_output_step, self.vectors, dw
+            parts,
+            self._parts,
+            self.rows,
+            self._tile_run,
+            c.w_taps,
+            c.w_run,
+            c.w_run_step,
+            c.outputs,
+            c.w_output_step,
+            self.vectors,
+            dw,
         )
 
 

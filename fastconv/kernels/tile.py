@@ -27,9 +27,9 @@ from .simd import (
 )
 
 
-def most_rows(vectors: int) -> int:
-    """Return the most rows a tile can have before it spills: rows x vectors, `vectors` weights and one broadcast; 14 at most."""
-    return min(14, (REGISTERS - 1 - vectors) // vectors)
+def most_rows(vectors: int, limit: int = 14) -> int:
+    """Return the most rows a tile can have before it spills (rows x vectors, `vectors` weights, one broadcast), up to a limit."""
+    return min(limit, (REGISTERS - 1 - vectors) // vectors)
 
 
 class Tile(types.Type):
@@ -106,15 +106,20 @@ def tile_outer_part(typing_context, tile, x, x_position, x_step, w, w_position, 
 
     def generate(context, builder, signature, args):
         value, x_array, x_start, step, w_array, w_start, valid = args
-        w_pointer = element_pointer(context, builder, signature.args[4], w_array, w_start)
-        weights = []
-        for j in range(tile.vectors):
-            mask = _part_mask(builder, tile, valid, j)
-            weights.append(masked_load(builder, tile.llvm, _advance(builder, w_pointer, j * tile.llvm.count), mask))
+        weights = _load_part(context, builder, tile, signature.args[4], w_array, w_start, valid)
         x_pointer = element_pointer(context, builder, signature.args[1], x_array, x_start)
         return _add_outer(builder, tile, value, x_pointer, step, weights)
 
     return tile(tile, x, types.intp, types.intp, w, types.intp, types.intp), generate
+
+
+def _load_part(context, builder, tile, array_type, array, position, count):
+    """Load one row of the tile's vectors, only its first `count` elements."""
+    pointer = element_pointer(context, builder, array_type, array, position)
+    return [
+        masked_load(builder, tile.llvm, _advance(builder, pointer, j * tile.llvm.count), _part_mask(builder, tile, count, j))
+        for j in range(tile.vectors)
+    ]
 
 
 def _part_mask(builder, tile, count, vector_index):
@@ -124,11 +129,15 @@ def _part_mask(builder, tile, count, vector_index):
 
 def _add_outer(builder, tile, value, x_pointer, step, weights):
     for i in range(tile.rows):
-        scalar = splat(builder, tile.llvm, builder.load(x_pointer))
-        for j, weight in enumerate(weights):
-            k = i * tile.vectors + j
-            value = builder.insert_value(value, multiply_add(builder, scalar, weight, builder.extract_value(value, k)), k)
+        value = _add_row(builder, value, i, splat(builder, tile.llvm, builder.load(x_pointer)), weights)
         x_pointer = builder.gep(x_pointer, [step])
+    return value
+
+
+def _add_row(builder, value, row, scalar, weights):
+    """Add scalar * weights to one row of the tile."""
+    for k, weight in enumerate(weights, row * len(weights)):
+        value = builder.insert_value(value, multiply_add(builder, scalar, weight, builder.extract_value(value, k)), k)
     return value
 
 
@@ -293,19 +302,34 @@ def tile_outer_patch(typing_context, tile, x, position, columns, row_step, v):
 
     The patch's element i is x[position + (i // columns) * row_step + i % columns].
     """
-    width = _literal(columns)
 
     def generate(context, builder, signature, args):
-        value, array, start, _, distance, factor = args
-        pointer = element_pointer(context, builder, signature.args[1], array, start)
-        for i in range(tile.rows):
-            scalar = splat(builder, tile.llvm, builder.load(_advance(builder, pointer, i % width)))
-            value = builder.insert_value(value, multiply_add(builder, scalar, factor, builder.extract_value(value, i)), i)
-            if i % width == width - 1:
-                pointer = builder.gep(pointer, [distance])
-        return value
+        pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
+        return _add_patch(builder, tile, args[0], pointer, _literal(columns), args[4], [args[5]])
 
     return (tile(tile, x, types.intp, columns, types.intp, v), generate) if tile.vectors == 1 else None
+
+
+@intrinsic(prefer_literal=True)
+def tile_outer_patch_part(typing_context, tile, x, position, columns, row_step, w, w_position, count):
+    """tile_outer_patch_part(tile, x, position, columns, row_step, w, wp, count): tile[i, :] += patch[i] * w[wp :], of count."""
+
+    def generate(context, builder, signature, args):
+        value, x_array, start, _, distance, w_array, w_start, valid = args
+        weights = _load_part(context, builder, tile, signature.args[5], w_array, w_start, valid)
+        pointer = element_pointer(context, builder, signature.args[1], x_array, start)
+        return _add_patch(builder, tile, value, pointer, _literal(columns), distance, weights)
+
+    return tile(tile, x, types.intp, columns, types.intp, w, types.intp, types.intp), generate
+
+
+def _add_patch(builder, tile, value, pointer, columns, row_step, weights):
+    for i in range(tile.rows):
+        scalar = splat(builder, tile.llvm, builder.load(_advance(builder, pointer, i % columns)))
+        value = _add_row(builder, value, i, scalar, weights)
+        if i % columns == columns - 1:
+            pointer = builder.gep(pointer, [row_step])
+    return value
 
 
 @intrinsic
