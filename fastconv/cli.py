@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _COMMANDS[options.command](options)
     except KeyboardInterrupt:
         if signal.getsignal(signal.SIGINT) is _end_at_once:
-            _end_at_once()
+            _end_at_once(signal.SIGINT, None)
         print("\nfastconv: interrupted", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:

@@ -249,5 +249,5 @@ def check_elements(operation: str, *sizes: int) -> None:
 
 def check_shape(operation: str, name: str, shape: Ints, expected: Ints) -> None:
     """Refuse an array whose shape is not the one that the other arguments imply."""
-    if tuple(shape) != tuple(expected):
+    if shape != expected and tuple(shape) != tuple(expected):
         raise ValueError(f"{operation}: {name} must have shape {tuple(expected)}, but has {tuple(shape)}")

@@ -139,7 +139,7 @@ def check_pools(back: bool, dtypes: list[str]) -> int:
 
 def check_dense(back: bool, dtypes: list[str]) -> int:
     """Run the dense kernels, batches and one row with softmax; return how many ran."""
-    from fastconv.functional.planned import dense_softmax, dense_softmax_step
+    from fastconv.functional.planned import PlannedDenseSoftmax
     from fastconv.kernels.dense import LinearPlan
 
     from .cases import integers
@@ -167,12 +167,13 @@ def check_dense(back: bool, dtypes: list[str]) -> int:
             guarded(rng.standard_normal(shape).astype(dtype), back)
             for shape in ((inputs,), (inputs, outputs), (outputs,), (outputs,))
         )
-        totals, p = dense_softmax(x, w, b)
+        plan = PlannedDenseSoftmax(outputs, np.dtype(dtype))
+        totals, p = plan.output(x, w, b)
         logits = x.astype(np.float64) @ w + b
         softmax = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
         dz = softmax * (dy - dy @ softmax)
         dx, w_after, b_after = w @ dz, w - 0.5 * np.outer(x, dz), b - 0.5 * dz
-        result = dense_softmax_step(dy, totals, x, w, b, 0.5)
+        result = plan.step(dy, totals, x, w, b, 0.5)
         close = {"rtol": 0, "atol": 1e-4 if dtype == "float32" else 1e-12}
         for mine, theirs in ((totals, logits), (p, softmax), (result, dx), (w, w_after), (b, b_after)):
             np.testing.assert_allclose(mine, theirs, **close)

@@ -185,7 +185,7 @@ class OnlineNetwork:
         losses, correct = np.empty(len(order)), np.empty(len(order), np.bool_)
         flat, targets = images.reshape(-1), labels.astype(np.int64)
         pixels = self.pooled**2 * self._padded
-        rooms = [buffer(n, np.float32) for n in (self.width**2, 4 * pixels, pixels, *[self.classes] * 3)]
+        rooms = [buffer(n, np.dtype(np.float32)) for n in (self.width**2, 4 * pixels, pixels, *[self.classes] * 3)]
         for start in range(0, len(order), slice_images):
             stop = min(start + slice_images, len(order))
             kernel(

@@ -77,6 +77,29 @@ class PlannedMaxPooling:
         return dx
 
 
+class PlannedDenseSoftmax:
+    """A dense layer with softmax for one row: x (i,), w (i, o) and bias (o,), all contiguous and of one float type."""
+
+    def __init__(self, outputs: int, dtype: np.dtype):
+        lanes, vectors = lanes_of(dtype), dense_softmax_vectors(outputs, dtype)
+        self.outputs, self.dtype = outputs, dtype
+        self._room = outputs + vectors * lanes
+        self._forward = dense_softmax_kernel(vectors)
+        self._update = dense_softmax_update_kernel(lanes, vectors)
+
+    def output(self, x: np.ndarray, w: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the totals x w + bias, and their softmax."""
+        totals, probabilities = np.empty(self.outputs, self.dtype), np.empty(self.outputs, self.dtype)
+        self._forward(x, w.reshape(-1), bias, totals, probabilities)
+        return totals, probabilities
+
+    def step(self, dy: np.ndarray, totals: np.ndarray, x: np.ndarray, w: np.ndarray, bias: np.ndarray, alpha: float) -> np.ndarray:
+        """Update w and bias in place by one step of gradient descent; return the gradient of x, of the weights before it."""
+        dx, dz, step = np.empty(len(x), self.dtype), buffer(self._room, self.dtype), buffer(self._room, self.dtype)
+        self._update(dy, totals, x, w.reshape(-1), bias, self.dtype.type(alpha), dz, step, dx)
+        return dx
+
+
 @lru_cache(maxsize=64)
 def planned_convolution(name: str, image_shape: tuple, kernels_shape: tuple, dtype: np.dtype) -> PlannedConvolution:
     """Return the plan for these shapes, made once."""
@@ -89,21 +112,7 @@ def planned_max_pooling(name: str, image_shape: tuple, kernel_size: int) -> Plan
     return PlannedMaxPooling(name, image_shape, kernel_size)
 
 
-def dense_softmax(x: np.ndarray, w: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (totals, probabilities) of one row: totals = x w + bias, for x (i,), w (i, o) and bias (o,) of one float type."""
-    totals, probabilities = np.empty_like(bias), np.empty_like(bias)
-    kernel = dense_softmax_kernel(dense_softmax_vectors(len(bias), bias.dtype))
-    kernel(x, w.reshape(-1), bias, totals, probabilities)
-    return totals, probabilities
-
-
-def dense_softmax_step(
-    dy: np.ndarray, totals: np.ndarray, x: np.ndarray, w: np.ndarray, bias: np.ndarray, alpha: float
-) -> np.ndarray:
-    """Update w and bias in place by one step of gradient descent and return the gradient of x, of the weights before it."""
-    dx = np.empty_like(x)
-    lanes, vectors = lanes_of(x.dtype), dense_softmax_vectors(len(bias), x.dtype)
-    dz, step = (buffer(len(bias) + vectors * lanes, x.dtype) for _ in range(2))
-    kernel = dense_softmax_update_kernel(lanes, vectors)
-    kernel(dy, totals, x, w.reshape(-1), bias, x.dtype.type(alpha), dz, step, dx)
-    return dx
+@lru_cache(maxsize=64)
+def planned_dense_softmax(outputs: int, dtype: np.dtype) -> PlannedDenseSoftmax:
+    """Return the plan for so many outputs, made once."""
+    return PlannedDenseSoftmax(outputs, dtype)

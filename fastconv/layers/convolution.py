@@ -99,7 +99,7 @@ class _Convolution:
         before = kernels.copy() if kernels is live else kernels
         dw = plan.weight_grad(array, dy).reshape(live.shape)
         self.dE_dk, self._dE_dX, self._step = dw, None, (plan, dy, before, array.shape)
-        np.subtract(live, rate * dw, out=live, casting="same_kind")
+        live -= rate * dw
         return array.ndim == 3
 
     @property

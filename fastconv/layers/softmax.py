@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import as_array
-from ..functional.planned import dense_softmax, dense_softmax_step
+from ..functional.planned import PlannedDenseSoftmax, planned_dense_softmax
 from ..shapes import as_int, check_shape
 from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, ready
 
@@ -35,14 +35,13 @@ class _DenseSoftmax:
         setattr(self, self._bias_name, np.zeros(outputs, self._dtype))
         self._sizes = (inputs, outputs)
 
-    def _live(self, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-        """Return the live weights and biases, checked, as the kernels take them: themselves where they are so already."""
-        inputs, outputs = self._sizes
+    def _live(self, dtype: np.dtype) -> tuple[PlannedDenseSoftmax, np.ndarray, np.ndarray]:
+        """Return the plan, and the live weights and biases, checked, as it takes them: themselves where they are so already."""
         weight = ready(self._name, self._weight_name, getattr(self, self._weight_name), dtype)
         bias = ready(self._name, self._bias_name, getattr(self, self._bias_name), dtype)
-        check_shape(self._name, self._weight_name, weight.shape, (inputs, outputs))
-        check_shape(self._name, self._bias_name, bias.shape, (outputs,))
-        return weight, bias
+        check_shape(self._name, self._weight_name, weight.shape, self._sizes)
+        check_shape(self._name, self._bias_name, bias.shape, self._sizes[1:])
+        return planned_dense_softmax(self._sizes[1], dtype), weight, bias
 
     def _forward(self, image: Any) -> np.ndarray:
         array = as_array(self._name, "the input", image)
@@ -50,10 +49,9 @@ class _DenseSoftmax:
             raise ValueError(
                 f"{self._name}: the input must have {self._sizes[0]} elements, but has {array.size}: shape {array.shape}"
             )
-        dtype = compute_type(self._dtype, array)
-        weight, bias = self._live(dtype)
-        row = np.array(array, dtype=dtype, order="C", copy=True).reshape(-1)
-        totals, probabilities = dense_softmax(row, weight, bias)
+        plan, weight, bias = self._live(compute_type(self._dtype, array))
+        row = np.array(array, dtype=plan.dtype, order="C", copy=True).reshape(-1)
+        totals, probabilities = plan.output(row, weight, bias)
         setattr(self, self._shape_name, array.shape)
         setattr(self, self._input_name, row)
         setattr(self, self._totals_name, totals)
@@ -68,18 +66,18 @@ class _DenseSoftmax:
         row = ready(self._name, self._input_name, row, dtype)
         totals = ready(self._name, self._totals_name, getattr(self, self._totals_name), dtype)
         dy = ready(self._name, "the gradient", gradient, dtype)
-        inputs, outputs = self._sizes
-        check_shape(self._name, self._input_name, row.shape, (inputs,))
-        check_shape(self._name, self._totals_name, totals.shape, (outputs,))
-        check_shape(self._name, "the gradient", dy.shape, (outputs,))
-        weight, bias = self._live(dtype)
-        live = getattr(self, self._weight_name), getattr(self, self._bias_name)
-        for name, value in zip((self._weight_name, self._bias_name), live, strict=True):
-            check_updatable(self._name, name, value)
-        dx = dense_softmax_step(dy, totals, row, weight, bias, alpha)
-        for mine, updated in zip(live, (weight, bias), strict=True):
-            if mine is not updated:  # strided, or of another float type: the kernel stepped on a copy
-                mine[...] = updated
+        check_shape(self._name, self._input_name, row.shape, self._sizes[:1])
+        check_shape(self._name, self._totals_name, totals.shape, self._sizes[1:])
+        check_shape(self._name, "the gradient", dy.shape, self._sizes[1:])
+        plan, weight, bias = self._live(dtype)
+        my_weight, my_bias = getattr(self, self._weight_name), getattr(self, self._bias_name)
+        check_updatable(self._name, self._weight_name, my_weight)
+        check_updatable(self._name, self._bias_name, my_bias)
+        dx = plan.step(dy, totals, row, weight, bias, alpha)
+        if my_weight is not weight:  # strided, or of another float type: the kernel stepped on a copy
+            my_weight[...] = weight
+        if my_bias is not bias:
+            my_bias[...] = bias
         return dx.reshape(getattr(self, self._shape_name))
 
 
