@@ -5,6 +5,8 @@ python -m bench.compile_time
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -39,7 +41,11 @@ def seconds(program: str, cache: str) -> float:
 
 def main() -> None:
     """Run the benchmark from the command line."""
-    print(timing.machine())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", metavar="PATH", help="write all figures here")
+    options = parser.parse_args()
+    facts = timing.machine()
+    print(facts)
     print("\nseconds from the start of the process; warm: median of 5\n")
     rows = []
     with tempfile.TemporaryDirectory() as warm_cache:
@@ -48,8 +54,11 @@ def main() -> None:
                 cold = seconds(program, empty_cache)
             seconds(program, warm_cache)
             warm = statistics.median(seconds(program, warm_cache) for _ in range(5))
-            rows.append([name, f"{cold:.2f}", f"{warm:.2f}"])
-    timing.print_table(["", "empty cache", "warm cache"], rows)
+            rows.append((name, cold, warm))
+    timing.print_table(["", "empty cache", "warm cache"], [[name, f"{cold:.2f}", f"{warm:.2f}"] for name, cold, warm in rows])
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"machine": facts, "rows": rows}, file, indent=1)
 
 
 if __name__ == "__main__":
