@@ -78,7 +78,8 @@ def kernels(figures: dict[str, Any]) -> str:
 def start(figures: dict[str, Any]) -> str:
     """Return the section on starting."""
     rows = [[name, f"{cold:.2f}", f"{warm:.2f}"] for name, cold, warm in figures["rows"]]
-    return f"Seconds from the start of the process (`python -m bench.compile_time`):\n\n{table(['', 'empty cache', 'warm cache'], rows)}"
+    text = table(["", "empty cache", "warm cache"], rows)
+    return f"Seconds from the start of the process (`python -m bench.compile_time`):\n\n{text}"
 
 
 def main() -> None:

@@ -120,7 +120,9 @@ class _KernelCache(_Cache):
     def _path(self, signature: object, codegen: Any) -> Path:
         code = self._function.__code__
         cells = tuple(cell.cell_contents for cell in self._function.__closure__ or ())
-        key = repr((code.co_filename, code.co_firstlineno, signature, cells, codegen.magic_tuple()))
+        path = Path(code.co_filename).resolve()
+        place = path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else path
+        key = repr((str(place), code.co_firstlineno, signature, cells, codegen.magic_tuple()))
         name = f"{Path(code.co_filename).stem}.{self._function.__name__}.{hashlib.sha256(key.encode()).hexdigest()[:24]}"
         return self._directory / name
 

@@ -1,6 +1,7 @@
-"""Small dataset files in the forms that fastconv reads."""
+"""Small dataset files in the forms that fastconv reads, and an object that no reader may unpickle."""
 
 import gzip
+import os
 
 import numpy as np
 
@@ -31,3 +32,13 @@ def write_mnist_folder(folder, arrays, pack=gzip.compress):
     for name, array in zip(MNIST_FILES, arrays):
         (folder / (name if pack is bytes else f"{name}.gz")).write_bytes(pack(idx_bytes(array)))
     return folder
+
+
+class Malice:
+    """When unpickled, makes a folder."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)

@@ -12,15 +12,16 @@ ROOT = Path(fastconv.__file__).resolve().parent.parent
 
 def environment(**changes):
     """Return this process's environment with fastconv to be found and the changes made; None removes a variable."""
-    merged = {**os.environ, "PYTHONPATH": str(ROOT), **{name: value for name, value in changes.items()}}
+    merged = {**os.environ, "PYTHONPATH": str(ROOT), **changes}
     return {name: str(value) for name, value in merged.items() if value is not None}
 
 
-def run_python(*arguments, timeout=120, **changes):
+def run_python(*arguments, timeout=120, cwd=None, **changes):
     """Run Python with the arguments to its end; standard output and error are kept as text."""
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         env=environment(**changes),
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=timeout,

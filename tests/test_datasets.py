@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import io
-import os
 import random
 import zipfile
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from fastconv.datasets import load_mnist, load_npz, mnist
 
+from .files import Malice
 from .processes import run_code
 
 MD5 = {
@@ -74,16 +74,6 @@ def test_load_npz_returns_the_arrays_of_the_file(file_of, compress):
 def test_load_npz_refuses_a_file_without_one_of_the_arrays(file_of, missing):
     with pytest.raises(ValueError, match=rf"^load_npz: .*must hold \('x_train'.*, but has no \['{missing}'\]"):
         load_npz(file_of(npz(**{missing: None})))
-
-
-class Malice:
-    """When unpickled, makes a folder."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 def test_load_npz_unpickles_nothing(file_of, tmp_path):

@@ -11,7 +11,7 @@ from fastconv.engine import model_file
 from fastconv.engine.model_file import load_network, save_network
 from fastconv.engine.online import OnlineNetwork
 
-from .test_datasets import Malice
+from .files import Malice
 
 
 @pytest.fixture

@@ -1,0 +1,248 @@
+"""The command line: what each command does, and what it prints where."""
+
+import json
+import sys
+import types
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import _warmup
+from fastconv.engine.model_file import load_network
+from fastconv.engine.online import OnlineNetwork
+
+from .files import idx_bytes, tiny_pictures, write_mnist_folder
+from .processes import run_python
+
+KEYS = {
+    "images", "epochs", "batch_size", "threads", "seconds_load", "seconds_compile", "seconds_train", "seconds_test",
+    "seconds_total", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "weights_hash", "versions",
+}  # fmt: skip
+ARRAYS = tiny_pictures(width=28, train=100, test=20)
+
+
+@pytest.fixture(autouse=True)
+def same_threads_after(monkeypatch):
+    threads = fastconv.get_num_threads()
+    yield
+    fastconv.set_num_threads(threads)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """The folder of a small dataset with pictures of MNIST's size."""
+    return str(write_mnist_folder(tmp_path / "data", ARRAYS))
+
+
+@pytest.fixture
+def train(run):
+    def train(*arguments):
+        return json.loads(run("train", "--json", *arguments).out)
+
+    return train
+
+
+# train
+
+
+def test_train_prints_json_last_and_everything_else_on_standard_error():
+    done = run_python("-m", "fastconv", "train", "--limit", "300", "--json")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    result = json.loads(line)
+    assert set(result) == KEYS
+    assert (result["images"], result["epochs"], result["batch_size"], result["threads"]) == (300, 1, 1, 1)
+    parts = [result[f"seconds_{part}"] for part in ("load", "compile", "train", "test")]
+    assert min(parts) > 0
+    assert sum(parts) < result["seconds_total"] < 120
+    assert 0.5 < result["test_accuracy"] < 0.9
+    assert 0 < result["train_loss"] < 2.3
+    assert set(result["versions"]) == {"fastconv", "python", "numpy", "numba"}
+    for text in (
+        "300 training and 10000 test images of mnist",
+        "Kernels ready",
+        "Epoch 1 of 1",
+        f"weights {result['weights_hash']}",
+    ):
+        assert text in done.stderr
+
+
+def test_train_without_json_prints_nothing_on_standard_output(run, data):
+    output = run("train", "--data", data)
+    assert output.out == ""
+    assert "Test: loss" in output.err
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+def test_the_seed_alone_decides_the_weights(train, data, batch):
+    arguments = "--data", data, "--batch-size", batch
+    first, again, other = (train(*arguments, "--seed", seed)["weights_hash"] for seed in (3, 3, 4))
+    assert first == again != other
+
+
+def test_threads_change_no_bit(train, data):
+    results = [train("--data", data, "--batch-size", 32, "--threads", threads) for threads in (1, 2, 3)]
+    assert [result["threads"] for result in results] == [1, 2, 3]
+    assert len({result["weights_hash"] for result in results}) == 1
+
+
+@pytest.mark.parametrize("batch", [1, 32, 1000])
+def test_every_option_of_training_counts(train, data, batch):
+    runs = ((), ("--epochs", 2), ("--lr", 0.1), ("--limit", 50))
+    results = [train("--data", data, "--batch-size", batch, *options) for options in runs]
+    assert len({result["weights_hash"] for result in results}) == 4
+    assert [result["images"] for result in results] == [100, 100, 100, 50]
+    assert [result["epochs"] for result in results] == [1, 2, 1, 1]
+
+
+def test_a_learning_rate_of_zero_changes_nothing(train, data):
+    assert train("--data", data, "--lr", 0, "--seed", 5)["weights_hash"] == OnlineNetwork(seed=5).weights_hash()
+
+
+def test_a_loss_that_is_no_number_is_null_in_json(train, data):
+    result = train("--data", data, "--lr", 1e30)
+    assert result["train_loss"] is None
+    assert result["test_loss"] is None
+
+
+def test_all_forms_of_a_dataset_train_the_same(train, tmp_path):
+    raw = write_mnist_folder(tmp_path / "raw", ARRAYS, bytes)
+    packed = write_mnist_folder(tmp_path / "packed", ARRAYS)
+    np.savez(tmp_path / "c.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), ARRAYS)))
+    x_train, y_train, x_test, y_test = ARRAYS
+    np.savez(tmp_path / "f.npz", x_train=np.asfortranarray(x_train), y_train=y_train.astype(int), x_test=x_test, y_test=y_test)
+    hashes = {train("--data", path)["weights_hash"] for path in (raw, packed, tmp_path / "c.npz", tmp_path / "f.npz")}
+    assert len(hashes) == 1
+
+
+def test_pictures_of_another_size_can_be_trained_on(train, tmp_path):
+    result = train("--data", write_mnist_folder(tmp_path / "data", tiny_pictures(width=13)), "--save", tmp_path / "network")
+    assert result["images"] == 40
+    assert load_network(tmp_path / "network").width == 13
+
+
+# evaluate and predict
+
+
+@pytest.fixture
+def model(run, train, data, tmp_path):
+    """A trained network's file, and what training said of it."""
+    path = tmp_path / "network.npz"
+    return path, train("--data", data, "--save", path, "--lr", 0.01)
+
+
+def test_evaluate_finds_the_saved_network_as_training_left_it(run, model, data):
+    path, result = model
+    assert load_network(path).weights_hash() == result["weights_hash"]
+    expected = f"loss {result['test_loss']:.4f}, accuracy {result['test_accuracy']:.2%} of 20 images\n"
+    assert run("evaluate", path, "--data", data).out == expected
+
+
+class Picture:
+    def __init__(self, array):
+        self.array = array
+
+    def convert(self, mode):
+        assert mode == "L"
+        return self.array
+
+
+@contextmanager
+def open_picture(path):
+    assert path.read_bytes().startswith(b"\x89PNG")
+    yield Picture(ARRAYS[2][0])
+
+
+def test_predict_reads_npy_idx_and_pictures(run, model, tmp_path, monkeypatch):
+    path, _ = model
+    images = ARRAYS[2][:3]
+    np.save(tmp_path / "three.npy", images)
+    np.save(tmp_path / "one.npy", np.asfortranarray(images[0]))
+    (tmp_path / "three.idx").write_bytes(idx_bytes(images))
+    (tmp_path / "one.png").write_bytes(b"\x89PNG")
+    monkeypatch.setitem(sys.modules, "PIL", types.SimpleNamespace(Image=types.SimpleNamespace(open=open_picture)))
+    lines = run("predict", path, *(tmp_path / name for name in ("three.npy", "three.idx", "one.npy", "one.png"))).out.splitlines()
+    expected = [f"{int(row.argmax())} ({row.max():.1%})" for row in load_network(path).predict(images)]
+    names = [(name, i) for name in ("three.npy", "three.idx") for i in range(3)] + [("one.npy", 0), ("one.png", 0)]
+    assert lines == [f"{tmp_path / name}[{i}]: {expected[i]}" for name, i in names]
+    assert len(set(expected)) > 1
+
+
+def test_predict_names_the_extra_that_reads_pictures(run, model, tmp_path, monkeypatch):
+    (tmp_path / "one.png").write_bytes(b"\x89PNG")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    output = run("predict", model[0], tmp_path / "one.png", status=1)
+    assert output.err == f"fastconv: predict: to read {tmp_path / 'one.png'}, install the extra: pip install 'fastconv[data]'\n"
+
+
+@pytest.mark.parametrize(
+    "array, text",
+    [
+        (np.zeros((2, 27, 28), np.uint8), "uint8 of (2, 27, 28)"),
+        (np.zeros((1, 28, 28)), "float64 of (1, 28, 28)"),
+        (np.zeros(784, np.uint8), "uint8 of (784,)"),
+    ],
+    ids=["size", "type", "axes"],
+)
+def test_predict_refuses_other_arrays(run, model, tmp_path, array, text):
+    np.save(tmp_path / "wrong.npy", array)
+    output = run("predict", model[0], tmp_path / "wrong.npy", status=1)
+    assert output.err.startswith("fastconv: predict: images must be uint8 of 28 x 28, but ")
+    assert output.err.endswith(f"wrong.npy has {text}\n")
+
+
+# warmup, info, cache, bench, version
+
+
+def test_warmup_says_what_it_does(run, monkeypatch):
+    state = np.random.get_state()[1].tolist()
+    steps = _warmup._steps()[:2]
+    monkeypatch.setattr(_warmup, "_steps", lambda: steps)
+    lines = run("warmup").out.splitlines()
+    assert lines[0].startswith("1 of 2: the training engine, ")
+    assert lines[1].startswith("2 of 2: the notebooks' layers, 8 filters, ")
+    assert lines[2].endswith(" s in all")
+    assert np.random.get_state()[1].tolist() == state
+
+
+def test_info_prints_json(run):
+    info = json.loads(run("info").out)
+    assert info == fastconv.info()
+    assert info["fastconv"] == fastconv.__version__
+    assert info["threads"] == fastconv.get_num_threads()
+    assert info["vector_bytes"] in (16, 32, 64)
+    assert set(info["kernels"]) == {"output", "input_grad", "weight_grad"}
+
+
+def test_cache_counts_and_clears_kernels_only(run, monkeypatch, tmp_path):
+    root = tmp_path / "cache"
+    monkeypatch.setenv("FASTCONV_CACHE_DIR", str(root))
+    assert run("cache").out == f"{root}: 0 files, 0.0 MB\n"
+    for stamp in ("0123456789abcdef0123", "f" * 20):
+        (root / stamp).mkdir(parents=True)
+        (root / stamp / "kernel").write_bytes(bytes(150_000))
+    (root / "datasets" / "cifar-10").mkdir(parents=True)
+    (root / "datasets" / "cifar-10" / "data").write_bytes(bytes(10**6))
+    assert run("cache").out == f"{root}: 2 files, 0.3 MB\n"
+    assert run("cache", "--clear").out == f"2 files deleted in {root}\n"
+    assert run("cache").out == f"{root}: 0 files, 0.0 MB\n"
+    assert [path.name for path in root.iterdir()] == ["datasets"]
+    assert (root / "datasets" / "cifar-10" / "data").stat().st_size == 10**6
+
+
+def test_bench_lists_and_runs_the_benchmarks_of_a_checkout(tmp_path):
+    (tmp_path / "bench").mkdir()
+    for name, code in (("__init__", ""), ("run", ""), ("hello", "import sys\nprint(sys.argv, __name__)"), ("_private", "")):
+        (tmp_path / "bench" / f"{name}.py").write_text(code)
+    assert run_python("-m", "fastconv", "bench", cwd=tmp_path).stdout == "hello\nrun\n"
+    done = run_python("-m", "fastconv", "bench", "hello", "--size", "3", cwd=tmp_path)
+    assert done.stdout == "['bench.hello', '--size', '3'] __main__\n"
+    done = run_python("-m", "fastconv", "bench", "other", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "fastconv: bench: NAME must be one of ['hello', 'run'], but is 'other'\n")
+
+
+def test_version_and_help(run):
+    assert run("--version").out == f"fastconv {fastconv.__version__}\n"
+    assert "train" in run(status=2).out

@@ -1,0 +1,111 @@
+"""Ctrl-C: the process ends at once with status 130 and without a traceback, and a network in training is saved."""
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from fastconv.cli import main
+from fastconv.engine.model_file import load_network
+from fastconv.engine.online import OnlineNetwork
+
+from .processes import environment
+
+AS_FROM_A_TERMINAL = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where these tests run in the background, it is inherited as ignored
+runpy.run_module("fastconv", run_name="__main__", alter_sys=True)
+"""
+IGNORING = AS_FROM_A_TERMINAL.replace("signal.default_int_handler", "signal.SIG_IGN")
+
+
+@contextmanager
+def training(*options, epochs=1_000_000, code=AS_FROM_A_TERMINAL, **changes):
+    """A process that trains for hours; it is killed if the test fails."""
+    command = [sys.executable, "-c", code, "train", "--epochs", str(epochs), "--limit", "3000", *map(str, options)]
+    with subprocess.Popen(
+        command, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(process, start):
+    """Read standard error up to a line with this beginning."""
+    for line in process.stderr:
+        if line.startswith(start):
+            return
+    raise AssertionError(f"the process ended with status {process.wait()} before it printed {start!r}")
+
+
+def interrupt(process):
+    """Send Ctrl-C, check how the process ends, and return the rest of its standard error."""
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    seconds = time.monotonic() - began
+    assert process.returncode == 130, errors
+    assert output == ""
+    assert errors.endswith("\nfastconv: interrupted\n")
+    assert "Traceback" not in errors
+    assert "ignored" not in errors
+    assert seconds < 1
+    return errors
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+def test_training_ends_and_keeps_the_network(tmp_path, batch):
+    path = tmp_path / "network.npz"
+    with training("--batch-size", batch, "--seed", 6, "--save", path) as process:
+        wait_for(process, "Epoch 3 of 1000000: ")
+        errors = interrupt(process)
+    assert f"Network written to {path}" in errors
+    assert load_network(path).weights_hash() != OnlineNetwork(seed=6).weights_hash()
+    assert main(["evaluate", str(path)]) == 0
+    assert [item.name for item in tmp_path.iterdir()] == ["network.npz"]
+
+
+def test_training_without_save_ends_too():
+    with training() as process:
+        wait_for(process, "Epoch 2 of 1000000: ")
+        assert "written" not in interrupt(process)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.4, 0.9, 1.7])
+def test_compiling_ends(tmp_path, seconds):
+    path = tmp_path / "network.npz"
+    with training("--save", path, FASTCONV_CACHE_DIR=tmp_path / "cache") as process:
+        wait_for(process, "Preparing the kernels")
+        time.sleep(seconds)
+        interrupt(process)
+    assert not path.exists()
+
+
+def test_a_second_interrupt_does_no_harm(tmp_path):
+    path = tmp_path / "network.npz"
+    with training("--save", path) as process:
+        wait_for(process, "Epoch 2 of 1000000: ")
+        process.send_signal(signal.SIGINT)
+        interrupt(process)
+    assert not path.exists() or load_network(path).width == 28
+
+
+def test_an_ignored_interrupt_stays_ignored():
+    """As under nohup, or in the background of a script."""
+    with training(epochs=20, code=IGNORING) as process:
+        wait_for(process, "Epoch 2 of 20: ")
+        process.send_signal(signal.SIGINT)
+        assert "Epoch 20 of 20" in process.communicate(timeout=60)[1]
+    assert process.returncode == 0
+
+
+def test_calling_main_leaves_the_process_its_handler(run):
+    before = signal.getsignal(signal.SIGINT)
+    run("--version")
+    run("train", "--limit", 50)
+    assert signal.getsignal(signal.SIGINT) is before
