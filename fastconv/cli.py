@@ -8,11 +8,14 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+STARTED = time.time() - time.process_time()
+"""When Python started: what it has done until here kept the CPU busy. (/proc tells when the shell forked, not when it became Python.)"""
 INTERRUPTED = 130
 
 
@@ -116,7 +119,7 @@ def _train(options: argparse.Namespace) -> int:
         set_num_threads(options.threads)
     result = train(
         options.data, model=options.model, epochs=options.epochs, batch_size=options.batch_size, lr=options.lr,
-        seed=options.seed, save=options.save, limit=options.limit, interruptible=_interruptible(),
+        seed=options.seed, save=options.save, limit=options.limit, started=STARTED, interruptible=_interruptible(),
     )  # fmt: skip
     if options.json:
         finite = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in result.items()}

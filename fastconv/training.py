@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import time
@@ -55,6 +54,7 @@ def train(
     save: str | None = None,
     limit: int | None = None,
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+    started: float | None = None,
     interruptible: AbstractContextManager[object] | None = None,
 ) -> dict[str, Any]:
     """Train the notebook's network (16 filters of 3 x 3, 2 x 2 max pooling, dense layer with softmax) and test it.
@@ -76,6 +76,8 @@ def train(
         Train on the first images only.
     say : callable
         Takes the lines of the report.
+    started : float, optional
+        When the process started, as time.time() tells it, for seconds_total; this call's start if not given.
     interruptible : context manager, optional
         Entered once kernels are compiled: from then on a KeyboardInterrupt saves the network before it goes on.
 
@@ -84,7 +86,7 @@ def train(
     dict
         What `fastconv train --json` prints; times are in seconds.
     """
-    began = process_start()
+    began = time.time() if started is None else started
     clock = time.perf_counter()
     if model not in MODELS:
         raise ValueError(f"train: model must be one of {MODELS}, but is {model!r}")
@@ -187,16 +189,6 @@ def versions() -> dict[str, str]:
     import numba
 
     return {"fastconv": __version__, "python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
-
-
-def process_start() -> float:
-    """Return when this process started, as time.time() tells it; where the system doesn't say, now."""
-    try:
-        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-        uptime = float(Path("/proc/uptime").read_text().split()[0])
-        return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return time.time()
 
 
 def _check_images(*parts: np.ndarray) -> None:

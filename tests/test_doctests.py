@@ -1,33 +1,71 @@
-"""Every example in a docstring runs, and every public name has a docstring."""
+"""The examples in the docstrings give what they say, and everything public has a docstring."""
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 
+import numpy as np
 import pytest
 
 import fastconv
 from fastconv import functional, layers
 
-NAMES = sorted(
-    module.name for module in pkgutil.walk_packages(fastconv.__path__, "fastconv.") if module.name != "fastconv.__main__"
-)
-attempted = []
+MODULES = ["fastconv", *(module.name for module in pkgutil.walk_packages(fastconv.__path__, "fastconv."))]
 
 
-@pytest.mark.parametrize("name", NAMES)
+def tests_of(name):
+    return doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name), name)
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """Examples may set the number of threads, and draw from NumPy's global generator."""
+    threads, state = fastconv.get_num_threads(), np.random.get_state()
+    yield
+    fastconv.set_num_threads(threads)
+    np.random.set_state(state)
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
-    result = doctest.testmod(importlib.import_module(name))
-    attempted.append(result.attempted)
-    assert result.failed == 0
+    report = []
+    for test in tests_of(name):
+        count = len(test.examples)
+        result = doctest.DocTestRunner(verbose=False).run(test, out=report.append)
+        assert result.failed == 0, "".join(report)
+        assert result.attempted == count
 
 
-def test_there_are_examples():
-    assert len(attempted) == len(NAMES) and sum(attempted) > 80
+def test_there_are_many_examples_and_the_runner_sees_failures():
+    assert sum(len(test.examples) for name in MODULES for test in tests_of(name)) > 50
+    wrong = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, None)
+    assert doctest.DocTestRunner(verbose=False).run(wrong, out=lambda text: None).failed == 1
 
 
-@pytest.mark.parametrize("module", [fastconv, functional, layers], ids=lambda module: module.__name__)
-def test_public_names_are_documented(module):
-    for name in module.__all__:
-        value = getattr(module, name)
-        assert callable(value) is False or (value.__doc__ and len(value.__doc__) > 40), name
+def public():
+    """Yield (name, object) for all public functions and classes, and the classes' own public methods."""
+    for module in (fastconv, functional, layers):
+        for name in module.__all__:
+            item = getattr(module, name)
+            if callable(item):
+                yield f"{module.__name__}.{name}", item
+            if inspect.isclass(item):
+                for method, function in vars(item).items():
+                    if not method.startswith("_") and callable(function):
+                        yield f"{module.__name__}.{name}.{method}", function
+
+
+PUBLIC = dict(public())
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_everything_public_has_a_docstring(name):
+    text = inspect.getdoc(PUBLIC[name])
+    assert text
+    assert text.splitlines()[0].endswith((".", ":"))
+
+
+def test_the_list_of_public_things_is_the_whole():
+    assert len(PUBLIC) > 50
+    assert {"fastconv.conv_1d", "fastconv.functional.conv2d", "fastconv.layers.ConvolutionLayer.forward_prop"} <= set(PUBLIC)
