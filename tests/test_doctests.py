@@ -14,7 +14,7 @@ from fastconv import functional, layers
 MODULES = ["fastconv", *(module.name for module in pkgutil.walk_packages(fastconv.__path__, "fastconv."))]
 
 
-def tests_of(name):
+def examples_of(name):
     return doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name), name)
 
 
@@ -30,7 +30,7 @@ def as_before():
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
     report = []
-    for test in tests_of(name):
+    for test in examples_of(name):
         count = len(test.examples)
         result = doctest.DocTestRunner(verbose=False).run(test, out=report.append)
         assert result.failed == 0, "".join(report)
@@ -38,7 +38,7 @@ def test_examples(name):
 
 
 def test_there_are_many_examples_and_the_runner_sees_failures():
-    assert sum(len(test.examples) for name in MODULES for test in tests_of(name)) > 50
+    assert sum(len(test.examples) for name in MODULES for test in examples_of(name)) > 50
     wrong = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, None)
     assert doctest.DocTestRunner(verbose=False).run(wrong, out=lambda text: None).failed == 1
 

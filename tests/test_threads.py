@@ -1,9 +1,8 @@
-"""Threads: how many, that every unit runs once, that no bit depends on them, and that forks and errors do no harm."""
+"""Threads: the setting, how work is split, and that no number of them, nor of callers, nor a fork, changes a bit."""
 
 import os
-import subprocess
-import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -12,142 +11,248 @@ import fastconv
 from fastconv import _threads
 from fastconv import functional as fn
 
+from .processes import run_code
+
+MUCH = _threads.SERIAL_FLOPS
+
 
 @pytest.fixture(autouse=True)
-def restore_threads():
-    before = _threads._count
+def same_threads_after():
+    count = _threads._count
     yield
-    fastconv.set_num_threads(before or _threads.default_threads())
-    _threads._count = before
+    fastconv.set_num_threads(fastconv.get_num_threads() if count is None else count)
+    _threads._count = count
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 8])
-@pytest.mark.parametrize("units", [0, 1, 2, 7, 64])
-def test_every_unit_runs_once(units, threads):
+# The setting
+
+
+@pytest.mark.parametrize("threads", [1, 2, np.int64(3), 1024])
+def test_the_setting_is_kept(threads):
     fastconv.set_num_threads(threads)
-    count = np.zeros(units, int)
-
-    def work(start, stop):
-        count[start:stop] += 1
-
-    _threads.split(units, work, 10**9)
-    assert (count == 1).all()
-
-
-def test_small_work_wakes_no_helper():
-    fastconv.set_num_threads(4)
-    _threads.split(8, lambda start, stop: None, _threads.SERIAL_FLOPS - 1)
-    assert _threads._helpers is None
-
-
-def big_problem():
-    rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((6, 20, 20, 16)).astype(np.float32), rng.standard_normal((3, 3, 16, 24)).astype(np.float32)
-    return x, w, rng.standard_normal((6, 20, 20, 24)).astype(np.float32)
-
-
-def compute(x, w, dy):
-    first = rng_first_layer()
-    return (
-        fn.conv2d(x, w, padding=1),
-        fn.conv2d_input_grad(dy, w, x.shape, padding=1),
-        fn.conv2d_weight_grad(x, dy, w.shape, padding=1),
-        fn.conv2d_weight_grad(*first, (3, 3, 1, 16)),
-        fn.linear(x.reshape(-1, 400), w.reshape(-1)[: 400 * 8].reshape(400, 8)),
-        fn.linear_weight_grad(x.reshape(-1, 400), dy.reshape(96, -1)[:, :50]),
-        fn.max_pool2d_grad(fn.max_pool2d(x, 2), x, 2),
-        fn.softmax(x.reshape(-1, 16)),
-    )
-
-
-def rng_first_layer():
-    """A weight gradient whose images are summed in parts."""
-    rng = np.random.default_rng(1)
-    return rng.standard_normal((128, 28, 28, 1)).astype(np.float32), rng.standard_normal((128, 26, 26, 16)).astype(np.float32)
-
-
-def test_the_same_bits_for_any_number_of_threads():
-    problem = big_problem()
-    results = []
-    for threads in (1, 2, 3, 8, 1):
-        fastconv.set_num_threads(threads)
-        results.append([array.tobytes() for array in compute(*problem)])
-    assert all(result == results[0] for result in results[1:])
-
-
-def test_calls_from_many_threads_at_once():
-    problem = big_problem()
-    fastconv.set_num_threads(2)
-    expected = [array.tobytes() for array in compute(*problem)]
-    found = []
-
-    def call():
-        for _ in range(3):
-            found.append([array.tobytes() for array in compute(*problem)] == expected)
-
-    callers = [threading.Thread(target=call) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert found == [True] * 12
-
-
-def test_an_error_in_a_helper_reaches_the_caller_when_all_are_done():
-    fastconv.set_num_threads(3)
-    done = []
-
-    def work(start, stop):
-        if start == 1:
-            raise RuntimeError("unit 1")
-        done.append(start)
-
-    with pytest.raises(RuntimeError, match="unit 1"):
-        _threads.split(3, work, 10**9)
-    assert sorted(done) == [0, 2]
+    assert fastconv.get_num_threads() == threads
 
 
 @pytest.mark.parametrize(
-    ("threads", "kind"), [(0, ValueError), (-1, ValueError), (2000, ValueError), (1.5, TypeError), ("2", TypeError)]
+    "threads, error, text",
+    [
+        (0, ValueError, "threads must be at least 1, but is 0"),
+        (-2, ValueError, "threads must be at least 1, but is -2"),
+        (1025, ValueError, "threads must be at most 1024, but is 1025"),
+        (2.0, TypeError, "threads must be an integer, but is 2.0"),
+        (True, TypeError, "threads must be an integer, but is True"),
+        ("2", TypeError, "threads must be an integer, but is '2'"),
+        (None, TypeError, "threads must be an integer, but is None"),
+    ],
 )
-def test_bad_counts_are_refused(threads, kind):
-    before = fastconv.get_num_threads()
-    with pytest.raises(kind, match="set_num_threads: threads must be"):
+def test_a_wrong_setting_is_refused_and_changes_nothing(threads, error, text):
+    fastconv.set_num_threads(3)
+    with pytest.raises(error, match=f"^set_num_threads: {text}$"):
         fastconv.set_num_threads(threads)
-    assert fastconv.get_num_threads() == before
+    assert fastconv.get_num_threads() == 3
 
 
-def run(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, timeout=120
-    )
+@pytest.mark.parametrize("value, expected", [("1", 1), (" 7 ", 7), ("1024", 1024)])
+def test_the_environment_sets_the_default(monkeypatch, value, expected):
+    monkeypatch.setenv("FASTCONV_NUM_THREADS", value)
+    assert _threads.default_threads() == expected
 
 
-def test_the_environment_counts():
-    code = "import fastconv; print(fastconv.get_num_threads())"
-    assert run(code, FASTCONV_NUM_THREADS="5").stdout == "5\n"
-    assert run(code, FASTCONV_NUM_THREADS="").stdout == f"{len(os.sched_getaffinity(0))}\n"
-    for wrong in ("0", "many", "-1", "5000"):
-        assert "FASTCONV_NUM_THREADS must be an integer from 1 to 1024" in run(code, FASTCONV_NUM_THREADS=wrong).stderr
+@pytest.mark.parametrize("value", ["0", "-1", "1025", "2.5", "two", "1e2", "²"])
+def test_a_wrong_environment_is_refused(monkeypatch, value):
+    monkeypatch.setenv("FASTCONV_NUM_THREADS", value)
+    with pytest.raises(ValueError, match=f"^FASTCONV_NUM_THREADS must be an integer from 1 to 1024, but is '{value}'$"):
+        _threads.default_threads()
 
 
-FORK = """
-import os, sys, warnings
-warnings.simplefilter("ignore")  # Python warns of every fork of a process with threads
-import numpy as np, fastconv
-from fastconv import functional as fn
+def test_the_default_is_what_the_environment_says_else_the_cpus_of_this_process():
+    code = """
+import os, fastconv
+first = fastconv.get_num_threads()
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+print(first, fastconv.get_num_threads())
+"""
+    several, one = map(int, run_code(code, FASTCONV_NUM_THREADS=None).split())
+    assert several == _threads.default_threads() or "FASTCONV_NUM_THREADS" in os.environ
+    assert one == 1 or not hasattr(os, "sched_setaffinity")
+    assert run_code(code, FASTCONV_NUM_THREADS="5") == "5 5\n"
+
+
+# Splitting
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5, 8])
+def test_every_unit_is_done_once(threads):
+    fastconv.set_num_threads(threads)
+    for units in (0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 100, 1001):
+        for flops in (MUCH - 1, MUCH):
+            pieces = []
+            _threads.split(units, lambda start, stop: pieces.append((start, stop)), flops)
+            assert all(start < stop for start, stop in pieces)
+            assert sorted(unit for piece in pieces for unit in range(*piece)) == list(range(units))
+            assert len(pieces) == min(1 if flops < MUCH else threads, units)
+            sizes = [stop - start for start, stop in pieces]
+            assert max(sizes, default=0) - min(sizes, default=0) <= 1
+
+
+def test_small_work_stays_in_the_callers_thread():
+    fastconv.set_num_threads(4)
+    threads = []
+    _threads.split(8, lambda start, stop: threads.append(threading.get_ident()), MUCH - 1)
+    assert threads == [threading.get_ident()]
+
+
+def test_much_work_is_done_at_the_same_time():
+    fastconv.set_num_threads(3)
+    meeting = threading.Barrier(3)
+    _threads.split(3, lambda start, stop: meeting.wait(timeout=20), MUCH)
+
+
+@pytest.mark.parametrize("bad", [0, 1, 3])
+def test_an_error_comes_out_after_all_helpers_are_done(bad):
+    fastconv.set_num_threads(4)
+    done = []
+
+    def work(start, stop):
+        if start == bad:
+            raise ArithmeticError(f"unit {start}")
+        time.sleep(0.2)
+        done.append(start)
+
+    with pytest.raises(ArithmeticError, match=f"^unit {bad}$"):
+        _threads.split(4, work, MUCH)
+    assert sorted(done + [bad]) == [0, 1, 2, 3]
+    done.clear()
+    bad = None
+    _threads.split(4, work, MUCH)  # the helpers still work
+    assert sorted(done) == [0, 1, 2, 3]
+
+
+# Results
+
+
+def normal(shape, dtype, seed):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def convolution(dtype):
+    """All three parts of a convolution, each with some 30 million operations and a size that no number of threads divides."""
+    x, w = normal((3, 31, 29, 16), dtype, 1), normal((3, 3, 16, 40), dtype, 2)
+    y = fn.conv2d(x, w, padding="same")
+    dx = fn.conv2d_input_grad(y, w, x.shape, padding="same")
+    return y, dx, fn.conv2d_weight_grad(x, y, w.shape, padding="same")
+
+
+def grouped(dtype):
+    x, w = normal((3, 31, 29, 16), dtype, 1), normal((3, 3, 8, 32), dtype, 2)
+    y = fn.conv2d(x, w, groups=2)
+    return y, fn.conv2d_input_grad(y, w, x.shape, groups=2), fn.conv2d_weight_grad(x, y, w.shape, groups=2)
+
+
+def dense(dtype):
+    x, w = normal((2001, 301), dtype, 1), normal((301, 67), dtype, 2)
+    y = fn.linear(x, w)
+    return y, fn.linear_input_grad(y, w), fn.linear_weight_grad(x, y), fn.softmax(normal((30_011, 10), dtype, 3))
+
+
+def pooling(dtype):
+    x = normal((9, 131, 129, 32), dtype, 1)
+    y = fn.max_pool2d(x, 2)
+    return y, fn.max_pool2d_grad(y, x, 2), fn.avg_pool2d(x, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("compute", [convolution, grouped, dense, pooling])
+def test_no_number_of_threads_changes_a_bit(monkeypatch, compute, dtype):
+    fastconv.set_num_threads(1)
+    expected = [array.tobytes() for array in compute(dtype)]
+    split, pieces = _threads.split, []
+
+    def watched(units, work, flops):
+        pieces.append(min(units, threads) if flops >= MUCH else 1)
+        split(units, work, flops)
+
+    monkeypatch.setattr(_threads, "split", watched)
+    for threads in (2, 3, 8):
+        pieces.clear()
+        fastconv.set_num_threads(threads)
+        assert [array.tobytes() for array in compute(dtype)] == expected
+        assert len(pieces) == len(expected)
+        assert min(pieces) > 1  # every one used helpers
+
+
+def test_several_callers_at_once_get_their_own_results():
+    fastconv.set_num_threads(2)
+    w = normal((3, 3, 16, 40), "float32", 0)
+    inputs = [normal((2, 31, 29, 16), "float32", seed) for seed in range(4)]
+    expected = [fn.conv2d(x, w) for x in inputs]
+    right = []
+
+    def call(number):
+        for _ in range(15):
+            right.append(np.array_equal(fn.conv2d(inputs[number], w), expected[number]))
+
+    callers = [threading.Thread(target=call, args=(number,)) for number in range(4)]
+    for caller in callers:
+        caller.start()
+    for threads in (3, 1, 2, 8, 2):  # the setting may change meanwhile
+        time.sleep(0.01)
+        fastconv.set_num_threads(threads)
+    for caller in callers:
+        caller.join(timeout=60)
+    assert right == [True] * 60
+
+
+# Processes
+
+PROGRAM = """
+import atexit, os, signal, threading, time
+import numpy as np
+import fastconv
+from fastconv import _threads
+from fastconv.functional import conv2d
 fastconv.set_num_threads(2)
-x, w = np.ones((8, 32, 32, 16), np.float32), np.ones((3, 3, 16, 32), np.float32)
-expected = fn.conv2d(x, w)
-child = os.fork()
-if not child:
-    os._exit(0 if (fn.conv2d(x, w) == expected).all() else 1)
-_, status = os.waitpid(child, 0)
-sys.exit(os.waitstatus_to_exitcode(status) or not (fn.conv2d(x, w) == expected).all())
+x, w = np.random.default_rng(1).normal(size=(3, 31, 29, 16)), np.random.default_rng(2).normal(size=(3, 3, 16, 40))
+expected = conv2d(x, w)
+assert _threads._helpers is not None
+def right():
+    return np.array_equal(conv2d(x, w), expected)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_computes():
-    result = run(FORK)
-    assert result.returncode == 0, result.stderr
+def test_a_forked_child_computes_after_its_parent_used_threads():
+    code = """
+def child():
+    signal.alarm(60)  # a deadlock ends here
+    os._exit(7 if right() and _threads._helpers is not None else 1)
+
+if hasattr(os, "fork"):
+    busy = threading.Thread(target=lambda: [right() for _ in range(300)])
+    busy.start()  # so that some forks happen while the lock is held and helpers are at work
+    for _ in range(10):
+        pid = os.fork()
+        if pid == 0:
+            child()
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    busy.join()
+    assert right()
+print("done")
+"""
+    assert run_code(PROGRAM + code, PYTHONWARNINGS="ignore::DeprecationWarning") == "done\n"
+
+
+def test_a_thread_may_go_on_after_the_main_thread_has_ended():
+    code = """
+def late():
+    threading.main_thread().join()
+    time.sleep(0.1)
+    print("late", right())
+
+threading.Thread(target=late).start()
+"""
+    assert run_code(PROGRAM + code) == "late True\n"
+
+
+def test_an_exit_handler_may_compute():
+    assert run_code(PROGRAM + "atexit.register(lambda: print('exit', right()))") == "exit True\n"
