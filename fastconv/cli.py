@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 STARTED = time.time() - time.process_time()
-"""When Python started: what it has done until here kept the CPU busy. (The system knows when the shell forked, which is earlier.)"""
+"""When Python started: what it did until here kept the CPU busy. (The system knows when the shell forked, which was before.)"""
 INTERRUPTED = 130
 
 
