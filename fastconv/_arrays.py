@@ -36,6 +36,15 @@ def kernel_ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return array
 
 
+def aligned_copy(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return a C-contiguous copy that starts at a multiple of 64 bytes, so that no vector of it crosses a cache line."""
+    room = np.empty(array.size * dtype.itemsize + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    copy = room[start : start + array.size * dtype.itemsize].view(dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 class _WritableAlias:
     """The same memory without the read-only mark, which numba would compile every kernel once more for."""
 

@@ -118,9 +118,9 @@ def test_all_forms_of_a_dataset_train_the_same(train, tmp_path):
 
 
 def test_pictures_of_another_size_can_be_trained_on(train, tmp_path):
-    result = train("--data", write_mnist_folder(tmp_path / "data", tiny_pictures(width=13)), "--save", tmp_path / "network")
+    result = train("--data", write_mnist_folder(tmp_path / "data", tiny_pictures(width=16)), "--save", tmp_path / "network")
     assert result["images"] == 40
-    assert load_network(tmp_path / "network").width == 13
+    assert load_network(tmp_path / "network").width == 16
 
 
 # evaluate and predict

@@ -76,7 +76,7 @@ def test_training_without_save_ends_too():
         assert "written" not in interrupt(process)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.4, 0.9, 1.7])
+@pytest.mark.parametrize("seconds", [0.2, 0.9, 1.6])
 def test_compiling_ends(tmp_path, seconds):
     path = tmp_path / "network.npz"
     with training("--save", path, FASTCONV_CACHE_DIR=tmp_path / "cache") as process:

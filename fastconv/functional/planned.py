@@ -12,9 +12,16 @@ import numpy as np
 from .. import _threads
 from ..kernels.conv_output import InputGradPlan, OutputPlan
 from ..kernels.conv_weight_grad import WeightGradPlan
-from ..kernels.dense import dense_softmax_kernel, dense_softmax_update_kernel, dense_softmax_vectors
+from ..kernels.dense import (
+    dense_softmax_kernel,
+    dense_softmax_update_kernel,
+    dense_softmax_vectors,
+    narrow_dense_softmax_kernel,
+    narrow_dense_softmax_update_kernel,
+)
 from ..kernels.pack import buffer
 from ..kernels.pool import ALL, MAX, PoolPlan
+from ..kernels.segments import segment_sizes
 from ..kernels.simd import lanes_of
 from ..shapes import conv_spec, pool_spec
 
@@ -81,16 +88,22 @@ class PlannedDenseSoftmax:
     """A dense layer with softmax for one row: x (i,), w (i, o) and bias (o,), all contiguous and of one float type."""
 
     def __init__(self, outputs: int, dtype: np.dtype):
-        lanes, vectors = lanes_of(dtype), dense_softmax_vectors(outputs, dtype)
+        lanes, narrow = lanes_of(dtype), segment_sizes(outputs, dtype)
         self.outputs, self.dtype = outputs, dtype
-        self._room = outputs + vectors * lanes
-        self._forward = dense_softmax_kernel(vectors)
-        self._update = dense_softmax_update_kernel(lanes, vectors)
+        if narrow is not None:
+            self._room = narrow[1] * lanes
+            self._forward = narrow_dense_softmax_kernel(outputs, *narrow)
+            self._update = narrow_dense_softmax_update_kernel(outputs, *narrow)
+        else:
+            vectors = dense_softmax_vectors(outputs, dtype)
+            self._room = outputs + vectors * lanes
+            self._forward = dense_softmax_kernel(vectors)
+            self._update = dense_softmax_update_kernel(lanes, vectors)
 
     def output(self, x: np.ndarray, w: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the totals x w + bias, and their softmax."""
         totals, probabilities = np.empty(self.outputs, self.dtype), np.empty(self.outputs, self.dtype)
-        self._forward(x, w.reshape(-1), bias, totals, probabilities)
+        self._forward(x, w.reshape(-1), bias, totals, probabilities, buffer(self._room, self.dtype))
         return totals, probabilities
 
     def step(self, dy: np.ndarray, totals: np.ndarray, x: np.ndarray, w: np.ndarray, bias: np.ndarray, alpha: float) -> np.ndarray:

@@ -11,9 +11,10 @@ from .._jit import jit
 from .conv_output import TiledContraction
 from .conv_weight_grad import TiledWeightGrad
 from .lowering import lower_linear
+from .segments import segment_dot, segment_scale_add
 from .simd import lanes, lanes_of, vadd, vstore, vzero
 from .softmax import softmax_row
-from .tile import tile_add, tile_dot, tile_load_part, tile_outer, tile_outer_part, tile_store, tile_zero
+from .tile import tile_add, tile_dot, tile_load, tile_load_part, tile_outer, tile_outer_part, tile_store, tile_zero
 
 
 @cache
@@ -21,7 +22,7 @@ def dense_softmax_kernel(vectors):
     """Return the kernel for one row: totals = x . w + bias and their softmax; `vectors` of outputs at a time."""
 
     @jit
-    def dense_softmax(x, w, bias, totals, probabilities):
+    def dense_softmax(x, w, bias, totals, probabilities, room):
         inputs, outputs = len(x), len(bias)
         for o in range(0, outputs, vectors * lanes(x)):
             part = outputs - o
@@ -80,6 +81,63 @@ def dense_softmax_update_kernel(rows, vectors):
                 w[i * outputs + o] += x[i] * step[o]
 
     return dense_softmax_update
+
+
+@cache
+def narrow_dense_softmax_kernel(outputs, rows, vectors):
+    """Return dense_softmax for so few outputs that `rows` whole matrix rows fill `vectors` whole vectors."""
+
+    @jit
+    def narrow_dense_softmax(x, w, bias, totals, probabilities, room):
+        block = vectors * lanes(x)
+        tile = tile_zero(x, vectors, 1)
+        whole = len(x) // rows * rows
+        for i in range(0, whole, rows):
+            tile = segment_scale_add(tile, x, i, outputs, tile_load(w, i * outputs, lanes(x), vectors, 1))
+        tile_store(tile, room, 0, lanes(x), lanes(x))
+        for o in range(outputs):
+            total = bias[o]
+            for k in range(o, block, outputs):
+                total += room[k]
+            for i in range(whole, len(x)):
+                total += x[i] * w[i * outputs + o]
+            totals[o] = total
+        softmax_row(totals, 0, outputs, probabilities)
+
+    return narrow_dense_softmax
+
+
+@cache
+def narrow_dense_softmax_update_kernel(outputs, rows, vectors):
+    """Return dense_softmax_update for so few outputs that `rows` whole matrix rows fill `vectors` whole vectors."""
+
+    @jit
+    def narrow_dense_softmax_update(dy, totals, x, w, bias, alpha, dz, step, dx):
+        """dz and step are room for vectors x lanes elements each: the totals' gradient and the step, repeated row by row."""
+        block = vectors * lanes(x)
+        softmax_row(totals, 0, outputs, dz)
+        mean = dy.dtype.type(0)
+        for o in range(outputs):
+            mean += dy[o] * dz[o]
+        for o in range(outputs):
+            dz[o] *= dy[o] - mean
+            step[o] = -alpha * dz[o]
+            bias[o] += step[o]
+        for k in range(outputs, block):
+            dz[k], step[k] = dz[k - outputs], step[k - outputs]
+        gradient, steps = tile_load(dz, 0, lanes(x), vectors, 1), tile_load(step, 0, lanes(x), vectors, 1)
+        whole = len(x) // rows * rows
+        for i in range(0, whole, rows):
+            tile = tile_load(w, i * outputs, lanes(x), vectors, 1)
+            segment_dot(tile, gradient, outputs, dx, i)
+            tile_store(segment_scale_add(tile, x, i, outputs, steps), w, i * outputs, lanes(x), lanes(x))
+        for i in range(whole, len(x)):
+            dx[i] = 0
+            for o in range(outputs):
+                dx[i] += w[i * outputs + o] * dz[o]
+                w[i * outputs + o] += x[i] * step[o]
+
+    return narrow_dense_softmax_update
 
 
 def dense_softmax_vectors(outputs: int, dtype) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import as_array
+from .._arrays import aligned_copy, as_array
 from ..functional.planned import PlannedDenseSoftmax, planned_dense_softmax
 from ..shapes import as_int, check_shape
 from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, ready
@@ -31,7 +31,8 @@ class _DenseSoftmax:
             weight = np.random.normal(loc=0, scale=np.sqrt(2 / (inputs + outputs)), size=(inputs, outputs))
         else:
             weight = np.random.randn(inputs, outputs) / inputs
-        setattr(self, self._weight_name, weight.astype(self._dtype, copy=False))
+        setattr(self, self._weight_name, aligned_copy(weight, self._dtype))
+        self._own: tuple[Any, Any] = (None, None)
         setattr(self, self._bias_name, np.zeros(outputs, self._dtype))
         self._sizes = (inputs, outputs)
 
@@ -55,19 +56,24 @@ class _DenseSoftmax:
         setattr(self, self._shape_name, array.shape)
         setattr(self, self._input_name, row)
         setattr(self, self._totals_name, totals)
+        self._own = (row, totals)
         return probabilities
 
     def _backward(self, gradient: Any, rate: Any) -> np.ndarray:
         row = getattr(self, self._input_name, None)
         check_forward_done(self._name, row)
         alpha = check_rate(self._name, rate)
-        row = as_array(self._name, self._input_name, row)
-        dtype = compute_type(self._dtype, row)
-        row = ready(self._name, self._input_name, row, dtype)
-        totals = ready(self._name, self._totals_name, getattr(self, self._totals_name), dtype)
+        totals = getattr(self, self._totals_name)
+        if row is self._own[0] and totals is self._own[1]:
+            dtype = row.dtype
+        else:  # somebody replaced them
+            row = as_array(self._name, self._input_name, row)
+            dtype = compute_type(self._dtype, row)
+            row = ready(self._name, self._input_name, row, dtype)
+            totals = ready(self._name, self._totals_name, totals, dtype)
+            check_shape(self._name, self._input_name, row.shape, self._sizes[:1])
+            check_shape(self._name, self._totals_name, totals.shape, self._sizes[1:])
         dy = ready(self._name, "the gradient", gradient, dtype)
-        check_shape(self._name, self._input_name, row.shape, self._sizes[:1])
-        check_shape(self._name, self._totals_name, totals.shape, self._sizes[1:])
         check_shape(self._name, "the gradient", dy.shape, self._sizes[1:])
         plan, weight, bias = self._live(dtype)
         my_weight, my_bias = getattr(self, self._weight_name), getattr(self, self._bias_name)
