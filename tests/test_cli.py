@@ -10,6 +10,7 @@ import pytest
 
 import fastconv
 from fastconv import _warmup
+from fastconv.engine import batches
 from fastconv.engine.model_file import load_network
 from fastconv.engine.online import OnlineNetwork
 
@@ -95,6 +96,18 @@ def test_every_option_of_training_counts(train, data, batch):
     assert len({result["weights_hash"] for result in results}) == 4
     assert [result["images"] for result in results] == [100, 100, 100, 50]
     assert [result["epochs"] for result in results] == [1, 2, 1, 1]
+
+
+def test_the_kernels_of_the_last_smaller_batch_are_compiled_before_training(train, data, monkeypatch):
+    run_batches, orders = batches.run_batches, []
+
+    def watched(network, images, labels, order, rate, batch_size):
+        orders.append(len(order))
+        return run_batches(network, images, labels, order, rate, batch_size)
+
+    monkeypatch.setattr(batches, "run_batches", watched)
+    train("--data", data, "--batch-size", 32)
+    assert orders == [32 + 100 % 32, 100]
 
 
 def test_a_learning_rate_of_zero_changes_nothing(train, data):

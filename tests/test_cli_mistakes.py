@@ -84,7 +84,7 @@ def test_a_mistake_in_a_process_has_its_status_and_no_traceback():
         (3, np.full(20, -1), "labels must be from 0 to 9, but reach -1"),
         (1, np.zeros((100, 1), int), "labels must have shape (100,), but has (100, 1)"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_unfit_datasets_are_refused(run, tmp_path, index, wrong, text):
     arrays = [*ARRAYS[:index], wrong, *ARRAYS[index + 1 :]]

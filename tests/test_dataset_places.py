@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import sys
 import tarfile
 import types
@@ -123,7 +124,15 @@ def fake_pooch(monkeypatch, retrieve):
     monkeypatch.setitem(sys.modules, "pooch", types.SimpleNamespace(retrieve=retrieve))
 
 
-def test_the_download_has_an_address_a_hash_and_a_place(monkeypatch):
+@pytest.fixture
+def shared_by_the_group():
+    """The umask of systems where each user has a group."""
+    before = os.umask(0o002)
+    yield
+    os.umask(before)
+
+
+def test_the_download_has_an_address_a_hash_and_a_place(monkeypatch, shared_by_the_group):
     calls = []
 
     def retrieve(url, known_hash, *, fname, path, progressbar):

@@ -12,7 +12,7 @@ from fastconv.cli import main
 from fastconv.engine.model_file import load_network
 from fastconv.engine.online import OnlineNetwork
 
-from .processes import environment
+from .processes import environment, run_python
 
 AS_FROM_A_TERMINAL = """
 import runpy, signal
@@ -105,7 +105,32 @@ def test_an_ignored_interrupt_stays_ignored():
 
 
 def test_calling_main_leaves_the_process_its_handler(run):
-    before = signal.getsignal(signal.SIGINT)
-    run("--version")
-    run("train", "--limit", 50)
-    assert signal.getsignal(signal.SIGINT) is before
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run("--version")
+        run("train", "--limit", 50)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+
+
+def test_an_interrupt_is_not_lost_where_python_ignores_exceptions():
+    """As in the finalizers that run while numba compiles."""
+    code = """
+import os, signal, sys, time
+from fastconv import training
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+
+def load_data(name):
+    Finalized()
+    raise ValueError("the interrupt was lost")
+
+training.load_data = load_data
+sys.argv = ["fastconv", "train"]
+"""
+    done = run_python("-c", code + AS_FROM_A_TERMINAL)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nfastconv: interrupted\n")

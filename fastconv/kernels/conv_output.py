@@ -12,7 +12,14 @@ from ..shapes import ConvSpec
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import buffer, pack_weights, pad_rows
 from .simd import lanes, lanes_of
-from .tile import fit_rows, fit_vectors, most_rows, tile_load, tile_outer, tile_store
+from .tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store
+
+DEPTH = 4
+"""How many inputs of a run one round of the innermost loop takes."""
+BLOCK_BYTES = 192 * 1024
+"""So much input of a block of lines stays in the second-level cache while all outputs use it."""
+WEIGHT_BYTES = 256 * 1024
+"""The weights of so many outputs that they take this much stay in the second-level cache while the pixels of a line use them."""
 
 
 @cache
@@ -22,12 +29,13 @@ def output_kernel(rows, vectors):
     @jit
     def conv_output(
         x, w, bias, y, scratch, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
-        border_rows, left, width, right, block, start, stop,
+        border_rows, left, width, right, block, outputs_block, start, stop,
     ):  # fmt: skip
         lines = len(x_lines)
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)
         row = left + width + right
+        deep = run // DEPTH * DEPTH
         for item in range(start, stop):
             image, first = item // blocks, item % blocks * block
             last = min(first + block, lines)
@@ -36,19 +44,22 @@ def output_kernel(rows, vectors):
                 low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
                 pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
                 source, origin = scratch, -low * row
-            weights = 0
-            for o in range(0, outputs, channels):
+            for chunk in range(0, outputs, outputs_block):
                 for line in range(first, last):
                     for p in range(0, count, rows):
                         pixel = min(p, count - rows)  # the last tile moves back and overlaps: it only stores, so it may
-                        tile, at = tile_load(bias, o, 0, rows, vectors), weights
-                        for tap in taps:
-                            begin = origin + x_lines[line] + pixel * x_step + tap
-                            for position in range(begin, begin + run):
-                                tile = tile_outer(tile, source, position, x_step, w, at)
-                                at += channels
-                        tile_store(tile, y, image * y_image + y_lines[line] + pixel * y_step + o, y_step, outputs - o)
-                weights += len(taps) * run * channels
+                        begin = origin + x_lines[line] + pixel * x_step
+                        end = image * y_image + y_lines[line] + pixel * y_step
+                        for o in range(chunk, min(chunk + outputs_block, outputs), channels):
+                            tile, at = tile_load(bias, o, 0, rows, vectors), o * len(taps) * run
+                            for tap in taps:
+                                for position in range(begin + tap, begin + tap + deep, DEPTH):
+                                    tile = tile_outer_run(tile, source, position, x_step, 1, w, at, channels, DEPTH)
+                                    at += DEPTH * channels
+                                for position in range(begin + tap + deep, begin + tap + run):
+                                    tile = tile_outer(tile, source, position, x_step, w, at)
+                                    at += channels
+                            tile_store(tile, y, end + o, y_step, outputs - o)
 
     return conv_output
 
@@ -58,9 +69,8 @@ class TiledContraction:
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
-        self.vectors = fit_vectors(c.outputs, dtype)
-        self.rows = fit_rows(c.count, most_rows(self.vectors))
-        self.block = c.lines_in_block(dtype.itemsize)
+        self.rows, self.vectors = fit_tile(c.count, c.outputs, dtype, (1, 2, 4))
+        self.block = min(len(c.x_lines), max(1, BLOCK_BYTES // c.line_bytes(dtype.itemsize)))
         self.units = c.images * -(-len(c.x_lines) // self.block)
         self.flops = c.flops
         self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
@@ -68,7 +78,9 @@ class TiledContraction:
         self._packed_outputs = -(-c.outputs // channels) * channels
         self._packed_size = self._packed_outputs * len(c.w_taps) * c.w_run
         self._kernel = output_kernel(self.rows, self.vectors)
-        self._tables, self._scratch_size = c.tables(self.block), c.scratch_size(self.block)
+        depth = len(c.taps) * c.run * dtype.itemsize
+        outputs_block = max(1, WEIGHT_BYTES // max(1, depth * channels)) * channels
+        self._tables, self._scratch_size = (*c.tables(self.block), outputs_block), c.scratch_size(self.block)
         self._no_bias = buffer(self._packed_outputs, dtype)
         self._no_bias[:] = 0
 

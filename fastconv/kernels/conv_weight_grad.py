@@ -9,7 +9,14 @@ from ..shapes import ConvSpec
 from .lowering import Contraction, lower_output
 from .pack import buffer, pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
-from .tile import fit_rows, fit_vectors, most_rows, tile_load, tile_outer, tile_outer_part, tile_outer_patch_part, tile_store
+from .tile import fit_tile, most_rows, tile_load, tile_outer, tile_outer_part, tile_outer_patch_part, tile_outer_run, tile_store
+
+DEPTH = 4
+"""How many pixels one round of the innermost loop takes."""
+BLOCK_BYTES = 24 * 1024
+"""So much of a block of lines, input and one tile's gradients, stays in the first-level cache while all tiles use it."""
+BLOCK_PIXELS = 64
+"""A tile is loaded and stored once a block, which should not be for fewer pixels than this."""
 
 
 @cache
@@ -53,7 +60,11 @@ def weight_grad_kernel(rows, vectors, columns):
                                 position += x_step
                                 at += y_step
                         elif o + channels <= outputs:
-                            for _ in range(count):
+                            for _ in range(count // DEPTH):
+                                tile = tile_outer_run(tile, source, position, 1, x_step, dy, at, y_step, DEPTH)
+                                position += DEPTH * x_step
+                                at += DEPTH * y_step
+                            for _ in range(count % DEPTH):
                                 tile = tile_outer(tile, source, position, 1, dy, at)
                                 position += x_step
                                 at += y_step
@@ -76,17 +87,19 @@ class TiledWeightGrad:
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
-        self.vectors = fit_vectors(c.outputs, dtype)
+        self.rows, self.vectors = fit_tile(c.run, c.outputs, dtype, (1, 2))
         self._tile_run, columns, tap_step = c.run, 0, 0
         steps = np.diff(c.taps)
         if len(c.taps) > 1 and len(c.taps) * c.run <= most_rows(self.vectors, 32) and (steps == steps[0]).all():
             self._tile_run, columns, tap_step = len(c.taps) * c.run, c.run, int(steps[0])
-        self.rows = self._tile_run if columns else fit_rows(c.run, most_rows(self.vectors))
+        if columns:
+            self.rows = self._tile_run
         self.flops = c.flops
         self.name = f"conv_weight_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
-        block = c.lines_in_block(dtype.itemsize)
-        items = c.images * -(-len(c.x_lines) // block)
         channels = self.vectors * lanes_of(dtype)
+        line_bytes = c.line_bytes(dtype.itemsize) + c.count * channels * dtype.itemsize
+        block = min(len(c.x_lines), max(BLOCK_BYTES // line_bytes, -(-BLOCK_PIXELS // c.count)))
+        items = c.images * -(-len(c.x_lines) // block)
         tiles = -(-c.outputs // channels) * (1 if columns else len(c.taps) * -(-c.run // self.rows))
         self._parts = 1 if c.flops < 2**24 else max(1, min(items, 8 // tiles))
         self.units = tiles * self._parts

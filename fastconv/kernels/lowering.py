@@ -14,9 +14,6 @@ import numpy as np
 
 from ..shapes import ConvSpec, Ints
 
-BLOCK_BYTES = 192 * 1024
-"""How much of the input one block of lines may cover: it stays in the second-level cache while all outputs use it."""
-
 LINEAR_LINE = 56
 """How many rows of a matrix product make a line of pixels."""
 
@@ -73,11 +70,10 @@ class Contraction:
             self.outputs, border.rows, border.left, border.width, border.right, block,
         )  # fmt: skip
 
-    def lines_in_block(self, itemsize: int) -> int:
-        """Return how many lines' input fits in BLOCK_BYTES, at least one."""
-        lines = len(self.x_lines)
+    def line_bytes(self, itemsize: int) -> int:
+        """Return how many bytes of input lie between one line and the next, on average."""
         span = int(self.x_lines[-1] - self.x_lines[0]) + self.count * self.x_step
-        return max(1, min(lines, BLOCK_BYTES * lines // max(1, span * itemsize)))
+        return max(1, span * itemsize // len(self.x_lines))
 
     def scratch_size(self, block: int) -> int:
         """Return how many elements of bordered input a block of lines needs."""

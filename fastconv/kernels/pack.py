@@ -7,8 +7,19 @@ from .simd import lanes
 
 
 def buffer(size: int, dtype: np.dtype) -> np.ndarray:
-    """Return memory for a kernel's own use, not set to anything; all of it comes from here, so that a test can guard it."""
-    return np.empty(size, dtype)
+    """Return memory for a kernel's own use, not set to anything; all of it comes from here, so that a test can guard it.
+
+    From ALIGNED elements on it starts at a multiple of 64 bytes, so that no vector of it crosses a cache line.
+    """
+    if size < ALIGNED:
+        return np.empty(size, dtype)
+    room = np.empty(size + 64 // dtype.itemsize, dtype)
+    start = -room.ctypes.data % 64 // dtype.itemsize
+    return room[start : start + size]
+
+
+ALIGNED = 1024
+"""Below this many elements, finding an aligned place costs more than it brings."""
 
 
 @jit
