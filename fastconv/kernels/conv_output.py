@@ -14,8 +14,8 @@ from .pack import buffer, pack_weights, pad_rows
 from .simd import lanes, lanes_of
 from .tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store
 
-DEPTH = 4
-"""How many inputs of a run one round of the innermost loop takes."""
+DEEPEST = 4
+"""The innermost loop takes up to so many inputs of a run in one round."""
 BLOCK_BYTES = 192 * 1024
 """So much input of a block of lines stays in the second-level cache while all outputs use it."""
 WEIGHT_BYTES = 256 * 1024
@@ -23,8 +23,11 @@ WEIGHT_BYTES = 256 * 1024
 
 
 @cache
-def output_kernel(rows, vectors):
-    """Return the kernel for tiles of `rows` pixels by `vectors` vectors of channels; it needs lines of at least `rows` pixels."""
+def output_kernel(rows, vectors, depth):
+    """Return the kernel for tiles of `rows` pixels by `vectors` vectors of channels; it needs lines of at least `rows` pixels.
+
+    `depth` is how many inputs of a run one round of the innermost loop takes.
+    """
 
     @jit
     def conv_output(
@@ -35,7 +38,7 @@ def output_kernel(rows, vectors):
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)
         row = left + width + right
-        deep = run // DEPTH * DEPTH
+        deep = run // depth * depth
         for item in range(start, stop):
             image, first = item // blocks, item % blocks * block
             last = min(first + block, lines)
@@ -53,9 +56,9 @@ def output_kernel(rows, vectors):
                         for o in range(chunk, min(chunk + outputs_block, outputs), channels):
                             tile, at = tile_load(bias, o, 0, rows, vectors), o * len(taps) * run
                             for tap in taps:
-                                for position in range(begin + tap, begin + tap + deep, DEPTH):
-                                    tile = tile_outer_run(tile, source, position, x_step, 1, w, at, channels, DEPTH)
-                                    at += DEPTH * channels
+                                for position in range(begin + tap, begin + tap + deep, depth):
+                                    tile = tile_outer_run(tile, source, position, x_step, 1, w, at, channels, depth)
+                                    at += depth * channels
                                 for position in range(begin + tap + deep, begin + tap + run):
                                     tile = tile_outer(tile, source, position, x_step, w, at)
                                     at += channels
@@ -77,7 +80,7 @@ class TiledContraction:
         channels = self.vectors * lanes_of(dtype)
         self._packed_outputs = -(-c.outputs // channels) * channels
         self._packed_size = self._packed_outputs * len(c.w_taps) * c.w_run
-        self._kernel = output_kernel(self.rows, self.vectors)
+        self._kernel = output_kernel(self.rows, self.vectors, max(1, min(c.run, DEEPEST)))
         depth = len(c.taps) * c.run * dtype.itemsize
         outputs_block = max(1, WEIGHT_BYTES // max(1, depth * channels)) * channels
         self._tables, self._scratch_size = (*c.tables(self.block), outputs_block), c.scratch_size(self.block)

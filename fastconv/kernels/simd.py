@@ -282,14 +282,13 @@ def vwhere_equal(typing_context, a, b, value):
 
 
 def _match(builder, a, b):
-    """Return the mask of the lanes where a equals b or both are NaN."""
-    both_nan = builder.and_(builder.fcmp_unordered("uno", a, a), builder.fcmp_unordered("uno", b, b))
-    return builder.or_(builder.fcmp_ordered("==", a, b), both_nan)
+    """Return the mask of the lanes where a equals b, or is NaN."""
+    return builder.or_(builder.fcmp_ordered("==", a, b), builder.fcmp_unordered("uno", a, a))
 
 
 @intrinsic
 def vmatch(typing_context, a, b, value):
-    """vmatch(a, b, value): value in the lanes where a equals b or both are NaN, zero elsewhere."""
+    """vmatch(a, b, value): value in the lanes where a equals b or is NaN (and then the extreme b is NaN too), zero elsewhere."""
 
     def generate(context, builder, signature, args):
         return builder.select(_match(builder, *args[:2]), args[2], ir.Constant(args[2].type, [0.0] * args[2].type.count))
@@ -299,7 +298,7 @@ def vmatch(typing_context, a, b, value):
 
 @intrinsic
 def vunmatch(typing_context, a, b, value):
-    """vunmatch(a, b, value): zero in the lanes where a equals b or both are NaN, value elsewhere."""
+    """vunmatch(a, b, value): zero in the lanes where a equals b or is NaN, value elsewhere."""
 
     def generate(context, builder, signature, args):
         return builder.select(_match(builder, *args[:2]), ir.Constant(args[2].type, [0.0] * args[2].type.count), args[2])
