@@ -59,7 +59,7 @@ def kernels(figures: dict[str, Any]) -> str:
     for record in figures["records"]:
         speeds = record["gflops"]
         mine = speeds["fastconv"]
-        peak = record["peak"] * figures["machine"]["threads"]
+        peak = figures["machine"]["peak"] * figures["machine"]["threads"]
         others = [f"{value:.0f}" for name, value in speeds.items() if name != "fastconv"]
         name = record["shape"] if record["operation"] == "output" else ""
         rows.append(
