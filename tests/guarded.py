@@ -48,7 +48,7 @@ def guard_buffers(back: bool) -> None:
         module.buffer = buffer
 
 
-QUICK = ("first layer, 10 filters", "colour stem", "3x3 same, deep", "asymmetric", "kernel larger than the input", "depthwise")
+QUICK = ("first layer, 10 filters", "3x3 same, deep", "asymmetric", "depthwise")
 
 
 def convolution_cases(scope: str):
@@ -101,7 +101,7 @@ def in_pieces(units, work, flops):
             work(start, stop)
 
 
-def check_pools(back: bool, dtypes: list[str]) -> int:
+def check_pools(back: bool, scope: str, dtypes: list[str]) -> int:
     """Run every pooling kernel on some windows and channel tails; return how many ran."""
     from fastconv.kernels.pool import ALL, FIRST, MAX, MIN, SPLIT, PoolPlan
     from fastconv.shapes import pool_spec
@@ -117,7 +117,7 @@ def check_pools(back: bool, dtypes: list[str]) -> int:
         plan, geometry = PoolPlan(spec), (spec.kernel, spec.stride, spec.pads)
         x = guarded(integers(shape, dtype, 1), back)
         dy = guarded(12 * integers(spec.output_shape, dtype, 2), back)
-        for pick, chosen in ((MAX, max), (MIN, min)):
+        for pick, chosen in ((MAX, max), (MIN, min))[: 1 if scope == "quick" else 2]:
             y = guarded(np.full(spec.output_shape, np.nan, dtype), back)
             plan.pick(in_pieces, pick, x.reshape(-1), y.reshape(-1))
             np.testing.assert_array_equal(y, naive.pick_pool(x, *geometry, chosen))
@@ -216,7 +216,7 @@ def main(scope: str) -> None:
     count = sum(check_simd(dtype, guarded) for dtype in dtypes)
     for back in (True, False):
         guard_buffers(back)
-        count += check_convolutions(back, scope, dtypes) + check_pools(back, dtypes) + check_dense(back, dtypes)
+        count += check_convolutions(back, scope, dtypes) + check_pools(back, scope, dtypes) + check_dense(back, dtypes)
         count += check_online(back)
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")
 

@@ -24,7 +24,7 @@ def run(arguments, **environment):
 
 
 def test_every_kernel_within_its_memory():
-    result = run(["-m", "tests.guarded", "wide"])
+    result = run(["-m", "tests.guarded", "full"])
     assert result.returncode == 0, result.stderr
     assert "guarded cases passed" in result.stdout
 

@@ -13,8 +13,8 @@ from .simd import lanes, vadd, vdiv, vload_part, vmatch, vmul, vpick, vsplat, vs
 
 MAX, MIN, SUM = 0, 1, 2
 ALL, FIRST, SPLIT = 0, 1, 2
-UNROLLED_WINDOW = 9
-"""Windows of up to this many pixels, without padding, have a kernel of their own."""
+UNROLLED_WINDOWS = ((1, 2, 2), (1, 3, 3))
+"""These windows, without padding, have kernels of their own."""
 TIES = {"all": ALL, "first": FIRST, "split": SPLIT}
 
 
@@ -135,7 +135,7 @@ class PoolPlan:
         self.disjoint = all(s >= w for s, w in zip(stride, window, strict=True))
         covered = all(o * s == n and s == w for o, s, n, w in zip(outputs, stride, size, window, strict=True))
         self.covered = covered and self.disjoint and not any(before)
-        self.whole = window if self.window <= UNROLLED_WINDOW and not any(map(any, spec.pads)) else (0, 0, 0)
+        self.whole = window if window in UNROLLED_WINDOWS and not any(map(any, spec.pads)) else (0, 0, 0)
         self.flops = self.window * int(np.prod(spec.output_shape))
 
     def pick(self, split, pick, x, y):
