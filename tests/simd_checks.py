@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fastconv.kernels import simd, tile
+from fastconv.kernels import simd, tile, tile_math
 from fastconv.kernels.simd import lanes_of
 
 ROWS, VECTORS = 3, 2
@@ -68,26 +68,26 @@ def tile_outers(x, step, w, count, y):
     part = tile.tile_outer_part(tile.tile_zero(x, ROWS, VECTORS), x, 1, step, w, 0, count)
     tile.tile_store(total, y, 0, n, n)
     tile.tile_store(part, y, ROWS * n, n, n)
-    tile.tile_store(tile.tile_add(total, part), y, 2 * ROWS * n, n, n)
-    tile.tile_store(tile.tile_max(total, part), y, 3 * ROWS * n, n, n)
-    tile.tile_store(tile.tile_scaled_add(total, x[0], part), y, 4 * ROWS * n, n, n)
+    tile.tile_store(tile_math.tile_add(total, part), y, 2 * ROWS * n, n, n)
+    tile.tile_store(tile_math.tile_max(total, part), y, 3 * ROWS * n, n, n)
+    tile.tile_store(tile_math.tile_scaled_add(total, x[0], part), y, 4 * ROWS * n, n, n)
 
 
 @njit
 def one_vector_tiles(x, w, y, sums):
     n = simd.lanes(x)
     v = simd.vload(w, 0)
-    tile.tile_store(tile.tile_scale_add(tile.tile_zero(x, ROWS, 1), w, 0, 2, v), y, 0, n, n)
+    tile.tile_store(tile_math.tile_scale_add(tile.tile_zero(x, ROWS, 1), w, 0, 2, v), y, 0, n, n)
     tile.tile_store(tile.tile_outer_patch(tile.tile_zero(x, 4, 1), x, 0, 2, 3, v), y, ROWS * n, n, n)
     rows = tile.tile_load(w, 0, 2, ROWS, 1)
-    simd.vstore(y, (ROWS + 4) * n, tile.tile_weighted_sum(rows, x, 1))
-    tile.tile_row_sum(rows, sums, 0)
+    simd.vstore(y, (ROWS + 4) * n, tile_math.tile_weighted_sum(rows, x, 1))
+    tile_math.tile_row_sum(rows, sums, 0)
 
 
 def make_dot(rows):
     @njit
     def dot(w, step, v, y):
-        simd.vstore(y, 0, tile.tile_dot(tile.tile_load(w, 0, step, rows, VECTORS), v, 0))
+        simd.vstore(y, 0, tile_math.tile_dot(tile.tile_load(w, 0, step, rows, VECTORS), v, 0))
 
     return dot
 

@@ -32,6 +32,7 @@ MAY_IMPORT = [
     ("functional", "numpy functional kernels shapes _arrays _threads", ""),
     ("kernels.simd", "numba llvmlite", ""),
     ("kernels.tile", "numba llvmlite kernels.simd", ""),
+    ("kernels.tile_math", "numba llvmlite kernels.simd", ""),
     ("kernels.segments", "numba llvmlite kernels.simd kernels.tile", ""),
     ("kernels", "numpy kernels shapes _jit", ""),
     ("layers", "numpy layers functional shapes _arrays", ""),

@@ -16,19 +16,8 @@ from .. import functional
 from .._jit import jit
 from ..kernels.pack import buffer
 from ..kernels.simd import REGISTERS, lanes, lanes_of, vload, vwhere_equal
-from ..kernels.tile import (
-    fit_rows,
-    tile_load,
-    tile_max,
-    tile_outer,
-    tile_outer_patch,
-    tile_row_sum,
-    tile_scale_add,
-    tile_scaled_add,
-    tile_store,
-    tile_weighted_sum,
-    tile_zero,
-)
+from ..kernels.tile import fit_rows, tile_load, tile_outer, tile_outer_patch, tile_store, tile_zero
+from ..kernels.tile_math import tile_max, tile_row_sum, tile_scale_add, tile_scaled_add, tile_weighted_sum
 from ..shapes import check_shape
 
 

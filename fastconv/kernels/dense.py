@@ -14,7 +14,8 @@ from .lowering import lower_linear
 from .segments import segment_dot, segment_scale_add
 from .simd import lanes, lanes_of, vadd, vstore, vzero
 from .softmax import softmax_row
-from .tile import tile_add, tile_dot, tile_load, tile_load_part, tile_outer, tile_outer_part, tile_store, tile_zero
+from .tile import tile_load, tile_load_part, tile_outer, tile_outer_part, tile_store, tile_zero
+from .tile_math import tile_add, tile_dot
 
 
 @cache

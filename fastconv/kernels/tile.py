@@ -10,18 +10,15 @@ from numba.core import types
 from numba.extending import intrinsic, models, register_model
 
 from .simd import (
-    INT32,
     REGISTERS,
     Vector,
     element_pointer,
     lane_mask,
-    lane_sum,
     lanes_of,
     load,
     masked_load,
     masked_store,
     multiply_add,
-    nan_extreme,
     splat,
     store,
 )
@@ -192,51 +189,6 @@ def _store_rows(builder, tile, value, pointer, step, masks):
         pointer = builder.gep(pointer, [step])
 
 
-@intrinsic
-def tile_add(typing_context, a, b):
-    """tile_add(a, b): the sum of two tiles of one shape."""
-
-    def generate(context, builder, signature, args):
-        total = args[0]
-        for k in range(a.rows * a.vectors):
-            total = builder.insert_value(total, builder.fadd(*(builder.extract_value(arg, k) for arg in args)), k)
-        return total
-
-    return a(a, b), generate
-
-
-@intrinsic
-def tile_dot(typing_context, tile, v, position):
-    """tile_dot(tile, v, position): the vector whose lane i is the dot product of tile row i and v[position :].
-
-    The tile has as many rows as a vector has lanes. Its products are added pairwise: neighbouring lanes of two rows into one
-    vector, then of two such vectors, until each lane holds one row's sum.
-    """
-    count = tile.llvm.count
-
-    def generate(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
-        factors = [load(builder, tile.llvm, _advance(builder, pointer, j * count)) for j in range(tile.vectors)]
-        sums = []
-        for i in range(tile.rows):
-            total = ir.Constant(tile.llvm, [0.0] * count)
-            for j, factor in enumerate(factors):
-                total = multiply_add(builder, builder.extract_value(args[0], i * tile.vectors + j), factor, total)
-            sums.append(total)
-        lanes = ir.VectorType(INT32, count)
-        even, odd = (ir.Constant(lanes, [2 * i + k for i in range(count)]) for k in (0, 1))
-        while len(sums) > 1:
-            sums = [
-                builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
-                for a, b in zip(sums[::2], sums[1::2], strict=True)
-            ]
-        return sums[0]
-
-    if tile.rows == count:
-        return Vector(tile.dtype)(tile, v, types.intp), generate
-    return None
-
-
 @intrinsic(prefer_literal=True)
 def tile_load_part(typing_context, array, position, step, rows, vectors, count):
     """tile_load_part(array, position, step, rows, vectors, count): like tile_load, the first `count` of each row, else zero."""
@@ -254,66 +206,6 @@ def tile_load_part(typing_context, array, position, step, rows, vectors, count):
         return value
 
     return tile(array, types.intp, types.intp, rows, vectors, types.intp), generate
-
-
-@intrinsic
-def tile_scaled_add(typing_context, a, scalar, b):
-    """tile_scaled_add(a, scalar, b): a + scalar * b, for two tiles of one shape."""
-
-    def generate(context, builder, signature, args):
-        total, factor = args[0], splat(builder, a.llvm, args[1])
-        for k in range(a.rows * a.vectors):
-            product = multiply_add(builder, factor, builder.extract_value(args[2], k), builder.extract_value(total, k))
-            total = builder.insert_value(total, product, k)
-        return total
-
-    return a(a, a.dtype, b), generate
-
-
-@intrinsic
-def tile_max(typing_context, a, b):
-    """tile_max(a, b): the larger of each pair of elements of two tiles of one shape; NaN if either is NaN."""
-
-    def generate(context, builder, signature, args):
-        result = args[0]
-        for k in range(a.rows * a.vectors):
-            left, right = (builder.extract_value(arg, k) for arg in args)
-            larger = nan_extreme(builder, left, right, ">")
-            result = builder.insert_value(result, larger, k)
-        return result
-
-    return a(a, b), generate
-
-
-@intrinsic
-def tile_scale_add(typing_context, tile, w, position, step, v):
-    """tile_scale_add(tile, w, position, step, v): tile[i, :] += w[position + i * step :] * v, for a vector v (one-vector tiles)."""
-
-    def generate(context, builder, signature, args):
-        value, array, start, distance, factor = args
-        pointer = element_pointer(context, builder, signature.args[1], array, start)
-        for i in range(tile.rows):
-            row = multiply_add(builder, load(builder, tile.llvm, pointer), factor, builder.extract_value(value, i))
-            value = builder.insert_value(value, row, i)
-            pointer = builder.gep(pointer, [distance])
-        return value
-
-    return (tile(tile, w, types.intp, types.intp, v), generate) if tile.vectors == 1 else None
-
-
-@intrinsic
-def tile_weighted_sum(typing_context, tile, x, position):
-    """tile_weighted_sum(tile, x, position): the vector sum of tile[i, :] * x[position + i] over the rows (one-vector tiles)."""
-
-    def generate(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
-        total = ir.Constant(tile.llvm, [0.0] * tile.llvm.count)
-        for i in range(tile.rows):
-            scalar = splat(builder, tile.llvm, builder.load(_advance(builder, pointer, i)))
-            total = multiply_add(builder, builder.extract_value(args[0], i), scalar, total)
-        return total
-
-    return (Vector(tile.dtype)(tile, x, types.intp), generate) if tile.vectors == 1 else None
 
 
 @intrinsic(prefer_literal=True)
@@ -350,21 +242,6 @@ def _add_patch(builder, tile, value, pointer, columns, row_step, weights):
         if i % columns == columns - 1:
             pointer = builder.gep(pointer, [row_step])
     return value
-
-
-@intrinsic
-def tile_row_sum(typing_context, tile, y, position):
-    """tile_row_sum(tile, y, position): y[position + i] += the sum of tile row i's lanes (one-vector tiles)."""
-
-    def generate(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
-        for i in range(tile.rows):
-            target = _advance(builder, pointer, i)
-            total = lane_sum(builder, builder.extract_value(args[0], i))
-            builder.store(builder.fadd(builder.load(target), total), target)
-        return context.get_dummy_value()
-
-    return (types.void(tile, y, types.intp), generate) if tile.vectors == 1 else None
 
 
 def fit_rows(count: int, most: int) -> int:
