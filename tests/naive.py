@@ -33,7 +33,7 @@ def conv(x, w, bias, stride, dilation, pads, groups):
         for g in range(groups):
             c, f = slice_of(g, w.shape[-2]), slice_of(g, filters // groups)
             for n in range(x.shape[0]):
-                y[(n, *out, f)] += x[(n, *source, c)] @ w[(*k, slice(None), f)]
+                y[(n, *out, f)] += (x[(n, *source, c)][:, None] * w[(*k, slice(None), f)]).sum(axis=0)
     return y if bias is None else y + bias
 
 
@@ -44,7 +44,7 @@ def conv_input_grad(dy, w, input_shape, stride, dilation, pads, groups):
         for g in range(groups):
             c, f = slice_of(g, w.shape[-2]), slice_of(g, w.shape[-1] // groups)
             for n in range(dy.shape[0]):
-                dx[(n, *source, c)] += w[(*k, slice(None), f)] @ dy[(n, *out, f)]
+                dx[(n, *source, c)] += (w[(*k, slice(None), f)] * dy[(n, *out, f)]).sum(axis=1)
     return dx
 
 

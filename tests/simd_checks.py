@@ -123,7 +123,7 @@ def check_simd(dtype: str, guarded) -> int:
 
 def _check_arithmetic(dtype, n, guarded, back, numbers) -> int:
     a, b, c = (guarded(numbers(n), back) for _ in range(3))
-    b[b == 0] = 2
+    a[a == 0], b[b == 0] = 3, 2
     b[0], a[0] = a[0], 4
     b[-1] = a[-1]
     out = guarded(np.zeros(13 * n, dtype), back)

@@ -35,6 +35,7 @@ class PlannedConvolution:
         self.output_shape = self.spec.output_shape[1:]
         self.dtype, self._kernels_shape = dtype, kernels_shape
         self._output = OutputPlan(self.spec, dtype, filters_first=True)
+        self._split = _threads.for_work(self.spec.flops)
 
     @cached_property
     def _weight_grad(self) -> WeightGradPlan:
@@ -47,19 +48,19 @@ class PlannedConvolution:
     def output(self, image: np.ndarray, kernels: np.ndarray) -> np.ndarray:
         """Return the (h - k + 1, w - k + 1, f) output."""
         y = np.empty(self.output_shape, self.dtype)
-        self._output(_threads.split, image.reshape(-1), kernels.reshape(-1), None, y.reshape(-1))
+        self._output(self._split, image.reshape(-1), kernels.reshape(-1), None, y.reshape(-1))
         return y
 
     def weight_grad(self, image: np.ndarray, dy: np.ndarray) -> np.ndarray:
         """Return the gradient of the kernels, of their shape."""
         dw = np.empty(self._kernels_shape, self.dtype)
-        self._weight_grad(_threads.split, image.reshape(-1), dy.reshape(-1), dw.reshape(-1))
+        self._weight_grad(self._split, image.reshape(-1), dy.reshape(-1), dw.reshape(-1))
         return dw
 
     def input_grad(self, dy: np.ndarray, kernels: np.ndarray) -> np.ndarray:
         """Return the gradient of the image, of its shape."""
         dx = np.empty(self.spec.input_shape[1:], self.dtype)
-        self._input_grad(_threads.split, dy.reshape(-1), kernels.reshape(-1), dx.reshape(-1))
+        self._input_grad(self._split, dy.reshape(-1), kernels.reshape(-1), dx.reshape(-1))
         return dx
 
 
@@ -68,19 +69,20 @@ class PlannedMaxPooling:
 
     def __init__(self, name: str, image_shape: tuple[int, ...], kernel_size: int):
         self.spec = pool_spec(name, (1, *image_shape), kernel_size)
-        self.output_shape = self.spec.output_shape[1:]
+        self.image_shape, self.output_shape = image_shape, self.spec.output_shape[1:]
         self._plan = PoolPlan(self.spec)
+        self._split = _threads.for_work(3 * self._plan.flops)
 
     def output(self, image: np.ndarray) -> np.ndarray:
         """Return the (h // k, w // k, c) output."""
         y = np.empty(self.output_shape, image.dtype)
-        self._plan.pick(_threads.split, MAX, image.reshape(-1), y.reshape(-1))
+        self._plan.pick(self._split, MAX, image.reshape(-1), y.reshape(-1))
         return y
 
     def input_grad(self, dy: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Return the gradient of the image, of its shape."""
         dx = np.empty(image.shape, image.dtype)
-        self._plan.pick_grad(_threads.split, MAX, ALL, dy.reshape(-1), image.reshape(-1), dx.reshape(-1))
+        self._plan.pick_grad(self._split, MAX, ALL, dy.reshape(-1), image.reshape(-1), dx.reshape(-1))
         return dx
 
 

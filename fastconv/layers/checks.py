@@ -37,6 +37,11 @@ def check_rate(name: str, rate: Any) -> float:
     return float(number.reshape(()))
 
 
+def is_plain(value: Any) -> bool:
+    """Return whether a value is just a NumPy array of this machine's float32 or float64, which needs no more checks of its kind."""
+    return type(value) is np.ndarray and (value.dtype is FLOAT64 or value.dtype is FLOAT32)
+
+
 def ready(name: str, argument: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """Return an argument as the kernels take it; quick where it already is so."""
     if type(value) is np.ndarray and value.dtype is dtype and value.flags.carray:

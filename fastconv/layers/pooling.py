@@ -10,7 +10,7 @@ import numpy as np
 from .._arrays import FLOAT32, FLOAT64, as_array, check_rank
 from ..functional.planned import PlannedMaxPooling, planned_max_pooling
 from ..shapes import as_int, check_shape
-from .checks import check_forward_done, ready
+from .checks import check_forward_done, is_plain, ready
 
 
 class _MaxPooling:
@@ -22,14 +22,19 @@ class _MaxPooling:
     def __init__(self, size: int):
         self._name = type(self).__name__
         self._size = as_int(self._name, "kernel_size", size, 1)
+        self._planned: PlannedMaxPooling | None = None
 
     def _ready_image(self, image: Any) -> np.ndarray:
+        if is_plain(image) and image.ndim == 3 and image.flags.carray:
+            return image
         array = as_array(self._name, "the image", image)
         check_rank(self._name, "the image", array, 3, "(h, w, channels)")
         return ready(self._name, "the image", array, FLOAT32 if array.dtype == FLOAT32 else FLOAT64)
 
     def _plan(self, shape: tuple[int, ...]) -> PlannedMaxPooling:
-        return planned_max_pooling(self._name, shape, self._size)
+        if self._planned is None or self._planned.image_shape != shape:
+            self._planned = planned_max_pooling(self._name, shape, self._size)
+        return self._planned
 
     def _forward(self, image: Any) -> np.ndarray:
         array = self._ready_image(image)

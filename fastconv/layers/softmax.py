@@ -9,7 +9,7 @@ import numpy as np
 from .._arrays import aligned_copy, as_array
 from ..functional.planned import PlannedDenseSoftmax, planned_dense_softmax
 from ..shapes import as_int, check_shape
-from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, ready
+from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, is_plain, ready
 
 
 class _DenseSoftmax:
@@ -45,13 +45,13 @@ class _DenseSoftmax:
         return planned_dense_softmax(self._sizes[1], dtype), weight, bias
 
     def _forward(self, image: Any) -> np.ndarray:
-        array = as_array(self._name, "the input", image)
+        array = image if is_plain(image) else as_array(self._name, "the input", image)
         if array.size != self._sizes[0]:
             raise ValueError(
                 f"{self._name}: the input must have {self._sizes[0]} elements, but has {array.size}: shape {array.shape}"
             )
         plan, weight, bias = self._live(compute_type(self._dtype, array))
-        row = np.array(array, dtype=plan.dtype, order="C", copy=True).reshape(-1)
+        row = array.flatten() if array.dtype is plan.dtype else array.astype(plan.dtype).flatten()
         totals, probabilities = plan.output(row, weight, bias)
         setattr(self, self._shape_name, array.shape)
         setattr(self, self._input_name, row)
