@@ -87,7 +87,7 @@ class TiledWeightGrad:
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
-        self.rows, self.vectors = fit_tile(c.run, c.outputs, dtype, (1, 2))
+        self.rows, self.vectors = fit_tile(c.run, c.outputs, dtype, (1, 2, 4))
         self._tile_run, columns, tap_step = c.run, 0, 0
         steps = np.diff(c.taps)
         if len(c.taps) > 1 and len(c.taps) * c.run <= most_rows(self.vectors, 32) and (steps == steps[0]).all():
