@@ -58,7 +58,7 @@ def operands(operation: str, **arrays: Any) -> list[np.ndarray]:
     """Return the named arrays, None left out of the promotion and as it is, kernel-ready in their common float type."""
     checked = {name: None if value is None else as_array(operation, name, value) for name, value in arrays.items()}
     dtype = float_type(*(array for array in checked.values() if array is not None))
-    return [array if array is None else kernel_ready(array, dtype) for array in checked.values()]  # type: ignore[misc]
+    return [array if array is None else kernel_ready(array, dtype) for array in checked.values()]  # type: ignore[misc]  # None stays
 
 
 def check_rank(operation: str, name: str, array: np.ndarray, rank: int, meaning: str) -> None:
