@@ -39,12 +39,12 @@ def guard_buffers(back: bool) -> None:
     """Let the kernels' own memory come guarded, too: packed weights, borders, partial sums, room."""
     from fastconv.engine import online
     from fastconv.functional import planned
-    from fastconv.kernels import conv_output, conv_weight_grad
+    from fastconv.kernels import conv_output, conv_step, conv_weight_grad
 
     def buffer(size, dtype):
         return guarded(np.full(size, np.nan, dtype), back)
 
-    for module in (conv_output, conv_weight_grad, planned, online):
+    for module in (conv_output, conv_weight_grad, conv_step, planned, online):
         module.buffer = buffer
 
 
@@ -181,6 +181,33 @@ def check_dense(back: bool, dtypes: list[str]) -> int:
     return count
 
 
+def check_steps(back: bool, dtypes: list[str]) -> int:
+    """Run the layers' kernels, which do a whole image in one call; return how many ran."""
+    from fastconv.kernels.conv_step import WeightStep, WholeOutput
+    from fastconv.shapes import conv_spec
+
+    from . import naive
+    from .cases import integers
+
+    count, geometry = 0, ((1, 1), (1, 1), ((0, 0), (0, 0)), 1)
+    shapes = [((5, 6, 1), (9, 3, 3, 1)), ((7, 7, 3), (17, 2, 2, 3)), ((4, 9, 1), (1, 4, 4, 1)), ((6, 5, 12), (8, 3, 3, 12))]
+    for (image, kernels), dtype in product(shapes, map(np.dtype, dtypes)):
+        spec = conv_spec("test", (1, *image), (*kernels[1:], kernels[0]))
+        x, w, dy = (
+            guarded(integers(shape, dtype, seed), back) for seed, shape in enumerate(((1, *image), kernels, spec.output_shape))
+        )
+        y, dw = guarded(np.full(spec.output_shape, np.nan, dtype), back), guarded(np.full(kernels, np.nan, dtype), back)
+        WholeOutput(spec, dtype, filters_first=True)(x.reshape(-1), w.reshape(-1), y.reshape(-1))
+        np.testing.assert_array_equal(y, naive.conv(x, np.moveaxis(w, 0, -1), None, *geometry))
+        expected = np.moveaxis(naive.conv_weight_grad(x, dy, spec.weight_shape, *geometry), -1, 0)
+        stepped = w - 0.5 * expected
+        WeightStep(spec, dtype, filters_first=True)(x.reshape(-1), dy.reshape(-1), w.reshape(-1), dw.reshape(-1), 0.5)
+        np.testing.assert_array_equal(dw, expected)
+        np.testing.assert_array_equal(w, stepped)
+        count += 2
+    return count
+
+
 def check_online(back: bool) -> int:
     """Run the training engine on a few images, with several counts of filters, against the loop twins; return how many ran."""
     from fastconv.engine.online import OnlineNetwork
@@ -217,7 +244,7 @@ def main(scope: str) -> None:
     for back in (True, False):
         guard_buffers(back)
         count += check_convolutions(back, scope, dtypes) + check_pools(back, scope, dtypes) + check_dense(back, dtypes)
-        count += check_online(back)
+        count += check_steps(back, dtypes) + check_online(back)
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")
 
 

@@ -6,11 +6,14 @@ The arrays must be what `_arrays.kernel_ready` makes, of the planned shapes; ker
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
+from math import prod
+from typing import Any
 
 import numpy as np
 
 from .. import _threads
 from ..kernels.conv_output import InputGradPlan, OutputPlan
+from ..kernels.conv_step import WeightStep, WholeOutput
 from ..kernels.conv_weight_grad import WeightGradPlan
 from ..kernels.dense import (
     dense_softmax_kernel,
@@ -20,7 +23,7 @@ from ..kernels.dense import (
     narrow_dense_softmax_update_kernel,
 )
 from ..kernels.pack import buffer
-from ..kernels.pool import ALL, MAX, PoolPlan
+from ..kernels.pool import ALL, MAX, PoolPlan, pick_grad_kernel, pool_kernel
 from ..kernels.segments import segment_sizes
 from ..kernels.simd import lanes_of
 from ..shapes import conv_spec, pool_spec
@@ -33,13 +36,13 @@ class PlannedConvolution:
         filters, height, width, channels = kernels_shape
         self.spec = conv_spec(name, (1, *image_shape), (height, width, channels, filters))
         self.output_shape = self.spec.output_shape[1:]
-        self.dtype, self._kernels_shape = dtype, kernels_shape
-        self._output = OutputPlan(self.spec, dtype, filters_first=True)
-        self._split = _threads.for_work(self.spec.flops)
+        self.dtype = dtype
+        self._small = self.spec.flops < _threads.SERIAL_FLOPS
+        self._output: Any = (WholeOutput if self._small else OutputPlan)(self.spec, dtype, filters_first=True)
 
     @cached_property
-    def _weight_grad(self) -> WeightGradPlan:
-        return WeightGradPlan(self.spec, self.dtype, filters_first=True)
+    def _weight_step(self) -> Any:
+        return (WeightStep if self._small else WeightGradPlan)(self.spec, self.dtype, filters_first=True)
 
     @cached_property
     def _input_grad(self) -> InputGradPlan:
@@ -48,42 +51,54 @@ class PlannedConvolution:
     def output(self, image: np.ndarray, kernels: np.ndarray) -> np.ndarray:
         """Return the (h - k + 1, w - k + 1, f) output."""
         y = np.empty(self.output_shape, self.dtype)
-        self._output(self._split, image.reshape(-1), kernels.reshape(-1), None, y.reshape(-1))
+        if self._small:
+            self._output(image.ravel(), kernels.ravel(), y.ravel())
+        else:
+            self._output(_threads.split, image.ravel(), kernels.ravel(), None, y.ravel())
         return y
 
-    def weight_grad(self, image: np.ndarray, dy: np.ndarray) -> np.ndarray:
-        """Return the gradient of the kernels, of their shape."""
-        dw = np.empty(self._kernels_shape, self.dtype)
-        self._weight_grad(self._split, image.reshape(-1), dy.reshape(-1), dw.reshape(-1))
+    def step(self, image: np.ndarray, dy: np.ndarray, kernels: np.ndarray, rate: float) -> np.ndarray:
+        """Update the kernels in place by one step of gradient descent; return their gradient, of their shape."""
+        dw = np.empty(kernels.shape, self.dtype)
+        if self._small:
+            self._weight_step(image.ravel(), dy.ravel(), kernels.ravel(), dw.ravel(), rate)
+        else:
+            self._weight_step(_threads.split, image.ravel(), dy.ravel(), dw.ravel())
+            kernels -= self.dtype.type(rate) * dw
         return dw
 
     def input_grad(self, dy: np.ndarray, kernels: np.ndarray) -> np.ndarray:
         """Return the gradient of the image, of its shape."""
         dx = np.empty(self.spec.input_shape[1:], self.dtype)
-        self._input_grad(self._split, dy.reshape(-1), kernels.reshape(-1), dx.reshape(-1))
+        self._input_grad(_threads.split, dy.ravel(), kernels.ravel(), dx.ravel())
         return dx
 
 
 class PlannedMaxPooling:
     """Max pooling of one image (h, w, c) by windows that don't overlap; every tied maximum gets the gradient."""
 
-    def __init__(self, name: str, image_shape: tuple[int, ...], kernel_size: int):
-        self.spec = pool_spec(name, (1, *image_shape), kernel_size)
-        self.image_shape, self.output_shape = image_shape, self.spec.output_shape[1:]
-        self._plan = PoolPlan(self.spec)
-        self._split = _threads.for_work(3 * self._plan.flops)
+    def __init__(self, name: str, image_shape: tuple[int, ...], kernel_size: int, dtype: np.dtype):
+        spec = pool_spec(name, (1, *image_shape), kernel_size)
+        self.image_shape, self.output_shape, self.dtype = image_shape, spec.output_shape[1:], dtype
+        self._size = prod(image_shape)
+        plan = PoolPlan(spec)
+        self._geometry, self._covered = plan.geometry, plan.covered
+        self._pick = pool_kernel(MAX, plan.whole)
+        self._pick_grad = pick_grad_kernel(MAX, ALL, int(plan.disjoint), plan.whole)
 
     def output(self, image: np.ndarray) -> np.ndarray:
         """Return the (h // k, w // k, c) output."""
-        y = np.empty(self.output_shape, image.dtype)
-        self._plan.pick(self._split, MAX, image.reshape(-1), y.reshape(-1))
+        y = np.empty(self.output_shape, self.dtype)
+        self._pick(image.ravel(), y.ravel(), self._geometry, -np.inf, 0, 0, 1)
         return y
 
     def input_grad(self, dy: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Return the gradient of the image, of its shape."""
-        dx = np.empty(image.shape, image.dtype)
-        self._plan.pick_grad(self._split, MAX, ALL, dy.reshape(-1), image.reshape(-1), dx.reshape(-1))
-        return dx
+        dx = buffer(self._size, self.dtype)
+        if not self._covered:
+            dx[:] = 0
+        self._pick_grad(dy.ravel(), image.ravel(), dx, self._geometry, -np.inf, 0, 1)
+        return dx.reshape(self.image_shape)
 
 
 class PlannedDenseSoftmax:
@@ -105,13 +120,13 @@ class PlannedDenseSoftmax:
     def output(self, x: np.ndarray, w: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the totals x w + bias, and their softmax."""
         totals, probabilities = np.empty(self.outputs, self.dtype), np.empty(self.outputs, self.dtype)
-        self._forward(x, w.reshape(-1), bias, totals, probabilities, buffer(self._room, self.dtype))
+        self._forward(x, w.ravel(), bias, totals, probabilities, buffer(self._room, self.dtype))
         return totals, probabilities
 
     def step(self, dy: np.ndarray, totals: np.ndarray, x: np.ndarray, w: np.ndarray, bias: np.ndarray, alpha: float) -> np.ndarray:
         """Update w and bias in place by one step of gradient descent; return the gradient of x, of the weights before it."""
         dx, dz, step = np.empty(len(x), self.dtype), buffer(self._room, self.dtype), buffer(self._room, self.dtype)
-        self._update(dy, totals, x, w.reshape(-1), bias, self.dtype.type(alpha), dz, step, dx)
+        self._update(dy, totals, x, w.ravel(), bias, alpha, dz, step, dx)
         return dx
 
 
@@ -122,9 +137,9 @@ def planned_convolution(name: str, image_shape: tuple, kernels_shape: tuple, dty
 
 
 @lru_cache(maxsize=64)
-def planned_max_pooling(name: str, image_shape: tuple, kernel_size: int) -> PlannedMaxPooling:
+def planned_max_pooling(name: str, image_shape: tuple, kernel_size: int, dtype: np.dtype) -> PlannedMaxPooling:
     """Return the plan for these shapes, made once."""
-    return PlannedMaxPooling(name, image_shape, kernel_size)
+    return PlannedMaxPooling(name, image_shape, kernel_size, dtype)
 
 
 @lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .geometry import pack_geometry, read_geometry
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import buffer, pack_weights, pad_rows
 from .simd import lanes, lanes_of
@@ -30,10 +31,10 @@ def output_kernel(rows, vectors, depth):
     """
 
     @jit
-    def conv_output(
-        x, w, bias, y, scratch, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
-        border_rows, left, width, right, block, outputs_block, start, stop,
-    ):  # fmt: skip
+    def conv_output(x, w, bias, y, scratch, geometry, outputs_block, start, stop):
+        (
+            taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, border_rows, left, width, right, block,
+        ) = read_geometry(geometry)  # fmt: skip
         lines = len(x_lines)
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)
@@ -78,28 +79,30 @@ class TiledContraction:
         self.flops = c.flops
         self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
         channels = self.vectors * lanes_of(dtype)
-        self._packed_outputs = -(-c.outputs // channels) * channels
-        self._packed_size = self._packed_outputs * len(c.w_taps) * c.w_run
-        self._kernel = output_kernel(self.rows, self.vectors, max(1, min(c.run, DEEPEST)))
-        depth = len(c.taps) * c.run * dtype.itemsize
-        outputs_block = max(1, WEIGHT_BYTES // max(1, depth * channels)) * channels
-        self._tables, self._scratch_size = (*c.tables(self.block), outputs_block), c.scratch_size(self.block)
-        self._no_bias = buffer(self._packed_outputs, dtype)
-        self._no_bias[:] = 0
+        self.packed_outputs = -(-c.outputs // channels) * channels
+        self.packed_size = self.packed_outputs * len(c.w_taps) * c.w_run
+        self.depth = max(1, min(c.run, DEEPEST))
+        self._kernel = output_kernel(self.rows, self.vectors, self.depth)
+        output_bytes = len(c.taps) * c.run * dtype.itemsize
+        self.outputs_block = max(1, WEIGHT_BYTES // max(1, output_bytes * channels)) * channels
+        self.geometry = pack_geometry(c, self.block)
+        self.scratch_size = c.scratch_size(self.block)
+        self.no_bias = buffer(self.packed_outputs, dtype)
+        self.no_bias[:] = 0
 
     def __call__(self, split, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); split(units, work, flops) calls work(start, stop) over all units."""
         c = self.contraction
-        packed = buffer(self._packed_size, x.dtype)
-        pack_weights(w, c.w_taps, c.w_run, c.w_run_step, c.outputs, c.w_output_step, self.vectors, packed)
-        padded_bias = self._no_bias
+        packed = buffer(self.packed_size, x.dtype)
+        pack_weights(w, self.geometry, self.vectors, packed)
+        padded_bias = self.no_bias
         if bias is not None:
-            padded_bias = buffer(self._packed_outputs, x.dtype)
+            padded_bias = buffer(self.packed_outputs, x.dtype)
             padded_bias[: c.outputs], padded_bias[c.outputs :] = bias, 0
-        kernel, tables, size = self._kernel, self._tables, self._scratch_size
+        kernel, geometry, size, outputs_block = self._kernel, self.geometry, self.scratch_size, self.outputs_block
         split(
             self.units,
-            lambda start, stop: kernel(x, packed, padded_bias, y, buffer(size, x.dtype), *tables, start, stop),
+            lambda a, b: kernel(x, packed, padded_bias, y, buffer(size, x.dtype), geometry, outputs_block, a, b),
             self.flops,
         )
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .geometry import pack_geometry, read_geometry
 from .lowering import Contraction, lower_output
 from .pack import buffer, pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
@@ -27,10 +28,10 @@ def weight_grad_kernel(rows, vectors, columns):
     """
 
     @jit
-    def conv_weight_grad(
-        x, dy, parts, scratch, taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs,
-        border_rows, left, width, right, block, tap_step, items, part_count, start, stop,
-    ):  # fmt: skip
+    def conv_weight_grad(x, dy, parts, scratch, geometry, tap_step, items, part_count, start, stop):
+        (
+            taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, border_rows, left, width, right, block,
+        ) = read_geometry(geometry)  # fmt: skip
         lines = len(x_lines)
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)
@@ -88,43 +89,32 @@ class TiledWeightGrad:
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
         self.rows, self.vectors = fit_tile(c.run, c.outputs, dtype, (1, 2, 4))
-        self._tile_run, columns, tap_step = c.run, 0, 0
+        self.tile_run, self.columns, tap_step = c.run, 0, 0
         steps = np.diff(c.taps)
         if len(c.taps) > 1 and len(c.taps) * c.run <= most_rows(self.vectors, 32) and (steps == steps[0]).all():
-            self._tile_run, columns, tap_step = len(c.taps) * c.run, c.run, int(steps[0])
-        if columns:
-            self.rows = self._tile_run
+            self.tile_run, self.columns, tap_step = len(c.taps) * c.run, c.run, int(steps[0])
+        if self.columns:
+            self.rows = self.tile_run
         self.flops = c.flops
         self.name = f"conv_weight_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
         channels = self.vectors * lanes_of(dtype)
         line_bytes = c.line_bytes(dtype.itemsize) + c.count * channels * dtype.itemsize
         block = min(len(c.x_lines), max(BLOCK_BYTES // line_bytes, -(-BLOCK_PIXELS // c.count)))
         items = c.images * -(-len(c.x_lines) // block)
-        tiles = -(-c.outputs // channels) * (1 if columns else len(c.taps) * -(-c.run // self.rows))
+        tiles = -(-c.outputs // channels) * (1 if self.columns else len(c.taps) * -(-c.run // self.rows))
         self._parts = 1 if c.flops < 2**24 else max(1, min(items, 8 // tiles))
         self.units = tiles * self._parts
-        self._size = self.units * self.rows * channels
-        self._kernel = weight_grad_kernel(self.rows, self.vectors, columns)
-        self._tables, self._scratch_size = (*c.tables(block), tap_step, items, self._parts), c.scratch_size(block)
+        self.parts_size = self.units * self.rows * channels
+        self._kernel = weight_grad_kernel(self.rows, self.vectors, self.columns)
+        self.geometry, self.scratch_size = pack_geometry(c, block), c.scratch_size(block)
+        self.cut = (tap_step, items, self._parts)
 
     def __call__(self, split, x, dy, dw):
-        c, kernel, tables, size = self.contraction, self._kernel, self._tables, self._scratch_size
-        parts = buffer(self._size, x.dtype)
+        kernel, geometry, size, cut = self._kernel, self.geometry, self.scratch_size, self.cut
+        parts = buffer(self.parts_size, x.dtype)
         parts[:] = 0
-        split(self.units, lambda start, stop: kernel(x, dy, parts, buffer(size, x.dtype), *tables, start, stop), self.flops)
-        unpack_weight_grad(
-            parts,
-            self._parts,
-            self.rows,
-            self._tile_run,
-            c.w_taps,
-            c.w_run,
-            c.w_run_step,
-            c.outputs,
-            c.w_output_step,
-            self.vectors,
-            dw,
-        )
+        split(self.units, lambda a, b: kernel(x, dy, parts, buffer(size, x.dtype), geometry, *cut, a, b), self.flops)
+        unpack_weight_grad(parts, self._parts, self.rows, self.tile_run, geometry, self.vectors, dw)
 
 
 class WeightGradPlan(TiledWeightGrad):

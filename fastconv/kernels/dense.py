@@ -57,12 +57,12 @@ def dense_softmax_update_kernel(rows, vectors):
         """
         inputs, outputs, chunk = len(x), len(bias), vectors * lanes(x)
         softmax_row(totals, 0, outputs, dz)
-        mean = dy.dtype.type(0)
+        mean, rate = dy.dtype.type(0), dy.dtype.type(alpha)
         for o in range(outputs):
             mean += dy[o] * dz[o]
         for o in range(outputs):
             dz[o] *= dy[o] - mean
-            step[o] = -alpha * dz[o]
+            step[o] = -rate * dz[o]
             bias[o] += step[o]
         dz[outputs:] = 0
         step[outputs:] = 0
@@ -117,12 +117,12 @@ def narrow_dense_softmax_update_kernel(outputs, rows, vectors):
         """dz and step are room for vectors x lanes elements each: the totals' gradient and the step, repeated row by row."""
         block = vectors * lanes(x)
         softmax_row(totals, 0, outputs, dz)
-        mean = dy.dtype.type(0)
+        mean, rate = dy.dtype.type(0), dy.dtype.type(alpha)
         for o in range(outputs):
             mean += dy[o] * dz[o]
         for o in range(outputs):
             dz[o] *= dy[o] - mean
-            step[o] = -alpha * dz[o]
+            step[o] = -rate * dz[o]
             bias[o] += step[o]
         for k in range(outputs, block):
             dz[k], step[k] = dz[k - outputs], step[k - outputs]

@@ -62,14 +62,6 @@ class Contraction:
     def flops(self) -> int:
         return 2 * self.images * len(self.y_lines) * self.count * len(self.taps) * self.run * self.outputs
 
-    def tables(self, block: int) -> tuple:
-        """Return what every kernel takes, in their order: the positions, the border, and the lines in a block."""
-        border = self.border or Border(np.empty(0, np.int64), 0, 0, 0)
-        return (
-            self.taps, self.run, self.x_lines, self.y_lines, self.count, self.x_step, self.y_step, self.x_image, self.y_image,
-            self.outputs, border.rows, border.left, border.width, border.right, block,
-        )  # fmt: skip
-
     def line_bytes(self, itemsize: int) -> int:
         """Return how many bytes of input lie between one line and the next, on average."""
         span = int(self.x_lines[-1] - self.x_lines[0]) + self.count * self.x_step

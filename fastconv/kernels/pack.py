@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._jit import jit
+from .geometry import read_weight_layout
 from .simd import lanes
 
 
@@ -14,12 +15,18 @@ def buffer(size: int, dtype: np.dtype) -> np.ndarray:
     if size < ALIGNED:
         return np.empty(size, dtype)
     room = np.empty(size + 64 // dtype.itemsize, dtype)
-    start = -room.ctypes.data % 64 // dtype.itemsize
+    start = aligned_start(room)
     return room[start : start + size]
 
 
 ALIGNED = 1024
 """Below this many elements, finding an aligned place costs more than it brings."""
+
+
+@jit
+def aligned_start(room):
+    """Return the first element at a multiple of 64 bytes."""
+    return -room.ctypes.data % 64 // room.itemsize
 
 
 @jit
@@ -42,11 +49,12 @@ def pad_rows(x, origin, rows, first, last, left, width, right, scratch):
 
 
 @jit
-def pack_weights(w, taps, run, run_step, outputs, output_step, vectors, packed):
+def pack_weights(w, geometry, vectors, packed):
     """Write w as packed[output block][tap][run][vectors x lanes], zeros behind the last output.
 
     taps[t] is where tap t's weights start in w; along the run and the outputs they are run_step and output_step apart.
     """
+    taps, run, run_step, outputs, output_step = read_weight_layout(geometry)
     block, at = vectors * lanes(w), 0
     for first in range(0, outputs, block):
         filled = min(block, outputs - first)
@@ -60,14 +68,13 @@ def pack_weights(w, taps, run, run_step, outputs, output_step, vectors, packed):
 
 
 @jit
-def unpack_weight_grad(
-    parts, part_count, rows, tile_run, taps, run, run_step, outputs, output_step, vectors, dw
-):  # fmt: skip
+def unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw):
     """Sum the partial weight gradients in their order and write them where pack_weights read the weights.
 
     A part is [output block][tile_run's tap][tile][row][vectors x lanes]; a tile_run is one or more taps' runs in a row, and its
     last tile starts early enough to end with it, so that some rows stand in two tiles, with the same values.
     """
+    taps, run, run_step, outputs, output_step = read_weight_layout(geometry)
     block = vectors * lanes(parts)
     tiles = (tile_run + rows - 1) // rows
     part_size = len(parts) // part_count

@@ -31,12 +31,19 @@ def clip(output, stride, before, window, size, whole):
     return max(start, 0), min(start + window, size)
 
 
+@jit
+def read_geometry(g):
+    """Return the numbers of a PoolPlan's geometry: size, channels, outputs, window, stride, before."""
+    return (g[0], g[1], g[2]), g[3], (g[4], g[5], g[6]), (g[7], g[8], g[9]), (g[10], g[11], g[12]), (g[13], g[14], g[15])
+
+
 @cache
 def pool_kernel(pick, whole):
     """Return the forward kernel that picks the maximum, the minimum, or sums (for the average); `whole` is as in `clip`."""
 
     @jit
-    def pool(x, y, size, channels, outputs, window, stride, before, empty, divisor, start, stop):
+    def pool(x, y, geometry, empty, divisor, start, stop):
+        size, channels, outputs, window, stride, before = read_geometry(geometry)
         for n in range(start, stop):
             for od, oh, ow in np.ndindex(outputs):
                 d0, d1 = clip(od, stride[0], before[0], window[0], size[0], whole[0])
@@ -63,7 +70,8 @@ def pick_grad_kernel(pick, ties, disjoint, whole):
     """Return the gradient kernel of max or min pooling; `disjoint` windows store their gradient, others add it."""
 
     @jit
-    def pick_grad(dy, x, dx, size, channels, outputs, window, stride, before, empty, start, stop):
+    def pick_grad(dy, x, dx, geometry, empty, start, stop):
+        size, channels, outputs, window, stride, before = read_geometry(geometry)
         for n in range(start, stop):
             for od, oh, ow in np.ndindex(outputs):
                 d0, d1 = clip(od, stride[0], before[0], window[0], size[0], whole[0])
@@ -103,8 +111,9 @@ def pick_grad_kernel(pick, ties, disjoint, whole):
 
 
 @jit
-def average_grad(dy, dx, size, channels, outputs, window, stride, before, divisor, start, stop):
+def average_grad(dy, dx, geometry, divisor, start, stop):
     """Add each output's gradient, divided by its window's count, to the window's pixels."""
+    size, channels, outputs, window, stride, before = read_geometry(geometry)
     for n in range(start, stop):
         for od, oh, ow in np.ndindex(outputs):
             d0, d1 = clip(od, stride[0], before[0], window[0], size[0], 0)
@@ -131,7 +140,7 @@ class PoolPlan:
         size, outputs, window, stride = ((1,) * fill + v for v in (spec.size, spec.outputs, spec.kernel, spec.stride))
         before = (0,) * fill + tuple(first for first, _ in spec.pads)
         self.images, self.window = spec.images, int(np.prod(window))
-        self.geometry = (size, spec.channels, outputs, window, stride, before)
+        self.geometry = np.array((*size, spec.channels, *outputs, *window, *stride, *before), np.int64)
         self.disjoint = all(s >= w for s, w in zip(stride, window, strict=True))
         covered = all(o * s == n and s == w for o, s, n, w in zip(outputs, stride, size, window, strict=True))
         self.covered = covered and self.disjoint and not any(before)
@@ -141,22 +150,22 @@ class PoolPlan:
     def pick(self, split, pick, x, y):
         """Max or min pooling of x into y."""
         kernel, empty = pool_kernel(pick, self.whole), -np.inf if pick == MAX else np.inf
-        split(self.images, lambda a, b: kernel(x, y, *self.geometry, empty, 0, a, b), self.flops)
+        split(self.images, lambda a, b: kernel(x, y, self.geometry, empty, 0, a, b), self.flops)
 
     def pick_grad(self, split, pick, ties, dy, x, dx):
         """The gradient of max or min pooling, by the rule for ties; the caller's dx is overwritten."""
         kernel, empty = pick_grad_kernel(pick, ties, int(self.disjoint), self.whole), -np.inf if pick == MAX else np.inf
         if not self.covered:
             dx[:] = 0
-        split(self.images, lambda a, b: kernel(dy, x, dx, *self.geometry, empty, a, b), 3 * self.flops)
+        split(self.images, lambda a, b: kernel(dy, x, dx, self.geometry, empty, a, b), 3 * self.flops)
 
     def average(self, split, count_include_pad, x, y):
         """Average pooling of x into y."""
         kernel, divisor = pool_kernel(SUM, self.whole), self.window if count_include_pad else 0
-        split(self.images, lambda a, b: kernel(x, y, *self.geometry, 0.0, divisor, a, b), self.flops)
+        split(self.images, lambda a, b: kernel(x, y, self.geometry, 0.0, divisor, a, b), self.flops)
 
     def average_grad(self, split, count_include_pad, dy, dx):
         """The gradient of average pooling; the caller's dx is overwritten."""
         divisor = self.window if count_include_pad else 0
         dx[:] = 0
-        split(self.images, lambda a, b: average_grad(dy, dx, *self.geometry, divisor, a, b), self.flops)
+        split(self.images, lambda a, b: average_grad(dy, dx, self.geometry, divisor, a, b), self.flops)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from .._arrays import FLOAT32, FLOAT64, as_array, kernel_ready
 
@@ -24,7 +25,7 @@ def check_dtype(name: str, dtype: Any) -> np.dtype:
     checked = np.dtype(dtype)
     if checked not in (FLOAT32, FLOAT64):
         raise ValueError(f"{name}: dtype must be float32 or float64, but is {checked}")
-    return checked
+    return FLOAT32 if checked == FLOAT32 else FLOAT64
 
 
 def check_rate(name: str, rate: Any) -> float:
@@ -39,19 +40,24 @@ def check_rate(name: str, rate: Any) -> float:
 
 def is_plain(value: Any) -> bool:
     """Return whether a value is just a NumPy array of this machine's float32 or float64, which needs no more checks of its kind."""
-    return type(value) is np.ndarray and (value.dtype is FLOAT64 or value.dtype is FLOAT32)
+    return type(value) is ndarray and (value.dtype is FLOAT64 or value.dtype is FLOAT32)
 
 
 def ready(name: str, argument: str, value: Any, dtype: np.dtype) -> np.ndarray:
     """Return an argument as the kernels take it; quick where it already is so."""
-    if type(value) is np.ndarray and value.dtype is dtype and value.flags.carray:
+    if type(value) is ndarray and value.dtype is dtype and value.flags.carray:
         return value
     return kernel_ready(as_array(name, argument, value), dtype)
 
 
+def is_ready(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> bool:
+    """Return whether a value is an array as the kernels take it, of this shape: then no other check is needed."""
+    return type(value) is ndarray and value.shape == shape and value.dtype is dtype and value.flags.carray
+
+
 def compute_type(asked: np.dtype, image: np.ndarray) -> np.dtype:
     """Return float32 where the layer asked for it and the image is of it, else float64."""
-    return FLOAT32 if asked == FLOAT32 and image.dtype == FLOAT32 else FLOAT64
+    return FLOAT32 if asked is FLOAT32 and image.dtype == FLOAT32 else FLOAT64
 
 
 def check_forward_done(name: str, image: Any) -> None:

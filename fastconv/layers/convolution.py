@@ -10,7 +10,7 @@ import numpy as np
 from .._arrays import as_array
 from ..functional.planned import PlannedConvolution, planned_convolution
 from ..shapes import as_int, check_shape
-from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, ready
+from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, is_ready, ready
 
 
 class _Convolution:
@@ -32,7 +32,7 @@ class _Convolution:
         # Kernels for (h, w, c) images are drawn when c is known, if these here are then still as they were drawn.
         self._undrawn = getattr(self, self._kernels_name).copy() if channels is None else None
         self._plan: Any = None
-        self._seen: tuple | None = None
+        self._shapes: tuple = ((), ())
         self._step: tuple | None = None
         self.dE_dk: np.ndarray | None = None
         self._dE_dX: np.ndarray | None = None
@@ -65,20 +65,18 @@ class _Convolution:
         return array
 
     def _prepare(self, image: Any) -> tuple[PlannedConvolution, np.ndarray, np.ndarray]:
-        """Return the plan, and the image and the live kernels as it takes them; all is checked where a shape or type is news."""
-        kernels = getattr(self, self._kernels_name)
-        arrays = type(image) is np.ndarray and type(kernels) is np.ndarray
-        if arrays and self._seen == (image.shape, image.dtype, kernels.shape, kernels.dtype):
-            plan, dtype = self._plan, self._plan.dtype
-            return plan, ready(self._name, "the image", image, dtype), ready(self._name, self._kernels_name, kernels, dtype)
+        """Return the plan, and the image and the live kernels as it takes them; all is checked where anything is news."""
+        kernels, plan = getattr(self, self._kernels_name), self._plan
+        if plan is not None and is_ready(image, self._shapes[0], plan.dtype) and is_ready(kernels, self._shapes[1], plan.dtype):
+            return plan, image, kernels
         array = self._check_image(image)
         kernels = as_array(self._name, self._kernels_name, getattr(self, self._kernels_name))
         expected = (self._filters, self._size, self._size, *array.shape[2:])
         check_shape(self._name, f"{self._kernels_name} for an image of shape {array.shape}", kernels.shape, expected)
         dtype = compute_type(self._dtype, array)
         shape = array.shape if array.ndim == 3 else (*array.shape, 1)
-        self._plan = plan = planned_convolution(self._name, shape, (self._filters, self._size, self._size, shape[2]), dtype)
-        self._seen = (array.shape, array.dtype, kernels.shape, kernels.dtype)
+        plan = planned_convolution(self._name, shape, (self._filters, self._size, self._size, shape[2]), dtype)
+        self._plan, self._shapes = plan, (array.shape, kernels.shape)
         return plan, ready(self._name, "the image", array, dtype), ready(self._name, self._kernels_name, kernels, dtype)
 
     def _forward(self, image: Any) -> np.ndarray:
@@ -92,14 +90,17 @@ class _Convolution:
         check_forward_done(self._name, image)
         rate = check_rate(self._name, rate)
         plan, array, kernels = self._prepare(image)
-        dy = ready(self._name, "the gradient", gradient, plan.dtype)
-        check_shape(self._name, "the gradient", dy.shape, plan.output_shape)
+        if not is_ready(gradient, plan.output_shape, plan.dtype):
+            gradient = ready(self._name, "the gradient", gradient, plan.dtype)
+            check_shape(self._name, "the gradient", gradient.shape, plan.output_shape)
         live = getattr(self, self._kernels_name)
-        check_updatable(self._name, self._kernels_name, live)
-        before = kernels.copy() if kernels is live else kernels
-        dw = plan.weight_grad(array, dy).reshape(live.shape)
-        self.dE_dk, self._dE_dX, self._step = dw, None, (plan, dy, before, array.shape)
-        live -= rate * dw
+        if live is not kernels:
+            check_updatable(self._name, self._kernels_name, live)
+        before = kernels.copy()
+        self.dE_dk = plan.step(array, gradient, kernels, rate)
+        self._dE_dX, self._step = None, (plan, gradient, before, array.shape)
+        if live is not kernels:  # strided, or of another float type: the kernel stepped on a copy
+            live[...] = kernels
         return array.ndim == 3
 
     @property

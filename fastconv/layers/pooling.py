@@ -10,7 +10,7 @@ import numpy as np
 from .._arrays import FLOAT32, FLOAT64, as_array, check_rank
 from ..functional.planned import PlannedMaxPooling, planned_max_pooling
 from ..shapes import as_int, check_shape
-from .checks import check_forward_done, is_plain, ready
+from .checks import check_forward_done, is_ready, ready
 
 
 class _MaxPooling:
@@ -22,34 +22,32 @@ class _MaxPooling:
     def __init__(self, size: int):
         self._name = type(self).__name__
         self._size = as_int(self._name, "kernel_size", size, 1)
-        self._planned: PlannedMaxPooling | None = None
+        self._plan: PlannedMaxPooling | None = None
 
-    def _ready_image(self, image: Any) -> np.ndarray:
-        if is_plain(image) and image.ndim == 3 and image.flags.carray:
-            return image
+    def _prepare(self, image: Any) -> tuple[PlannedMaxPooling, np.ndarray]:
+        """Return the plan, and the image as it takes it; all is checked where anything is news."""
+        plan = self._plan
+        if plan is not None and is_ready(image, plan.image_shape, plan.dtype):
+            return plan, image
         array = as_array(self._name, "the image", image)
         check_rank(self._name, "the image", array, 3, "(h, w, channels)")
-        return ready(self._name, "the image", array, FLOAT32 if array.dtype == FLOAT32 else FLOAT64)
-
-    def _plan(self, shape: tuple[int, ...]) -> PlannedMaxPooling:
-        if self._planned is None or self._planned.image_shape != shape:
-            self._planned = planned_max_pooling(self._name, shape, self._size)
-        return self._planned
+        dtype = FLOAT32 if array.dtype == FLOAT32 else FLOAT64
+        self._plan = planned_max_pooling(self._name, array.shape, self._size, dtype)
+        return self._plan, ready(self._name, "the image", array, dtype)
 
     def _forward(self, image: Any) -> np.ndarray:
-        array = self._ready_image(image)
-        plan = self._plan(array.shape)
+        plan, array = self._prepare(image)
         setattr(self, self._image_name, image)
         return plan.output(array)
 
     def _backward(self, gradient: Any) -> np.ndarray:
         image = getattr(self, self._image_name, None)
         check_forward_done(self._name, image)
-        array = self._ready_image(image)
-        plan = self._plan(array.shape)
-        dy = ready(self._name, "the gradient", gradient, array.dtype)
-        check_shape(self._name, "the gradient", dy.shape, plan.output_shape)
-        return plan.input_grad(dy, array)
+        plan, array = self._prepare(image)
+        if not is_ready(gradient, plan.output_shape, plan.dtype):
+            gradient = ready(self._name, "the gradient", gradient, plan.dtype)
+            check_shape(self._name, "the gradient", gradient.shape, plan.output_shape)
+        return plan.input_grad(gradient, array)
 
     def _regions(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
         k = self._size

@@ -9,7 +9,17 @@ import numpy as np
 from .._arrays import aligned_copy, as_array
 from ..functional.planned import PlannedDenseSoftmax, planned_dense_softmax
 from ..shapes import as_int, check_shape
-from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, is_plain, ready
+from .checks import (
+    check_dtype,
+    check_forward_done,
+    check_init,
+    check_rate,
+    check_updatable,
+    compute_type,
+    is_plain,
+    is_ready,
+    ready,
+)
 
 
 class _DenseSoftmax:
@@ -32,23 +42,30 @@ class _DenseSoftmax:
         else:
             weight = np.random.randn(inputs, outputs) / inputs
         setattr(self, self._weight_name, aligned_copy(weight, self._dtype))
-        self._own: tuple[Any, Any] = (None, None)
+        self._plan: PlannedDenseSoftmax | None = None
         setattr(self, self._bias_name, np.zeros(outputs, self._dtype))
-        self._sizes = (inputs, outputs)
+        self._weight_shape, self._input_size, self._output_shape = (inputs, outputs), inputs, (outputs,)
 
     def _live(self, dtype: np.dtype) -> tuple[PlannedDenseSoftmax, np.ndarray, np.ndarray]:
         """Return the plan, and the live weights and biases, checked, as it takes them: themselves where they are so already."""
-        weight = ready(self._name, self._weight_name, getattr(self, self._weight_name), dtype)
-        bias = ready(self._name, self._bias_name, getattr(self, self._bias_name), dtype)
-        check_shape(self._name, self._weight_name, weight.shape, self._sizes)
-        check_shape(self._name, self._bias_name, bias.shape, self._sizes[1:])
-        return planned_dense_softmax(self._sizes[1], dtype), weight, bias
+        weight = self._checked(self._weight_name, getattr(self, self._weight_name), self._weight_shape, dtype)
+        bias = self._checked(self._bias_name, getattr(self, self._bias_name), self._output_shape, dtype)
+        if self._plan is None or self._plan.dtype is not dtype:
+            self._plan = planned_dense_softmax(self._output_shape[0], dtype)
+        return self._plan, weight, bias
+
+    def _checked(self, argument: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        if is_ready(value, shape, dtype):
+            return value
+        value = ready(self._name, argument, value, dtype)
+        check_shape(self._name, argument, value.shape, shape)
+        return value
 
     def _forward(self, image: Any) -> np.ndarray:
         array = image if is_plain(image) else as_array(self._name, "the input", image)
-        if array.size != self._sizes[0]:
+        if array.size != self._input_size:
             raise ValueError(
-                f"{self._name}: the input must have {self._sizes[0]} elements, but has {array.size}: shape {array.shape}"
+                f"{self._name}: the input must have {self._input_size} elements, but has {array.size}: shape {array.shape}"
             )
         plan, weight, bias = self._live(compute_type(self._dtype, array))
         row = array.flatten() if array.dtype is plan.dtype else array.astype(plan.dtype).flatten()
@@ -56,29 +73,23 @@ class _DenseSoftmax:
         setattr(self, self._shape_name, array.shape)
         setattr(self, self._input_name, row)
         setattr(self, self._totals_name, totals)
-        self._own = (row, totals)
         return probabilities
 
     def _backward(self, gradient: Any, rate: Any) -> np.ndarray:
-        row = getattr(self, self._input_name, None)
+        row: Any = getattr(self, self._input_name, None)
         check_forward_done(self._name, row)
         alpha = check_rate(self._name, rate)
-        totals = getattr(self, self._totals_name)
-        if row is self._own[0] and totals is self._own[1]:
-            dtype = row.dtype
-        else:  # somebody replaced them
+        if not is_plain(row):
             row = as_array(self._name, self._input_name, row)
-            dtype = compute_type(self._dtype, row)
-            row = ready(self._name, self._input_name, row, dtype)
-            totals = ready(self._name, self._totals_name, totals, dtype)
-            check_shape(self._name, self._input_name, row.shape, self._sizes[:1])
-            check_shape(self._name, self._totals_name, totals.shape, self._sizes[1:])
-        dy = ready(self._name, "the gradient", gradient, dtype)
-        check_shape(self._name, "the gradient", dy.shape, self._sizes[1:])
+        dtype = compute_type(self._dtype, row)
+        row = self._checked(self._input_name, row, (self._input_size,), dtype)
+        totals = self._checked(self._totals_name, getattr(self, self._totals_name), self._output_shape, dtype)
+        dy = self._checked("the gradient", gradient, self._output_shape, dtype)
         plan, weight, bias = self._live(dtype)
         my_weight, my_bias = getattr(self, self._weight_name), getattr(self, self._bias_name)
-        check_updatable(self._name, self._weight_name, my_weight)
-        check_updatable(self._name, self._bias_name, my_bias)
+        if my_weight is not weight or my_bias is not bias:
+            check_updatable(self._name, self._weight_name, my_weight)
+            check_updatable(self._name, self._bias_name, my_bias)
         dx = plan.step(dy, totals, row, weight, bias, alpha)
         if my_weight is not weight:  # strided, or of another float type: the kernel stepped on a copy
             my_weight[...] = weight

@@ -1,0 +1,67 @@
+"""A small convolution's output, or weight gradient and update, in one call: for one image, calls cost as much as arithmetic."""
+
+from functools import cache
+
+import numpy as np
+
+from .._jit import jit
+from ..shapes import ConvSpec
+from .conv_output import OutputPlan, output_kernel
+from .conv_weight_grad import WeightGradPlan, weight_grad_kernel
+from .pack import buffer, pack_weights, unpack_weight_grad
+
+
+@cache
+def whole_output_kernel(rows, vectors, depth):
+    """Return the kernel that packs the weights and computes all units; `rows`, `vectors` and `depth` as in `output_kernel`."""
+    output = output_kernel(rows, vectors, depth)
+
+    @jit
+    def conv_whole_output(x, w, bias, y, packed, geometry, outputs_block, units):
+        pack_weights(w, geometry, vectors, packed)
+        output(x, packed, bias, y, packed[:0], geometry, outputs_block, 0, units)
+
+    return conv_whole_output
+
+
+@cache
+def weight_step_kernel(rows, vectors, columns):
+    """Return the kernel for the weight gradient and w -= rate * dw; closure arguments as in `weight_grad_kernel`."""
+    weight_grad = weight_grad_kernel(rows, vectors, columns)
+
+    @jit
+    def conv_weight_step(x, dy, w, dw, rate, parts, geometry, tap_step, items, part_count, units, tile_run):
+        parts[:] = 0
+        weight_grad(x, dy, parts, parts[:0], geometry, tap_step, items, part_count, 0, units)
+        unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw)
+        step = dw.dtype.type(rate)
+        for i in range(len(w)):
+            w[i] -= step * dw[i]
+
+    return conv_weight_step
+
+
+class WholeOutput:
+    """A convolution's output without borders, in this thread; called with (x, w, y), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
+        self._dtype, self._plan = dtype, OutputPlan(spec, dtype, filters_first)
+        self._kernel = whole_output_kernel(self._plan.rows, self._plan.vectors, self._plan.depth)
+
+    def __call__(self, x, w, y):
+        plan = self._plan
+        packed = buffer(plan.packed_size, self._dtype)
+        self._kernel(x, w, plan.no_bias, y, packed, plan.geometry, plan.outputs_block, plan.units)
+
+
+class WeightStep:
+    """A step of gradient descent without borders, in this thread; called with (x, dy, w, dw, rate), all flat but the rate."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
+        self._dtype, self._plan = dtype, WeightGradPlan(spec, dtype, filters_first)
+        self._kernel = weight_step_kernel(self._plan.rows, self._plan.vectors, self._plan.columns)
+
+    def __call__(self, x, dy, w, dw, rate):
+        plan = self._plan
+        parts = buffer(plan.parts_size, self._dtype)
+        self._kernel(x, dy, w, dw, rate, parts, plan.geometry, *plan.cut, plan.units, plan.tile_run)

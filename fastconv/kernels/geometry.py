@@ -1,0 +1,42 @@
+"""A contraction's numbers and tables of positions as one int64 array, which costs a call far less than twenty arguments."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._jit import jit
+from .lowering import Border, Contraction
+
+NUMBERS = 19
+"""How many numbers stand before the tables; `pack_geometry` and the two readers agree on their order."""
+
+
+def pack_geometry(contraction: Contraction, block: int) -> np.ndarray:
+    """Return the contraction as one array; `block` is how many lines a kernel takes as one piece of work."""
+    c = contraction
+    border = c.border or Border(np.empty(0, np.int64), 0, 0, 0)
+    tables = (c.taps, c.x_lines, c.y_lines, border.rows, c.w_taps)
+    numbers = (
+        *(len(table) for table in tables), c.run, c.count, c.x_step, c.y_step, c.x_image, c.y_image, c.outputs,
+        border.left, border.width, border.right, block, c.w_run, c.w_run_step, c.w_output_step,
+    )  # fmt: skip
+    return np.concatenate([np.array(numbers, np.int64), *tables])
+
+
+@jit
+def read_geometry(g):
+    """Return what the loops need; see `Contraction` for the names."""
+    taps = NUMBERS + g[0]
+    x_lines = taps + g[1]
+    y_lines = x_lines + g[2]
+    border_rows = y_lines + g[3]
+    return (
+        g[NUMBERS:taps], g[5], g[taps:x_lines], g[x_lines:y_lines], g[6], g[7], g[8], g[9], g[10], g[11],
+        g[y_lines:border_rows], g[12], g[13], g[14], g[15],
+    )  # fmt: skip
+
+
+@jit
+def read_weight_layout(g):
+    """Return where the weights stand: the taps' positions, run, run_step, outputs, output_step."""
+    return g[len(g) - g[4] :], g[16], g[17], g[11], g[18]
