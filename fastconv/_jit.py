@@ -107,6 +107,15 @@ def _refuse_foreign(folder: Path) -> None:
         raise PermissionError(f"{folder} can be written by other users")
 
 
+def _identity(function: Callable) -> tuple:
+    """Return what tells a function from all others of these sources: its place, and the values that it closes over."""
+    code = function.__code__
+    path = Path(code.co_filename).resolve()
+    place = path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else path
+    values = [cell.cell_contents for cell in function.__closure__ or ()]
+    return str(place), code.co_firstlineno, [_identity(v.py_func) if hasattr(v, "py_func") else v for v in values]
+
+
 class _KernelCache(_Cache):
     """numba's cache interface for one function: a checksummed file for each signature and CPU."""
 
@@ -118,13 +127,9 @@ class _KernelCache(_Cache):
         return str(self._directory)
 
     def _path(self, signature: object, codegen: Any) -> Path:
-        code = self._function.__code__
-        cells = tuple(cell.cell_contents for cell in self._function.__closure__ or ())
-        path = Path(code.co_filename).resolve()
-        place = path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else path
-        key = repr((str(place), code.co_firstlineno, signature, cells, codegen.magic_tuple()))
-        name = f"{Path(code.co_filename).stem}.{self._function.__name__}.{hashlib.sha256(key.encode()).hexdigest()[:24]}"
-        return self._directory / name
+        key = repr((_identity(self._function), signature, codegen.magic_tuple()))
+        name = f"{Path(self._function.__code__.co_filename).stem}.{self._function.__name__}"
+        return self._directory / f"{name}.{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
     def load_overload(self, sig: object, target_context: Any) -> Any:
         target_context.refresh()
