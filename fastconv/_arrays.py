@@ -61,6 +61,28 @@ def operands(operation: str, **arrays: Any) -> list[np.ndarray]:
     return [array if array is None else kernel_ready(array, dtype) for array in checked.values()]  # type: ignore[misc]  # None stays
 
 
+def result_array(operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any) -> np.ndarray:
+    """Return the caller's `out`, checked, or a new array where it is None."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.writeable:
+        kind = f"{out.dtype} {out.shape}, writable: {out.flags.writeable}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise (ValueError if isinstance(out, np.ndarray) else TypeError)(
+            f"{operation}: out must be a writable {np.dtype(dtype)} array of shape {shape}, but is {kind}"
+        )
+    for array in inputs:
+        if isinstance(array, np.ndarray) and _overlap(out, array):
+            raise ValueError(f"{operation}: out must not overlap an input in memory")
+    return out
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=10_000)  # type: ignore[arg-type]  # NumPy takes any number
+    except np.exceptions.TooHardError:
+        return True
+
+
 def check_rank(operation: str, name: str, array: np.ndarray, rank: int, meaning: str) -> None:
     """Refuse an array with another number of axes."""
     if array.ndim != rank:

@@ -114,25 +114,33 @@ def check_pools(back: bool, scope: str, dtypes: list[str]) -> int:
     shapes += [((1, 7, 6, 5), 3, 2, 1), ((1, 6, 6, 3), (2, 4), (3, 1), ((1, 0), (3, 2)))]
     for (shape, window, stride, padding), dtype in product(shapes, dtypes):
         spec = pool_spec("test", shape, window, stride, padding)
-        plan, geometry = PoolPlan(spec), (spec.kernel, spec.stride, spec.pads)
+        plans, axes = (
+            {i: PoolPlan(spec, i) for i in (False, True)},
+            list(map(naive.pool_axis, spec.size, spec.kernel, spec.stride, spec.pads)),
+        )
         x = guarded(integers(shape, dtype, 1), back)
         dy = guarded(12 * integers(spec.output_shape, dtype, 2), back)
         for pick, chosen in ((MAX, max), (MIN, min))[: 1 if scope == "quick" else 2]:
             y = guarded(np.full(spec.output_shape, np.nan, dtype), back)
-            plan.pick(in_pieces, pick, x.reshape(-1), y.reshape(-1))
-            np.testing.assert_array_equal(y, naive.pick_pool(x, *geometry, chosen))
+            plans[False].pick(in_pieces, pick, x.reshape(-1), y.reshape(-1))
+            np.testing.assert_array_equal(y, naive.pick_pool(x, axes, chosen)[0])
+            y, places = (guarded(np.full(spec.output_shape, -1, kind), back) for kind in (dtype, np.int64))
+            plans[False].pick_index(in_pieces, pick, x.reshape(-1), y.reshape(-1), places.reshape(-1))
+            for mine, theirs in zip((y, places), naive.pick_pool(x, axes, chosen)):
+                np.testing.assert_array_equal(mine, theirs)
+            count += 1
             for ties, rule in ((ALL, "all"), (FIRST, "first"), (SPLIT, "split")):
                 dx = guarded(np.full(shape, np.nan, dtype), back)
-                plan.pick_grad(in_pieces, pick, ties, dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
-                expected = naive.pick_pool_grad(dy, x, *geometry, chosen, rule)
+                plans[False].pick_grad(in_pieces, pick, ties, dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
+                expected = naive.pick_pool_grad(dy, x, axes, chosen, rule)
                 np.testing.assert_allclose(dx, expected, rtol=0, atol=1e-4 if rule == "split" else 0)
                 count += 2
         for include in (False, True):
             y, dx = (guarded(np.full(s, np.nan, dtype), back) for s in (spec.output_shape, shape))
-            plan.average(in_pieces, include, x.reshape(-1), y.reshape(-1))
-            plan.average_grad(in_pieces, include, dy.reshape(-1), dx.reshape(-1))
-            np.testing.assert_allclose(y, naive.avg_pool(x, *geometry, include), rtol=0, atol=1e-5)
-            np.testing.assert_allclose(dx, naive.avg_pool_grad(dy, shape, *geometry, include), rtol=0, atol=1e-4)
+            plans[include].average(in_pieces, 0.0, x.reshape(-1), y.reshape(-1))
+            plans[include].average_grad(in_pieces, 0.0, dy.reshape(-1), dx.reshape(-1))
+            np.testing.assert_allclose(y, naive.avg_pool(x, axes, include), rtol=0, atol=1e-5)
+            np.testing.assert_allclose(dx, naive.avg_pool_grad(dy, shape, axes, include), rtol=0, atol=1e-4)
             count += 2
     return count
 

@@ -64,55 +64,105 @@ def slice_of(group, size):
     return slice(group * size, (group + 1) * size)
 
 
-def pool_windows(size, kernel, stride, pads):
-    """Yield (output index, list of the window's input indices, in row-major order)."""
-    found = {}
-    for out, _, source in windows(size, kernel, stride, (1,) * len(size), pads):
-        found.setdefault(out, []).append(source)
-    return found.items()
+def pool_axis(size, kernel, stride, pads=(0, 0), dilation=1, ceil_mode=False):
+    """Return, for each output along one axis, its window's pixels within the image, and how many within the padded image."""
+    extent = (kernel - 1) * dilation + 1
+    steps = (size + sum(pads) - extent) / stride
+    count = int(np.ceil(steps) if ceil_mode else np.floor(steps)) + 1
+    if ceil_mode and (count - 1) * stride >= size + pads[0]:
+        count -= 1
+    found = []
+    for output in range(count):
+        pixels = [output * stride + k * dilation - pads[0] for k in range(kernel)]
+        found.append(([p for p in pixels if 0 <= p < size], sum(p < size + pads[1] for p in pixels)))
+    return found
 
 
-def pick_pool(x, kernel, stride, pads, pick):
-    """Max or min pooling; `pick` is max or min. NaN wins."""
-    y = np.zeros((x.shape[0], *conv_output_size(x.shape[1:-1], kernel, stride, (1, 1), pads), x.shape[-1]), x.dtype)
-    for out, sources in pool_windows(x.shape[1:-1], kernel, stride, pads):
+def adaptive_axis(size, outputs):
+    """Return what pool_axis does for adaptive pooling."""
+    windows = [range(int(np.floor(i * size / outputs)), int(np.ceil((i + 1) * size / outputs))) for i in range(outputs)]
+    return [(list(window), len(window)) for window in windows]
+
+
+def pool_windows(axes):
+    """Yield (output index, the window's input indices in row-major order, its pixels in the padded image); axes as pool_axis's."""
+    for out in product(*(range(len(axis)) for axis in axes)):
+        windows = [axis[o] for axis, o in zip(axes, out)]
+        yield out, list(product(*(pixels for pixels, _ in windows))), int(np.prod([count for _, count in windows]))
+
+
+def best_of(values, pick):
+    """Return which of the values are the best by `pick` (max or min); NaN is."""
+    nans = [v != v for v in values]
+    return [i for i, v in enumerate(values) if (nans[i] if any(nans) else v == pick(values))]
+
+
+def pick_pool(x, axes, pick):
+    """Max or min pooling, and the flat spatial index of each window's first best pixel; `pick` is max or min. NaN wins."""
+    size = x.shape[1:-1]
+    y = np.zeros((x.shape[0], *map(len, axes), x.shape[-1]), x.dtype)
+    indices = np.zeros(y.shape, np.int64)
+    for out, sources, _ in pool_windows(axes):
         for n, c in product(range(x.shape[0]), range(x.shape[-1])):
-            values = [x[(n, *source, c)] for source in sources]
-            y[(n, *out, c)] = np.nan if any(v != v for v in values) else pick(values)
-    return y
+            source = sources[best_of([x[(n, *source, c)] for source in sources], pick)[0]]
+            y[(n, *out, c)] = x[(n, *source, c)]
+            for place, pixels in zip(source, size):
+                indices[(n, *out, c)] = indices[(n, *out, c)] * pixels + place
+    return y, indices
 
 
-def pick_pool_grad(dy, x, kernel, stride, pads, pick, ties):
+def pick_pool_grad(dy, x, axes, pick, ties):
     """The gradient of max or min pooling by the rule for ties: "first", "all" or "split"."""
     dx = np.zeros(x.shape, x.dtype)
-    for out, sources in pool_windows(x.shape[1:-1], kernel, stride, pads):
+    for out, sources, _ in pool_windows(axes):
         for n, c in product(range(x.shape[0]), range(x.shape[-1])):
-            values = [x[(n, *source, c)] for source in sources]
-            nans = [v != v for v in values]
-            best = [source for source, v, nan in zip(sources, values, nans) if (nan if any(nans) else v == pick(values))]
-            for source in best[:1] if ties == "first" else best:
-                dx[(n, *source, c)] += dy[(n, *out, c)] / (len(best) if ties == "split" else 1)
+            best = best_of([x[(n, *source, c)] for source in sources], pick)
+            for i in best[:1] if ties == "first" else best:
+                dx[(n, *sources[i], c)] += dy[(n, *out, c)] / (len(best) if ties == "split" else 1)
     return dx
 
 
-def avg_pool(x, kernel, stride, pads, count_include_pad):
+def avg_pool(x, axes, count_include_pad, divisor=None):
     """Average pooling."""
-    y = np.zeros((x.shape[0], *conv_output_size(x.shape[1:-1], kernel, stride, (1, 1), pads), x.shape[-1]))
-    for out, sources in pool_windows(x.shape[1:-1], kernel, stride, pads):
-        count = np.prod(kernel) if count_include_pad else len(sources)
+    y = np.zeros((x.shape[0], *map(len, axes), x.shape[-1]))
+    for out, sources, padded in pool_windows(axes):
+        count = divisor or (padded if count_include_pad else len(sources))
         for n in range(x.shape[0]):
             y[(n, *out)] = sum(x[(n, *source)].astype(np.float64) for source in sources) / count
     return y
 
 
-def avg_pool_grad(dy, input_shape, kernel, stride, pads, count_include_pad):
+def avg_pool_grad(dy, input_shape, axes, count_include_pad, divisor=None):
     """The gradient of average pooling."""
     dx = np.zeros(input_shape)
-    for out, sources in pool_windows(input_shape[1:-1], kernel, stride, pads):
-        count = np.prod(kernel) if count_include_pad else len(sources)
+    for out, sources, padded in pool_windows(axes):
+        count = divisor or (padded if count_include_pad else len(sources))
         for source in sources:
             dx[(slice(None), *source)] += dy[(slice(None), *out)] / count
     return dx
+
+
+def max_unpool(y, indices, output_shape):
+    """Each value to its flat spatial index; the last one stays."""
+    x = np.zeros(output_shape, y.dtype)
+    for n, *out, c in np.ndindex(y.shape):
+        x[(n, *np.unravel_index(indices[(n, *out, c)], output_shape[1:-1]), c)] = y[(n, *out, c)]
+    return x
+
+
+def conv_transpose(x, w, bias, stride, dilation, pads, output_padding, groups):
+    """Each pixel of x adds its multiple of the kernel to the result; x is (n, *size, f), w (*kernel, c / groups, f)."""
+    size, kernel = x.shape[1:-1], w.shape[:-2]
+    whole = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(size, stride, kernel, dilation)]
+    y = np.zeros((x.shape[0], *(n + extra for n, extra in zip(whole, output_padding)), w.shape[-2] * groups), x.dtype)
+    for place, k in product(np.ndindex(size), np.ndindex(kernel)):
+        target = tuple(i * s + j * d for i, s, j, d in zip(place, stride, k, dilation))
+        for g in range(groups):
+            c, f = slice_of(g, w.shape[-2]), slice_of(g, w.shape[-1] // groups)
+            y[(slice(None), *target, c)] += x[(slice(None), *place, f)] @ w[(*k, slice(None), f)].T
+    kept = tuple(slice(b, n + extra - a) for n, extra, (b, a) in zip(whole, output_padding, pads))
+    y = y[(slice(None), *kept)]
+    return y if bias is None else y + bias
 
 
 # The notebooks' functions: correlation with zeros of k // 2 around, results of the input's shape, Python-exact.

@@ -9,124 +9,112 @@ from numpy.typing import ArrayLike
 
 from .. import _threads
 from .._arrays import check_rank, operands
-from ..kernels.table import choose
-from ..shapes import ConvSpec, Ints, as_int, check_elements, check_shape, conv_spec
+from ..kernels.table import check_algorithm, choose
+from ..shapes import ConvSpec, as_shape, check_shape, conv_spec
+from .border import border_of
+from .dimensions import per_dimension
 from .layout import (
-    CHANNELS_LAST,
+    deliver,
     from_last,
     is_first,
     last_shape,
     last_weight_shape,
+    result_for,
     to_last,
     weights_from_last,
     weights_to_last,
 )
 
 
-def _spec(operation: str, input_shape: Ints, weight_shape: Ints, geometry: dict[str, Any]) -> ConvSpec:
-    return conv_spec(operation, input_shape, weight_shape, **geometry)
-
-
-def _shape(operation: str, name: str, shape: Any, rank: int) -> Ints:
-    """Return a shape argument as a tuple of `rank` ints."""
-    if not isinstance(shape, (tuple, list)) or len(shape) != rank:
-        raise ValueError(f"{operation}: {name} must have {rank} entries, but is {shape!r}")
-    checked = tuple(as_int(operation, f"{name}[{axis}]", size, 0) for axis, size in enumerate(shape))
-    check_elements(operation, *checked)
-    return checked
-
-
-def _forward(operation: str, dims: int, x: Any, w: Any, bias: Any, layout: str, algorithm: str, **geometry: Any) -> np.ndarray:
-    first = is_first(operation, layout, dims)
-    x, w, bias = operands(operation, x=x, w=w, bias=bias)
-    check_rank(operation, "x", x, dims + 2, layout)
-    check_rank(operation, "w", w, dims + 2, "(two more than the kernel's)")
-    spec = _spec(operation, last_shape(x.shape, first), last_weight_shape(w.shape, first), geometry)
-    if bias is not None:
-        check_shape(operation, "bias", bias.shape, (spec.filters,))
-    y = np.empty(spec.output_shape, x.dtype)
+def convolve_into(operation: str, spec: ConvSpec, x: np.ndarray, w: np.ndarray, bias: Any, y: np.ndarray, algorithm: str) -> None:
+    """Compute y from x, w (*kernel, channels, filters) and bias, all channels-last and contiguous."""
+    check_algorithm(operation, "output", algorithm)
     if not x.size:
         y[...] = 0 if bias is None else bias
     elif y.size:
         plan = choose(operation, "output", spec, x.dtype, algorithm)
-        plan(_threads.split, to_last(x, first).reshape(-1), weights_to_last(w, first).reshape(-1), bias, y.reshape(-1))
-    return from_last(y, first)
+        plan(_threads.split, x.reshape(-1), w.reshape(-1), bias, y.reshape(-1))
 
 
-def _input_grad(
-    operation: str, dims: int, dy: Any, w: Any, input_shape: Any, layout: str, algorithm: str, **geometry: Any
-) -> np.ndarray:
-    first = is_first(operation, layout, dims)
-    dy, w = operands(operation, dy=dy, w=w)
-    check_rank(operation, "dy", dy, dims + 2, layout)
-    check_rank(operation, "w", w, dims + 2, "(two more than the kernel's)")
-    shape = last_shape(_shape(operation, "input_shape", input_shape, dims + 2), first)
-    spec = _spec(operation, shape, last_weight_shape(w.shape, first), geometry)
-    dy = to_last(dy, first)
-    check_shape(operation, f"dy (as {CHANNELS_LAST[dims]})", dy.shape, spec.output_shape)
+def input_grad_into(operation: str, spec: ConvSpec, dy: np.ndarray, w: np.ndarray, dx: np.ndarray, algorithm: str) -> None:
+    """Compute dx, the gradient of convolve_into's x, from dy and w."""
+    check_algorithm(operation, "input_grad", algorithm)
     if not dy.size:
-        return from_last(np.zeros(spec.input_shape, dy.dtype), first)
-    dx = np.empty(spec.input_shape, dy.dtype)
-    if dx.size:
+        dx[...] = 0
+    elif dx.size:
         plan = choose(operation, "input_grad", spec, dy.dtype, algorithm)
-        plan(_threads.split, dy.reshape(-1), weights_to_last(w, first).reshape(-1), dx.reshape(-1))
-    return from_last(dx, first)
+        plan(_threads.split, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
 
 
-def _weight_grad(
-    operation: str, dims: int, x: Any, dy: Any, weight_shape: Any, layout: str, algorithm: str, **geometry: Any
-) -> np.ndarray:
-    first = is_first(operation, layout, dims)
-    x, dy = operands(operation, x=x, dy=dy)
-    check_rank(operation, "x", x, dims + 2, layout)
-    check_rank(operation, "dy", dy, dims + 2, layout)
-    shape = last_weight_shape(_shape(operation, "weight_shape", weight_shape, dims + 2), first)
-    spec = _spec(operation, last_shape(x.shape, first), shape, geometry)
-    dy = to_last(dy, first)
-    check_shape(operation, f"dy (as {CHANNELS_LAST[dims]})", dy.shape, spec.output_shape)
-    if not (x.size and dy.size):
-        return weights_from_last(np.zeros(spec.weight_shape, x.dtype), first)
-    plan = choose(operation, "weight_grad", spec, x.dtype, algorithm)
-    dw = np.empty(spec.weight_shape, x.dtype)
-    plan(_threads.split, to_last(x, first).reshape(-1), dy.reshape(-1), dw.reshape(-1))
-    return weights_from_last(dw, first)
+def weight_grad_into(operation: str, spec: ConvSpec, x: np.ndarray, dy: np.ndarray, dw: np.ndarray, algorithm: str) -> None:
+    """Compute dw, the gradient of convolve_into's w, from x and dy."""
+    check_algorithm(operation, "weight_grad", algorithm)
+    if x.size and dy.size:
+        plan = choose(operation, "weight_grad", spec, x.dtype, algorithm)
+        plan(_threads.split, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
+    else:
+        dw[...] = 0
 
 
-def conv2d(
+@per_dimension(
+    "conv{n}d",
+    formula=(
+        "y[n, i, f] = bias[f] + sum of x[n, i*s + a*d - p, c] * w[a, c, f]",
+        "y[n, i, j, f] = bias[f] + sum of x[n, i*s + a*d - p, j*s + b*d - p, c] * w[a, b, c, f]",
+        "y[n, i, j, k, f] = bias[f] + sum of x[n, i*s + a*d - p, j*s + b*d - p, k*s + e*d - p, c] * w[a, b, e, c, f]",
+    ),
+    causal=(', "causal" (dilated\n        kernel - 1, all before the first pixel)', "", ""),
+    example=(
+        ">>> conv1d([[[1.0], [2.0], [3.0]]], [[[1.0]], [[10.0]]])[0, :, 0]\narray([21., 32.])",
+        ">>> image = np.arange(9.0).reshape(1, 3, 3, 1)\n>>> conv2d(image, np.ones((2, 2, 1, 1)))[0, :, :, 0]\n"
+        "array([[ 8., 12.],\n       [20., 24.]])",
+        ">>> conv3d(np.ones((1, 2, 2, 2, 1)), np.ones((2, 2, 2, 1, 1))).ravel()\narray([8.])",
+    ),
+)
+def conv(
+    dims: int,
     x: ArrayLike,
     w: ArrayLike,
     bias: ArrayLike | None = None,
     *,
-    stride: int | tuple[int, int] = 1,
+    stride: int | tuple[int, ...] = 1,
     padding: Any = "valid",
-    dilation: int | tuple[int, int] = 1,
+    padding_mode: str = "constant",
+    dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
-    layout: str = "NHWC",
+    layout: str = "",
     algorithm: str = "auto",
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Convolve images with filters: y[n, i, j, f] = bias[f] + sum of x[n, i*s + a*d - p, j*s + b*d - p, c] * w[a, b, c, f].
+    """Convolve images with filters: {formula}.
 
     Parameters
     ----------
-    x : (n, h, w, c) float32 or float64
-        Images; (n, c, h, w) with layout "NCHW". Integers and bools are computed as float64; mixed types promote as NumPy's.
-    w : (kh, kw, c / groups, f)
-        Filters; (f, c / groups, kh, kw) with layout "NCHW".
+    x : (n, {axes}, c) float32 or float64
+        Images; (n, c, {axes}) with layout "{first}". Integers and bools are computed as float64, float16 as float32; mixed types
+        promote as NumPy's.
+    w : ({kernel}, c / groups, f)
+        Filters; (f, c / groups, {kernel}) with layout "{first}".
     bias : (f,), optional
-    stride, dilation : int or (int, int)
-    padding : int, (int, int), ((top, bottom), (left, right)), or str
-        "valid" (none), "same" (output of ceil(size / stride) pixels, an odd pixel of zeros goes to the end, as in TensorFlow and
-        ONNX), "same_lower" (it goes to the beginning), "full" (dilated kernel - 1).
+    stride, dilation : {ints}
+    padding : int, one int per axis, {pairs} or str
+        "valid" (none), "same" (output of ceil(size / stride) pixels, an odd pixel goes to the end, as in TensorFlow and
+        ONNX), "same_lower" (it goes to the beginning), "full" (dilated kernel - 1){causal}.
+    padding_mode : "constant", "reflect", "symmetric", "edge" or "wrap"
+        What the padding holds, by numpy.pad's names: zeros, or pixels of the image.
     groups : int
-        Filters are cut into groups, each of which sees its own c / groups channels.
-    layout : "NHWC" or "NCHW"
+        Filters are cut into groups, each of which sees its own c / groups channels. (Depthwise: groups = c.)
+    layout : "{layout}" or "{first}"
     algorithm : "auto", "direct" or "generic"
         "auto" takes the fastest kernel that can do the case; the others ask for one.
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, not overlapping an input.
 
     Returns
     -------
-    (n, oh, ow, f) ndarray
-        oh = floor((h + top + bottom - ((kh - 1) * dilation + 1)) / stride) + 1, and ow likewise; a new, C-contiguous array.
+    (n, {out}, f) ndarray
+        For each axis floor((size + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1 pixels; a new, C-contiguous
+        array unless `out` is given.
 
     Raises
     ------
@@ -135,42 +123,66 @@ def conv2d(
 
     Notes
     -----
-    The same as ``torch.nn.functional.conv2d(x, w, bias, ...)`` with layout "NCHW" and as ``keras.ops.conv`` with "NHWC".
+    ``torch.nn.functional.conv{n}d(x, w, bias, ...)`` with layout "{first}", ``keras.ops.conv`` with "{layout}" and no bias.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastconv.functional import conv2d
-    >>> image = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> conv2d(image, np.ones((2, 2, 1, 1)))[0, :, :, 0]
-    array([[ 8., 12.],
-           [20., 24.]])
+    >>> from fastconv.functional import conv{n}d
+    {example}
     """
-    return _forward("conv2d", 2, x, w, bias, layout, algorithm, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    operation = f"conv{dims}d"
+    first, given = is_first(operation, layout, dims), (x, w, bias)
+    x, w, bias = operands(operation, x=x, w=w, bias=bias)
+    check_rank(operation, "x", x, dims + 2, layout)
+    check_rank(operation, "w", w, dims + 2, "(two more than the kernel's)")
+    spec = conv_spec(
+        operation, last_shape(x.shape, first), last_weight_shape(w.shape, first), stride, padding, dilation, groups
+    )  # fmt: skip
+    if bias is not None:
+        check_shape(operation, "bias", bias.shape, (spec.filters,))
+    border = border_of(operation, spec, padding_mode)
+    y = result_for(operation, out, spec.output_shape, first, x.dtype, *given)
+    x, w = to_last(x, first), weights_to_last(w, first)
+    if border is not None:
+        spec, x = border.spec, border.pad(x)
+    convolve_into(operation, spec, x, w, bias, y, algorithm)
+    return deliver(y, first, out)
 
 
-def conv2d_input_grad(
+@per_dimension(
+    "conv{n}d_input_grad",
+    example=(
+        ">>> conv1d_input_grad(np.ones((1, 2, 1)), np.ones((2, 1, 1)), (1, 3, 1))[0, :, 0]\narray([1., 2., 1.])",
+        ">>> conv2d_input_grad(np.ones((1, 2, 2, 1)), np.ones((2, 2, 1, 1)), (1, 3, 3, 1))[0, :, :, 0]\n"
+        "array([[1., 2., 1.],\n       [2., 4., 2.],\n       [1., 2., 1.]])",
+        ">>> conv3d_input_grad(np.ones((1, 1, 1, 2, 1)), np.ones((1, 1, 2, 1, 1)), (1, 1, 1, 3, 1)).ravel()\narray([1., 2., 1.])",
+    ),
+)
+def conv_input_grad(
+    dims: int,
     dy: ArrayLike,
     w: ArrayLike,
     input_shape: tuple[int, ...],
     *,
-    stride: int | tuple[int, int] = 1,
+    stride: int | tuple[int, ...] = 1,
     padding: Any = "valid",
-    dilation: int | tuple[int, int] = 1,
+    padding_mode: str = "constant",
+    dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
-    layout: str = "NHWC",
+    layout: str = "",
     algorithm: str = "auto",
 ) -> np.ndarray:
-    """Return the gradient of a loss with respect to conv2d's x, given its gradient dy with respect to conv2d's result.
+    """Return the gradient of a loss with respect to conv{n}d's x, given its gradient dy with respect to conv{n}d's result.
 
     Parameters
     ----------
-    dy : (n, oh, ow, f) float32 or float64
-    w : (kh, kw, c / groups, f)
-    input_shape : (n, h, w, c)
-        The shape of conv2d's x, in the given layout.
-    stride, padding, dilation, groups, layout, algorithm
-        As given to conv2d.
+    dy : (n, {out}, f) float32 or float64
+    w : ({kernel}, c / groups, f)
+    input_shape : (n, {axes}, c)
+        The shape of conv{n}d's x, in the given layout.
+    stride, padding, padding_mode, dilation, groups, layout, algorithm
+        As given to conv{n}d, whose docstring has the formula of dy's size.
 
     Returns
     -------
@@ -179,162 +191,104 @@ def conv2d_input_grad(
     Raises
     ------
     ValueError, TypeError
-        As conv2d; also if dy hasn't the shape of conv2d's result.
+        As conv{n}d; also if dy hasn't the shape of conv{n}d's result.
 
     Notes
     -----
-    The same as ``torch.nn.grad.conv2d_input(input_shape, w, dy, ...)``.
+    ``torch.nn.grad.conv{n}d_input(input_shape, w, dy, ...)``; what automatic differentiation gives for ``keras.ops.conv``.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastconv.functional import conv2d_input_grad
-    >>> conv2d_input_grad(np.ones((1, 2, 2, 1)), np.ones((2, 2, 1, 1)), (1, 3, 3, 1))[0, :, :, 0]
-    array([[1., 2., 1.],
-           [2., 4., 2.],
-           [1., 2., 1.]])
+    >>> from fastconv.functional import conv{n}d_input_grad
+    {example}
     """
-    return _input_grad(
-        "conv2d_input_grad", 2, dy, w, input_shape, layout, algorithm,
-        stride=stride, padding=padding, dilation=dilation, groups=groups,
-    )  # fmt: skip
+    operation = f"conv{dims}d_input_grad"
+    first = is_first(operation, layout, dims)
+    dy, w = operands(operation, dy=dy, w=w)
+    check_rank(operation, "dy", dy, dims + 2, layout)
+    check_rank(operation, "w", w, dims + 2, "(two more than the kernel's)")
+    shape = last_shape(as_shape(operation, "input_shape", input_shape, dims + 2), first)
+    spec = conv_spec(operation, shape, last_weight_shape(w.shape, first), stride, padding, dilation, groups)
+    check_shape(operation, "dy (channels last)", last_shape(dy.shape, first), spec.output_shape)
+    border = border_of(operation, spec, padding_mode)
+    dy, w, inner = to_last(dy, first), weights_to_last(w, first), spec if border is None else border.spec
+    dx = np.empty(inner.input_shape, dy.dtype)
+    input_grad_into(operation, inner, dy, w, dx, algorithm)
+    return from_last(dx if border is None else border.fold(dx), first)
 
 
-def conv2d_weight_grad(
+@per_dimension(
+    "conv{n}d_weight_grad",
+    example=(
+        ">>> conv1d_weight_grad([[[1.0], [2.0], [3.0]]], np.ones((1, 2, 1)), (2, 1, 1))[:, 0, 0]\narray([3., 5.])",
+        ">>> x = np.arange(9.0).reshape(1, 3, 3, 1)\n>>> conv2d_weight_grad(x, np.ones((1, 2, 2, 1)), (2, 2, 1, 1))[:, :, 0, 0]\n"
+        "array([[ 8., 12.],\n       [20., 24.]])",
+        ">>> conv3d_weight_grad(np.ones((1, 2, 2, 2, 1)), np.ones((1, 2, 2, 2, 1)), (1, 1, 1, 1, 1)).ravel()\narray([8.])",
+    ),
+)
+def conv_weight_grad(
+    dims: int,
     x: ArrayLike,
     dy: ArrayLike,
     weight_shape: tuple[int, ...],
     *,
-    stride: int | tuple[int, int] = 1,
+    stride: int | tuple[int, ...] = 1,
     padding: Any = "valid",
-    dilation: int | tuple[int, int] = 1,
+    padding_mode: str = "constant",
+    dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
-    layout: str = "NHWC",
+    layout: str = "",
     algorithm: str = "auto",
 ) -> np.ndarray:
-    """Return the gradient of a loss with respect to conv2d's w, given its gradient dy with respect to conv2d's result.
+    """Return the gradient of a loss with respect to conv{n}d's w, given its gradient dy with respect to conv{n}d's result.
 
     Parameters
     ----------
-    x : (n, h, w, c) float32 or float64
-    dy : (n, oh, ow, f)
-    weight_shape : (kh, kw, c / groups, f)
-        The shape of conv2d's w, in the given layout.
-    stride, padding, dilation, groups, layout, algorithm
-        As given to conv2d.
+    x : (n, {axes}, c) float32 or float64
+    dy : (n, {out}, f)
+    weight_shape : ({kernel}, c / groups, f)
+        The shape of conv{n}d's w, in the given layout.
+    stride, padding, padding_mode, dilation, groups, layout, algorithm
+        As given to conv{n}d, whose docstring has the formula of dy's size.
 
     Returns
     -------
     ndarray of weight_shape
-        The bias's gradient is dy.sum(axis=(0, 1, 2)).
+        The bias's gradient is dy's sum over images and spatial axes.
 
     Raises
     ------
     ValueError, TypeError
-        As conv2d; also if dy hasn't the shape of conv2d's result.
+        As conv{n}d; also if dy hasn't the shape of conv{n}d's result.
 
     Notes
     -----
-    The same as ``torch.nn.grad.conv2d_weight(x, weight_shape, dy, ...)``.
+    ``torch.nn.grad.conv{n}d_weight(x, weight_shape, dy, ...)``; what automatic differentiation gives for ``keras.ops.conv``.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastconv.functional import conv2d_weight_grad
-    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
-    >>> conv2d_weight_grad(x, np.ones((1, 2, 2, 1)), (2, 2, 1, 1))[:, :, 0, 0]
-    array([[ 8., 12.],
-           [20., 24.]])
+    >>> from fastconv.functional import conv{n}d_weight_grad
+    {example}
     """
-    return _weight_grad(
-        "conv2d_weight_grad", 2, x, dy, weight_shape, layout, algorithm,
-        stride=stride, padding=padding, dilation=dilation, groups=groups,
-    )  # fmt: skip
+    operation = f"conv{dims}d_weight_grad"
+    first = is_first(operation, layout, dims)
+    x, dy = operands(operation, x=x, dy=dy)
+    check_rank(operation, "x", x, dims + 2, layout)
+    check_rank(operation, "dy", dy, dims + 2, layout)
+    shape = last_weight_shape(as_shape(operation, "weight_shape", weight_shape, dims + 2), first)
+    spec = conv_spec(operation, last_shape(x.shape, first), shape, stride, padding, dilation, groups)
+    check_shape(operation, "dy (channels last)", last_shape(dy.shape, first), spec.output_shape)
+    border = border_of(operation, spec, padding_mode)
+    x, dy = to_last(x, first), to_last(dy, first)
+    if border is not None:
+        spec, x = border.spec, border.pad(x)
+    dw = np.empty(spec.weight_shape, x.dtype)
+    weight_grad_into(operation, spec, x, dy, dw, algorithm)
+    return weights_from_last(dw, first)
 
 
-def conv1d(
-    x: ArrayLike,
-    w: ArrayLike,
-    bias: ArrayLike | None = None,
-    *,
-    stride: int = 1,
-    padding: Any = "valid",
-    dilation: int = 1,
-    groups: int = 1,
-    layout: str = "NWC",
-    algorithm: str = "auto",
-) -> np.ndarray:
-    """Convolve sequences (n, w, c) with filters (k, c / groups, f); everything else as `conv2d`, layouts "NWC" and "NCW".
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv.functional import conv1d
-    >>> conv1d(np.arange(5.0).reshape(1, 5, 1), np.array([1.0, 0.0, -1.0]).reshape(3, 1, 1)).ravel()
-    array([-2., -2., -2.])
-    """
-    return _forward("conv1d", 1, x, w, bias, layout, algorithm, stride=stride, padding=padding, dilation=dilation, groups=groups)
-
-
-def conv3d(
-    x: ArrayLike,
-    w: ArrayLike,
-    bias: ArrayLike | None = None,
-    *,
-    stride: int | tuple[int, int, int] = 1,
-    padding: Any = "valid",
-    dilation: int | tuple[int, int, int] = 1,
-    groups: int = 1,
-    layout: str = "NDHWC",
-    algorithm: str = "auto",
-) -> np.ndarray:
-    """Convolve volumes (n, d, h, w, c) with filters (kd, kh, kw, c / groups, f); everything else as `conv2d`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv.functional import conv3d
-    >>> conv3d(np.ones((1, 2, 2, 2, 1)), np.ones((2, 2, 2, 1, 1))).ravel()
-    array([8.])
-    """
-    return _forward("conv3d", 3, x, w, bias, layout, algorithm, stride=stride, padding=padding, dilation=dilation, groups=groups)
-
-
-def conv1d_input_grad(
-    dy: ArrayLike, w: ArrayLike, input_shape: tuple[int, ...], *, layout: str = "NWC", algorithm: str = "auto", **geometry: Any
-) -> np.ndarray:
-    """Return the gradient with respect to conv1d's x; options as `conv2d_input_grad`."""
-    return _input_grad("conv1d_input_grad", 1, dy, w, input_shape, layout, algorithm, **geometry)
-
-
-def conv1d_weight_grad(
-    x: ArrayLike, dy: ArrayLike, weight_shape: tuple[int, ...], *, layout: str = "NWC", algorithm: str = "auto", **geometry: Any
-) -> np.ndarray:
-    """Return the gradient with respect to conv1d's w; options as `conv2d_weight_grad`."""
-    return _weight_grad("conv1d_weight_grad", 1, x, dy, weight_shape, layout, algorithm, **geometry)
-
-
-def conv3d_input_grad(
-    dy: ArrayLike,
-    w: ArrayLike,
-    input_shape: tuple[int, ...],
-    *,
-    layout: str = "NDHWC",
-    algorithm: str = "auto",
-    **geometry: Any,
-) -> np.ndarray:
-    """Return the gradient with respect to conv3d's x; options as `conv2d_input_grad`."""
-    return _input_grad("conv3d_input_grad", 3, dy, w, input_shape, layout, algorithm, **geometry)
-
-
-def conv3d_weight_grad(
-    x: ArrayLike,
-    dy: ArrayLike,
-    weight_shape: tuple[int, ...],
-    *,
-    layout: str = "NDHWC",
-    algorithm: str = "auto",
-    **geometry: Any,
-) -> np.ndarray:
-    """Return the gradient with respect to conv3d's w; options as `conv2d_weight_grad`."""
-    return _weight_grad("conv3d_weight_grad", 3, x, dy, weight_shape, layout, algorithm, **geometry)
+conv1d, conv2d, conv3d = conv
+conv1d_input_grad, conv2d_input_grad, conv3d_input_grad = conv_input_grad
+conv1d_weight_grad, conv2d_weight_grad, conv3d_weight_grad = conv_weight_grad

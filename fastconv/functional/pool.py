@@ -1,4 +1,4 @@
-"""Max, min and average pooling of images, and their gradients."""
+"""Max and min pooling, their gradients, and max unpooling."""
 
 from __future__ import annotations
 
@@ -9,115 +9,145 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
-from .._arrays import check_rank, operands
 from ..kernels.pool import MAX, MIN, TIES, PoolPlan
-from ..shapes import PoolSpec, as_int, check_elements, check_shape, pool_spec
-from .layout import from_last, is_first, last_shape, to_last
+from ..shapes import PoolSpec, check_shape, pool_spec
+from .dimensions import per_dimension
+from .layout import deliver, from_last, images, result_for
 
 
 @lru_cache(maxsize=512)
-def _plan(spec: PoolSpec) -> PoolPlan:
-    return PoolPlan(spec)
+def pool_plan(spec: PoolSpec, count_padding: bool = False) -> PoolPlan:
+    """Return the plan, made once."""
+    return PoolPlan(spec, count_padding)
 
 
-def _spec(operation: str, shape: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any) -> PoolSpec:
-    return pool_spec(operation, shape, kernel_size, stride, padding)
+def pick_windows(operation: str, pick: int, given: Any, x: np.ndarray, spec: PoolSpec, first: bool, indices: bool, out: Any) -> Any:
+    """Return each window's maximum or minimum of the channels-last x (made from `given`) and, if `indices`, where it is."""
+    y = result_for(operation, out, spec.output_shape, first, x.dtype, given)
+    if not indices:
+        pool_plan(spec).pick(_threads.split, pick, x.reshape(-1), y.reshape(-1))
+        return deliver(y, first, out)
+    places = np.empty(spec.output_shape, np.int64)
+    pool_plan(spec).pick_index(_threads.split, pick, x.reshape(-1), y.reshape(-1), places.reshape(-1))
+    return deliver(y, first, out), from_last(places, first)
 
 
-def _pick(operation: str, pick: int, x: Any, kernel_size: Any, stride: Any, padding: Any, layout: str) -> np.ndarray:
-    first = is_first(operation, layout, 2)
-    (x,) = operands(operation, x=x)
-    check_rank(operation, "x", x, 4, layout)
-    x = to_last(x, first)
-    spec = _spec(operation, x.shape, kernel_size, stride, padding)
-    y = np.empty(spec.output_shape, x.dtype)
-    _plan(spec).pick(_threads.split, pick, x.reshape(-1), y.reshape(-1))
-    return from_last(y, first)
-
-
-def _pick_grad(
-    operation: str, pick: int, dy: Any, x: Any, kernel_size: Any, stride: Any, padding: Any, ties: str, layout: str
+def pick_windows_grad(
+    operation: str, pick: int, dy: np.ndarray, x: np.ndarray, spec: PoolSpec, first: bool, ties: Any
 ) -> np.ndarray:
-    first = is_first(operation, layout, 2)
+    """Return the gradient of `pick_windows`, given channels-last dy and x."""
     if ties not in TIES:
         raise ValueError(f"{operation}: ties must be one of {tuple(TIES)}, but is {ties!r}")
-    dy, x = operands(operation, dy=dy, x=x)
-    check_rank(operation, "x", x, 4, layout)
-    check_rank(operation, "dy", dy, 4, layout)
-    dy, x = to_last(dy, first), to_last(x, first)
-    spec = _spec(operation, x.shape, kernel_size, stride, padding)
-    check_shape(operation, "dy (as NHWC)", dy.shape, spec.output_shape)
+    check_shape(operation, "dy (channels last)", dy.shape, spec.output_shape)
     dx = np.empty(spec.input_shape, x.dtype)
-    _plan(spec).pick_grad(_threads.split, pick, TIES[ties], dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
+    pool_plan(spec).pick_grad(_threads.split, pick, TIES[ties], dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
     return from_last(dx, first)
 
 
-def max_pool2d(
+@per_dimension(
+    "max_pool{n}d",
+    example=(
+        ">>> max_pool1d(np.arange(6.0).reshape(1, 6, 1), 2)[0, :, 0]\narray([1., 3., 5.])",
+        ">>> max_pool2d(np.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0]\narray([[ 5.,  7.],\n       [13., 15.]])",
+        ">>> max_pool3d(np.arange(8.0).reshape(1, 2, 2, 2, 1), 2)[0, :, :, :, 0]\narray([[[7.]]])",
+    ),
+)
+def max_pool(
+    dims: int,
     x: ArrayLike,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
     *,
     padding: Any = "valid",
-    layout: str = "NHWC",
-) -> np.ndarray:
-    """Return the maximum of each window of an image batch, channel by channel.
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    layout: str = "",
+    out: np.ndarray | None = None,
+) -> Any:
+    """Return the maximum of each window of a batch of images with {n} spatial axes, channel by channel.
 
     Parameters
     ----------
-    x : (n, h, w, c) float32 or float64
-        Images; (n, c, h, w) with layout "NCHW".
-    kernel_size : int or (int, int)
-    stride : int or (int, int), optional
+    x : (n, {axes}, c) float32 or float64
+        Images; (n, c, {axes}) with layout "{first}". Integers and bools are computed as float64, float16 as float32.
+    kernel_size : {ints}
+    stride : {ints}, optional
         The kernel size if not given.
-    padding : int, pairs or str
-        As in `conv2d`, smaller than the window; padded pixels are never the maximum.
-    layout : "NHWC" or "NCHW"
+    padding : int, one int per axis, {pairs} or str
+        As in `conv{n}d`, smaller than the window; padded pixels are never the maximum.
+    dilation : {ints}
+        Distance between a window's pixels.
+    ceil_mode : bool
+        Whether a last window may hang over the padded image's end, if it starts within the image or the padding before it.
+    return_indices : bool
+    layout : "{layout}" or "{first}"
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, not overlapping x.
 
     Returns
     -------
-    (n, oh, ow, c) ndarray
-        oh = floor((h + top + bottom - kernel) / stride) + 1, and ow likewise. NaN where a window has a NaN.
+    (n, {out}, c) ndarray
+        For each axis floor((size + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1 pixels, rounded up with
+        ceil_mode. NaN where a window has a NaN.
+    (n, {out}, c) int64 ndarray
+        With return_indices: where the maximum is, the first in row-major order if there are several, as a flat index over x's
+        spatial axes.
 
     Raises
     ------
     ValueError, TypeError
-        If the window is larger than the padded image, the padding isn't smaller than the window, or an option is no positive
-        integer.
+        If the window is larger than the padded image, the padding isn't smaller than the window, a window holds no pixel, an
+        option isn't what it must be, or `out` doesn't fit or overlaps x.
 
     Notes
     -----
-    The same as ``torch.nn.functional.max_pool2d`` (layout "NCHW") and ``keras.ops.max_pool``.
+    ``torch.nn.functional.max_pool{n}d`` (layout "{first}"), ``keras.ops.max_pool``, ONNX MaxPool.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastconv.functional import max_pool2d
-    >>> max_pool2d(np.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0]
-    array([[ 5.,  7.],
-           [13., 15.]])
+    >>> from fastconv.functional import max_pool{n}d
+    {example}
     """
-    return _pick("max_pool2d", MAX, x, kernel_size, stride, padding, layout)
+    operation = f"max_pool{dims}d"
+    first, (images_,) = images(operation, dims, layout, x=x)
+    spec = pool_spec(operation, images_.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    return pick_windows(operation, MAX, x, images_, spec, first, return_indices, out)
 
 
-def max_pool2d_grad(
+@per_dimension(
+    "max_pool{n}d_grad",
+    example=(
+        '>>> max_pool1d_grad([[[1.0]]], [[[3.0], [3.0]]], 2, ties="split")[0, :, 0]\narray([0.5, 0.5])',
+        ">>> x = np.array([[1.0, 3.0], [3.0, 2.0]]).reshape(1, 2, 2, 1)\n"
+        '>>> max_pool2d_grad(np.ones((1, 1, 1, 1)), x, 2, ties="split")[0, :, :, 0]\narray([[0. , 0.5],\n       [0.5, 0. ]])',
+        ">>> max_pool3d_grad(np.ones((1, 1, 1, 1, 1)), np.arange(8.0).reshape(1, 2, 2, 2, 1), 2).ravel()\n"
+        "array([0., 0., 0., 0., 0., 0., 0., 1.])",
+    ),
+)
+def max_pool_grad(
+    dims: int,
     dy: ArrayLike,
     x: ArrayLike,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
     *,
     padding: Any = "valid",
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
     ties: str = "first",
-    layout: str = "NHWC",
+    layout: str = "",
 ) -> np.ndarray:
-    """Return the gradient of a loss with respect to max_pool2d's x, given its gradient dy with respect to the result.
+    """Return the gradient of a loss with respect to max_pool{n}d's x, given its gradient dy with respect to the result.
 
     Parameters
     ----------
-    dy : (n, oh, ow, c) float32 or float64
-    x : (n, h, w, c)
-        What max_pool2d was given.
-    kernel_size, stride, padding, layout
-        As given to max_pool2d.
+    dy : (n, {out}, c) float32 or float64
+    x : (n, {axes}, c)
+        What max_pool{n}d was given.
+    kernel_size, stride, padding, dilation, ceil_mode, layout
+        As given to max_pool{n}d, whose docstring has the formula of dy's size.
     ties : "first", "all" or "split"
         Where a window has its maximum several times: the first in row-major order gets the gradient (PyTorch, Keras), each gets
         all of it (the notebooks), or each gets an equal share. A NaN counts as the maximum.
@@ -130,136 +160,105 @@ def max_pool2d_grad(
     Raises
     ------
     ValueError, TypeError
-        As max_pool2d; also if dy hasn't the shape of max_pool2d's result.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv.functional import max_pool2d_grad
-    >>> x = np.array([[1.0, 3.0], [3.0, 2.0]]).reshape(1, 2, 2, 1)
-    >>> max_pool2d_grad(np.ones((1, 1, 1, 1)), x, 2, ties="split")[0, :, :, 0]
-    array([[0. , 0.5],
-           [0.5, 0. ]])
-    """
-    return _pick_grad("max_pool2d_grad", MAX, dy, x, kernel_size, stride, padding, ties, layout)
-
-
-def min_pool2d(
-    x: ArrayLike,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    *,
-    padding: Any = "valid",
-    layout: str = "NHWC",
-) -> np.ndarray:
-    """Return the minimum of each window; everything else as `max_pool2d`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastconv.functional import min_pool2d
-    >>> min_pool2d(np.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0]
-    array([[ 0.,  2.],
-           [ 8., 10.]])
-    """
-    return _pick("min_pool2d", MIN, x, kernel_size, stride, padding, layout)
-
-
-def min_pool2d_grad(
-    dy: ArrayLike,
-    x: ArrayLike,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    *,
-    padding: Any = "valid",
-    ties: str = "first",
-    layout: str = "NHWC",
-) -> np.ndarray:
-    """Return the gradient with respect to min_pool2d's x; everything else as `max_pool2d_grad`."""
-    return _pick_grad("min_pool2d_grad", MIN, dy, x, kernel_size, stride, padding, ties, layout)
-
-
-def avg_pool2d(
-    x: ArrayLike,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    *,
-    padding: Any = "valid",
-    count_include_pad: bool = False,
-    layout: str = "NHWC",
-) -> np.ndarray:
-    """Return the average of each window of an image batch, channel by channel.
-
-    Parameters
-    ----------
-    x, kernel_size, stride, padding, layout
-        As `max_pool2d`.
-    count_include_pad : bool
-        Whether the sum is divided by the whole window's pixels, or (the default) by those within the image.
-
-    Returns
-    -------
-    (n, oh, ow, c) ndarray
-        oh = floor((h + top + bottom - kernel) / stride) + 1, and ow likewise.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As max_pool2d.
+        As max_pool{n}d; also if dy hasn't the shape of its result.
 
     Notes
     -----
-    ``torch.nn.functional.avg_pool2d`` has count_include_pad True by default; ``keras.ops.average_pool`` False.
+    What autograd gives for ``torch.nn.functional.max_pool{n}d`` and ``keras.ops.max_pool``.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastconv.functional import avg_pool2d
-    >>> avg_pool2d(np.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0]
-    array([[ 2.5,  4.5],
-           [10.5, 12.5]])
+    >>> from fastconv.functional import max_pool{n}d_grad
+    {example}
     """
-    first = is_first("avg_pool2d", layout, 2)
-    (x,) = operands("avg_pool2d", x=x)
-    check_rank("avg_pool2d", "x", x, 4, layout)
-    x = to_last(x, first)
-    spec = _spec("avg_pool2d", x.shape, kernel_size, stride, padding)
-    y = np.empty(spec.output_shape, x.dtype)
-    _plan(spec).average(_threads.split, count_include_pad, x.reshape(-1), y.reshape(-1))
-    return from_last(y, first)
+    operation = f"max_pool{dims}d_grad"
+    first, (dy, x) = images(operation, dims, layout, dy=dy, x=x)
+    spec = pool_spec(operation, x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    return pick_windows_grad(operation, MAX, dy, x, spec, first, ties)
 
 
-def avg_pool2d_grad(
-    dy: ArrayLike,
-    input_shape: tuple[int, ...],
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
+@per_dimension(
+    "min_pool{n}d",
+    example=(
+        ">>> min_pool1d(np.arange(6.0).reshape(1, 6, 1), 2)[0, :, 0]\narray([0., 2., 4.])",
+        ">>> min_pool2d(np.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0]\narray([[ 0.,  2.],\n       [ 8., 10.]])",
+        ">>> min_pool3d(np.arange(8.0).reshape(1, 2, 2, 2, 1), 2)[0, :, :, :, 0]\narray([[[0.]]])",
+    ),
+)
+def min_pool(
+    dims: int,
+    x: ArrayLike,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
     *,
     padding: Any = "valid",
-    count_include_pad: bool = False,
-    layout: str = "NHWC",
-) -> np.ndarray:
-    """Return the gradient with respect to avg_pool2d's x, whose shape is input_shape, given dy of its result's shape.
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    layout: str = "",
+    out: np.ndarray | None = None,
+) -> Any:
+    """Return the minimum of each window, (n, {out}, c); shapes, options, sizes and errors are `max_pool{n}d`'s.
+
+    Notes
+    -----
+    ``-torch.nn.functional.max_pool{n}d(-x, ...)``; Keras has none but ``-keras.ops.max_pool(-x, ...)``.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastconv.functional import avg_pool2d_grad
-    >>> avg_pool2d_grad(np.ones((1, 1, 1, 1)), (1, 2, 2, 1), 2)[0, :, :, 0]
-    array([[0.25, 0.25],
-           [0.25, 0.25]])
+    >>> from fastconv.functional import min_pool{n}d
+    {example}
     """
-    operation = "avg_pool2d_grad"
-    first = is_first(operation, layout, 2)
-    (dy,) = operands(operation, dy=dy)
-    check_rank(operation, "dy", dy, 4, layout)
-    if not isinstance(input_shape, (tuple, list)) or len(input_shape) != 4:
-        raise ValueError(f"{operation}: input_shape must have 4 entries, but is {input_shape!r}")
-    shape = last_shape(tuple(as_int(operation, "input_shape", size, 0) for size in input_shape), first)
-    check_elements(operation, *shape)
-    dy = to_last(dy, first)
-    spec = _spec(operation, shape, kernel_size, stride, padding)
-    check_shape(operation, "dy (as NHWC)", dy.shape, spec.output_shape)
-    dx = np.empty(spec.input_shape, dy.dtype)
-    _plan(spec).average_grad(_threads.split, count_include_pad, dy.reshape(-1), dx.reshape(-1))
-    return from_last(dx, first)
+    operation = f"min_pool{dims}d"
+    first, (images_,) = images(operation, dims, layout, x=x)
+    spec = pool_spec(operation, images_.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    return pick_windows(operation, MIN, x, images_, spec, first, return_indices, out)
+
+
+@per_dimension(
+    "min_pool{n}d_grad",
+    example=(
+        ">>> min_pool1d_grad([[[1.0]]], [[[3.0], [2.0]]], 2)[0, :, 0]\narray([0., 1.])",
+        ">>> min_pool2d_grad(np.ones((1, 1, 1, 1)), np.arange(4.0).reshape(1, 2, 2, 1), 2)[0, :, :, 0]\n"
+        "array([[1., 0.],\n       [0., 0.]])",
+        ">>> min_pool3d_grad(np.ones((1, 1, 1, 1, 1)), np.arange(8.0).reshape(1, 2, 2, 2, 1), 2).ravel()\n"
+        "array([1., 0., 0., 0., 0., 0., 0., 0.])",
+    ),
+)
+def min_pool_grad(
+    dims: int,
+    dy: ArrayLike,
+    x: ArrayLike,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...] | None = None,
+    *,
+    padding: Any = "valid",
+    dilation: int | tuple[int, ...] = 1,
+    ceil_mode: bool = False,
+    ties: str = "first",
+    layout: str = "",
+) -> np.ndarray:
+    """Return the gradient with respect to min_pool{n}d's x, of its shape; arguments and errors are `max_pool{n}d_grad`'s.
+
+    Notes
+    -----
+    What autograd gives for ``-torch.nn.functional.max_pool{n}d(-x, ...)`` and its like in Keras.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import min_pool{n}d_grad
+    {example}
+    """
+    operation = f"min_pool{dims}d_grad"
+    first, (dy, x) = images(operation, dims, layout, dy=dy, x=x)
+    spec = pool_spec(operation, x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    return pick_windows_grad(operation, MIN, dy, x, spec, first, ties)
+
+
+max_pool1d, max_pool2d, max_pool3d = max_pool
+max_pool1d_grad, max_pool2d_grad, max_pool3d_grad = max_pool_grad
+min_pool1d, min_pool2d, min_pool3d = min_pool
+min_pool1d_grad, min_pool2d_grad, min_pool3d_grad = min_pool_grad

@@ -199,15 +199,12 @@ class _Phase:
 
 
 def _axis_phases(size: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int]) -> list[_Phase]:
-    phases = []
-    for first in range(min(stride, size)):
-        position = first + pads[0]
-        taps = tuple(
-            (k, (k * dilation - position % stride) // stride) for k in range(kernel) if k * dilation % stride == position % stride
-        )
-        if taps:
-            phases.append(_Phase(first, -(-(size - first) // stride), position // stride, taps))
-    return phases
+    taps: dict[int, list[tuple[int, int]]] = {}
+    for k in range(kernel):
+        first = (k * dilation - pads[0]) % stride
+        if first < size:
+            taps.setdefault(first, []).append((k, (k * dilation - (first + pads[0]) % stride) // stride))
+    return [_Phase(first, -(-(size - first) // stride), (first + pads[0]) // stride, tuple(taps[first])) for first in sorted(taps)]
 
 
 def _reach(phases: list[_Phase], pixels: int) -> tuple[int, int]:
@@ -243,14 +240,14 @@ def _join_runs(taps: list[int], run: int) -> tuple[np.ndarray, int]:
 
 
 def _bordered(size: Ints, channels: int, pads: tuple[tuple[int, int], ...]) -> tuple[Ints, Border | None]:
-    """Return the padded size, and the Border that makes it, None where nothing is padded."""
+    """Return the padded size, and the Border that makes it, None where nothing is padded; negative pads behind cut pixels off."""
     padded = tuple(pixels + before + after for pixels, (before, after) in zip(size, pads, strict=True))
     if not any(map(any, pads)):
         return padded, None
     rows = np.zeros(1, np.int64)
     for pixels, (before, after), step in zip(size[:-1], pads[:-1], _steps(size, channels)[:-1], strict=True):
         axis = np.full(before + pixels + after, -1, np.int64)
-        axis[before : before + pixels] = np.arange(pixels) * step
+        axis[before : before + pixels] = np.arange(min(pixels, pixels + after)) * step
         rows = np.where((rows[:, None] < 0) | (axis < 0), -1, rows[:, None] + axis).ravel()
     before, after = pads[-1]
-    return padded, Border(rows, before * channels, size[-1] * channels, after * channels)
+    return padded, Border(rows, before * channels, min(size[-1], size[-1] + after) * channels, max(0, after) * channels)

@@ -1,6 +1,7 @@
 """Max, min and average pooling and their gradients, channels-last, with vectors along the channels.
 
-All axes are three (depth, height, width; missing ones are 1). Windows are clipped at the image's edge. Units are images.
+All axes are three (depth, height, width; missing ones are 1). Tables say which pixels each output's window covers, so that
+padding, overhang and adaptive windows are all alike here. Units are images.
 """
 
 from functools import cache
@@ -9,60 +10,93 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import PoolSpec
-from .simd import lanes, vadd, vdiv, vload_part, vmatch, vmul, vpick, vsplat, vstore_part, vunmatch
+from .simd import lanes, vadd, vdiv, vload_part, vmatch, vpick, vsplat, vstore_part, vunmatch
 
 MAX, MIN, SUM = 0, 1, 2
 ALL, FIRST, SPLIT = 0, 1, 2
 UNROLLED_WINDOWS = ((1, 2, 2), (1, 3, 3))
 """These windows, without padding, have kernels of their own."""
 TIES = {"all": ALL, "first": FIRST, "split": SPLIT}
-
-
-@jit
-def clip(output, stride, before, window, size, whole):
-    """Return the first pixel and the one behind the last of an output's window, within the image.
-
-    `whole` is the window's extent where it is known when the kernel is compiled and no window leaves the image, so that the
-    compiler unrolls its loops, and 0 elsewhere.
-    """
-    start = output * stride - before
-    if whole:
-        return start, start + whole
-    return max(start, 0), min(start + window, size)
+NUMBERS = 10
+"""How many numbers stand before the windows in a geometry."""
 
 
 @jit
 def read_geometry(g):
-    """Return the numbers of a PoolPlan's geometry: size, channels, outputs, window, stride, before."""
-    return (g[0], g[1], g[2]), g[3], (g[4], g[5], g[6]), (g[7], g[8], g[9]), (g[10], g[11], g[12]), (g[13], g[14], g[15])
+    """Return a PoolPlan's size, channels, outputs, dilation, and where the three axes' windows start in g."""
+    outputs = (g[4], g[5], g[6])
+    first = (NUMBERS, NUMBERS + 3 * outputs[0], NUMBERS + 3 * (outputs[0] + outputs[1]))
+    return (g[0], g[1], g[2]), g[3], outputs, (g[7], g[8], g[9]), first
+
+
+@jit
+def window(g, first, output, dilation, whole):
+    """Return range(first pixel, end, step)'s arguments for an output along one axis, and how many pixels it counts.
+
+    `whole` is the window's extent where it is known when the kernel is compiled and no window leaves the image, so that the
+    compiler unrolls its loops, and 0 elsewhere.
+    """
+    at = first + 3 * output
+    if whole:
+        return g[at], g[at] + whole, 1, whole
+    return g[at], g[at + 1], dilation, g[at + 2]
 
 
 @cache
 def pool_kernel(pick, whole):
-    """Return the forward kernel that picks the maximum, the minimum, or sums (for the average); `whole` is as in `clip`."""
+    """Return the forward kernel that picks the maximum, the minimum, or sums (for the average); `whole` is as in `window`."""
 
     @jit
     def pool(x, y, geometry, empty, divisor, start, stop):
-        size, channels, outputs, window, stride, before = read_geometry(geometry)
+        size, channels, outputs, dilation, first = read_geometry(geometry)
         for n in range(start, stop):
             for od, oh, ow in np.ndindex(outputs):
-                d0, d1 = clip(od, stride[0], before[0], window[0], size[0], whole[0])
-                h0, h1 = clip(oh, stride[1], before[1], window[1], size[1], whole[1])
-                w0, w1 = clip(ow, stride[2], before[2], window[2], size[2], whole[2])
+                d0, d1, ds, d_count = window(geometry, first[0], od, dilation[0], whole[0])
+                h0, h1, hs, h_count = window(geometry, first[1], oh, dilation[1], whole[1])
+                w0, w1, ws, w_count = window(geometry, first[2], ow, dilation[2], whole[2])
                 target = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
-                count = divisor if divisor else (d1 - d0) * (h1 - h0) * (w1 - w0)
+                count = divisor if divisor else d_count * h_count * w_count
                 for c in range(0, channels, lanes(x)):
                     result = vsplat(x, empty)
-                    for d in range(d0, d1):
-                        for h in range(h0, h1):
+                    for d in range(d0, d1, ds):
+                        for h in range(h0, h1, hs):
                             row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
-                            for w in range(w0, w1):
+                            for w in range(w0, w1, ws):
                                 result = vpick(pick, result, vload_part(x, row + w * channels, channels - c))
                     if pick == SUM:
-                        result = vmul(result, vsplat(x, 1 / count))
+                        result = vdiv(result, vsplat(x, count))
                     vstore_part(y, target + c, result, channels - c)
 
     return pool
+
+
+@cache
+def pool_index_kernel(pick):
+    """Return the kernel that also writes where each window's first maximum (or minimum, or NaN) is, within its channel."""
+
+    @jit
+    def pool_index(x, y, indices, geometry, start, stop):
+        size, channels, outputs, dilation, first = read_geometry(geometry)
+        for n in range(start, stop):
+            for od, oh, ow in np.ndindex(outputs):
+                d0, d1, ds, _ = window(geometry, first[0], od, dilation[0], 0)
+                h0, h1, hs, _ = window(geometry, first[1], oh, dilation[1], 0)
+                w0, w1, ws, _ = window(geometry, first[2], ow, dilation[2], 0)
+                target = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
+                for c in range(channels):
+                    at = (d0 * size[1] + h0) * size[2] + w0
+                    best = x[(n * size[0] * size[1] * size[2] + at) * channels + c]
+                    for d in range(d0, d1, ds):
+                        for h in range(h0, h1, hs):
+                            for w in range(w0, w1, ws):
+                                pixel = (d * size[1] + h) * size[2] + w
+                                value = x[(n * size[0] * size[1] * size[2] + pixel) * channels + c]
+                                better = value > best if pick == MAX else value < best
+                                if better or (np.isnan(value) and not np.isnan(best)):
+                                    at, best = pixel, value
+                    y[target + c], indices[target + c] = best, at
+
+    return pool_index
 
 
 @cache
@@ -71,33 +105,33 @@ def pick_grad_kernel(pick, ties, disjoint, whole):
 
     @jit
     def pick_grad(dy, x, dx, geometry, empty, start, stop):
-        size, channels, outputs, window, stride, before = read_geometry(geometry)
+        size, channels, outputs, dilation, first = read_geometry(geometry)
         for n in range(start, stop):
             for od, oh, ow in np.ndindex(outputs):
-                d0, d1 = clip(od, stride[0], before[0], window[0], size[0], whole[0])
-                h0, h1 = clip(oh, stride[1], before[1], window[1], size[1], whole[1])
-                w0, w1 = clip(ow, stride[2], before[2], window[2], size[2], whole[2])
+                d0, d1, ds, _ = window(geometry, first[0], od, dilation[0], whole[0])
+                h0, h1, hs, _ = window(geometry, first[1], oh, dilation[1], whole[1])
+                w0, w1, ws, _ = window(geometry, first[2], ow, dilation[2], whole[2])
                 source = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
                 for c in range(0, channels, lanes(x)):
                     best, part = vsplat(x, empty), channels - c
-                    for d in range(d0, d1):
-                        for h in range(h0, h1):
+                    for d in range(d0, d1, ds):
+                        for h in range(h0, h1, hs):
                             row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
-                            for w in range(w0, w1):
+                            for w in range(w0, w1, ws):
                                 best = vpick(pick, best, vload_part(x, row + w * channels, part))
                     gradient, ones = vload_part(dy, source + c, part), vsplat(x, 0)
                     if ties == SPLIT:
-                        for d in range(d0, d1):
-                            for h in range(h0, h1):
+                        for d in range(d0, d1, ds):
+                            for h in range(h0, h1, hs):
                                 row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
-                                for w in range(w0, w1):
+                                for w in range(w0, w1, ws):
                                     value = vload_part(x, row + w * channels, part)
                                     ones = vadd(ones, vmatch(value, best, vsplat(x, 1)))
                         gradient = vdiv(gradient, ones)
-                    for d in range(d0, d1):
-                        for h in range(h0, h1):
+                    for d in range(d0, d1, ds):
+                        for h in range(h0, h1, hs):
                             row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
-                            for w in range(w0, w1):
+                            for w in range(w0, w1, ws):
                                 at = row + w * channels
                                 value = vload_part(x, at, part)
                                 share = vmatch(value, best, gradient)
@@ -113,44 +147,59 @@ def pick_grad_kernel(pick, ties, disjoint, whole):
 @jit
 def average_grad(dy, dx, geometry, divisor, start, stop):
     """Add each output's gradient, divided by its window's count, to the window's pixels."""
-    size, channels, outputs, window, stride, before = read_geometry(geometry)
+    size, channels, outputs, dilation, first = read_geometry(geometry)
     for n in range(start, stop):
         for od, oh, ow in np.ndindex(outputs):
-            d0, d1 = clip(od, stride[0], before[0], window[0], size[0], 0)
-            h0, h1 = clip(oh, stride[1], before[1], window[1], size[1], 0)
-            w0, w1 = clip(ow, stride[2], before[2], window[2], size[2], 0)
+            d0, d1, ds, d_count = window(geometry, first[0], od, dilation[0], 0)
+            h0, h1, hs, h_count = window(geometry, first[1], oh, dilation[1], 0)
+            w0, w1, ws, w_count = window(geometry, first[2], ow, dilation[2], 0)
             source = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
-            count = divisor if divisor else (d1 - d0) * (h1 - h0) * (w1 - w0)
+            count = divisor if divisor else d_count * h_count * w_count
             for c in range(0, channels, lanes(dy)):
                 part = channels - c
-                share = vmul(vload_part(dy, source + c, part), vsplat(dy, 1 / count))
-                for d in range(d0, d1):
-                    for h in range(h0, h1):
+                share = vdiv(vload_part(dy, source + c, part), vsplat(dy, count))
+                for d in range(d0, d1, ds):
+                    for h in range(h0, h1, hs):
                         row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
-                        for w in range(w0, w1):
+                        for w in range(w0, w1, ws):
                             at = row + w * channels
                             vstore_part(dx, at, vadd(share, vload_part(dx, at, part)), part)
 
 
 class PoolPlan:
-    """One pooling with its geometry in three axes; forward and gradient called with flat arrays."""
+    """One pooling with its geometry in three axes; forward and gradient called with flat arrays.
 
-    def __init__(self, spec: PoolSpec):
-        fill = 3 - len(spec.size)
-        size, outputs, window, stride = ((1,) * fill + v for v in (spec.size, spec.outputs, spec.kernel, spec.stride))
-        before = (0,) * fill + tuple(first for first, _ in spec.pads)
-        self.images, self.window = spec.images, int(np.prod(window))
-        self.geometry = np.array((*size, spec.channels, *outputs, *window, *stride, *before), np.int64)
-        self.disjoint = all(s >= w for s, w in zip(stride, window, strict=True))
-        covered = all(o * s == n and s == w for o, s, n, w in zip(outputs, stride, size, window, strict=True))
-        self.covered = covered and self.disjoint and not any(before)
-        self.whole = window if window in UNROLLED_WINDOWS and not any(map(any, spec.pads)) else (0, 0, 0)
-        self.flops = self.window * int(np.prod(spec.output_shape))
+    `count_padding` says whether an average counts the padding's pixels too.
+    """
+
+    def __init__(self, spec: PoolSpec, count_padding: bool = False):
+        fill, axes = 3 - len(spec.size), range(len(spec.size))
+        windows = [(np.zeros(1, np.int64), np.ones(1, np.int64), np.ones(1, np.int64))] * fill + [spec.windows(a) for a in axes]
+        size, outputs, dilation = ((1,) * fill + v for v in (spec.size, spec.outputs, spec.dilation))
+        tables = [
+            np.stack([first, end, counted if count_padding else -((first - end) // step)], axis=1)
+            for (first, end, counted), step in zip(windows, dilation, strict=True)
+        ]
+        numbers = np.array((*size, spec.channels, *outputs, *dilation), np.int64)
+        self.images, self.geometry = spec.images, np.concatenate([numbers, *(table.ravel() for table in tables)])
+        self.disjoint = all((table[:-1, 1] <= table[1:, 0]).all() for table in tables)
+        joined = all(d == 1 and (t[1:, 0] == t[:-1, 1]).all() for t, d in zip(tables, dilation, strict=True))
+        ends = all(t[0, 0] == 0 and t[-1, 1] == n for t, n in zip(tables, size, strict=True))
+        self.covered = joined and ends
+        extents = tuple(int(table[0, 1] - table[0, 0]) for table in tables)
+        same = all((t[:, 1] - t[:, 0] == e).all() and d == 1 for t, e, d in zip(tables, extents, dilation, strict=True))
+        self.whole = extents if same and extents in UNROLLED_WINDOWS else (0, 0, 0)
+        self.flops = int(np.prod(extents)) * int(np.prod(spec.output_shape))
 
     def pick(self, split, pick, x, y):
         """Max or min pooling of x into y."""
         kernel, empty = pool_kernel(pick, self.whole), -np.inf if pick == MAX else np.inf
-        split(self.images, lambda a, b: kernel(x, y, self.geometry, empty, 0, a, b), self.flops)
+        split(self.images, lambda a, b: kernel(x, y, self.geometry, empty, 0.0, a, b), self.flops)
+
+    def pick_index(self, split, pick, x, y, indices):
+        """Max or min pooling of x into y, and into indices where each window's is: flat over the image's spatial axes."""
+        kernel = pool_index_kernel(pick)
+        split(self.images, lambda a, b: kernel(x, y, indices, self.geometry, a, b), 4 * self.flops)
 
     def pick_grad(self, split, pick, ties, dy, x, dx):
         """The gradient of max or min pooling, by the rule for ties; the caller's dx is overwritten."""
@@ -159,13 +208,12 @@ class PoolPlan:
             dx[:] = 0
         split(self.images, lambda a, b: kernel(dy, x, dx, self.geometry, empty, a, b), 3 * self.flops)
 
-    def average(self, split, count_include_pad, x, y):
-        """Average pooling of x into y."""
-        kernel, divisor = pool_kernel(SUM, self.whole), self.window if count_include_pad else 0
+    def average(self, split, divisor, x, y):
+        """Average pooling of x into y; a divisor other than 0 takes the place of each window's count."""
+        kernel = pool_kernel(SUM, self.whole)
         split(self.images, lambda a, b: kernel(x, y, self.geometry, 0.0, divisor, a, b), self.flops)
 
-    def average_grad(self, split, count_include_pad, dy, dx):
+    def average_grad(self, split, divisor, dy, dx):
         """The gradient of average pooling; the caller's dx is overwritten."""
-        divisor = self.window if count_include_pad else 0
         dx[:] = 0
         split(self.images, lambda a, b: average_grad(dy, dx, self.geometry, divisor, a, b), self.flops)

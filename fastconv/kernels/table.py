@@ -41,6 +41,17 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
 TILED_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
+TINY_FLOPS = 20_000
+"""Work below this isn't worth compiling tiles for: the generic kernel does it in microseconds, and is compiled once."""
+
+
+def check_algorithm(name: str, operation: str, algorithm: object) -> None:
+    """Refuse an algorithm that the operation doesn't have."""
+    known = [kernel.algorithm for kernel in TABLE[operation]]
+    if algorithm not in ("auto", *known):
+        raise ValueError(f"{name}: algorithm must be 'auto' or one of {known}, but is {algorithm!r}")
+
+
 @lru_cache(maxsize=512)
 def choose(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> Any:
     """Return the plan of the first kernel that takes the case; `algorithm` asks for one by its name.
@@ -48,13 +59,11 @@ def choose(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm
     Raises
     ------
     ValueError
-        If the algorithm is unknown, or can't do the case.
+        If the algorithm can't do the case.
     """
-    known = [kernel.algorithm for kernel in TABLE[operation]]
-    if algorithm not in ("auto", *known):
-        raise ValueError(f"{name}: algorithm must be 'auto' or one of {known}, but is {algorithm!r}")
+    wanted = "generic" if algorithm == "auto" and spec.flops < TINY_FLOPS else algorithm
     for kernel in TABLE[operation]:
         tiled_type = dtype in TILED_TYPES or kernel.algorithm == "generic"
-        if algorithm in ("auto", kernel.algorithm) and tiled_type and kernel.accepts(spec):
+        if wanted in ("auto", kernel.algorithm) and tiled_type and kernel.accepts(spec):
             return kernel.plan(spec, dtype)
     raise ValueError(f"{name}: algorithm {algorithm!r} can't do {spec.groups} groups in {dtype}; 'auto' can")

@@ -1,0 +1,331 @@
+"""Adaptive pooling, whose windows follow from the size of the result, and global pooling, whose window is the image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._arrays import as_array
+from ..kernels.pool import MAX
+from ..shapes import adaptive_spec, as_shape
+from .avg_pool import average_windows, average_windows_grad
+from .layout import dims_of, images, last_shape
+from .pool import pick_windows, pick_windows_grad
+
+
+def adaptive_avg_pool(x: ArrayLike, output_size: Any, layout: str = "NHWC", *, out: np.ndarray | None = None) -> np.ndarray:
+    """Return averages over as many windows per axis as output_size says, for one to three spatial axes.
+
+    Parameters
+    ----------
+    x : (n, *spatial, c) float32 or float64
+        (n, c, *spatial) with a channels-first layout.
+    output_size : int, or one int or None per spatial axis
+        The result's size m; None keeps the image's. Output i covers the pixels from floor(i * size / m) up to, but not
+        including, ceil((i + 1) * size / m).
+    layout : "NWC", "NCW", "NHWC", "NCHW", "NDHWC" or "NCDHW"
+        It also says how many spatial axes there are.
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, not overlapping x.
+
+    Returns
+    -------
+    (n, *output_size, c) ndarray
+
+    Raises
+    ------
+    ValueError, TypeError
+        If output_size isn't positive integers, the image has no pixels, or `out` doesn't fit or overlaps x.
+
+    Notes
+    -----
+    ``torch.nn.functional.adaptive_avg_pool2d`` with layout "NCHW"; ``keras.ops.adaptive_average_pool``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import adaptive_avg_pool
+    >>> adaptive_avg_pool(np.arange(5.0).reshape(1, 5, 1), 2, "NWC")[0, :, 0]
+    array([1., 3.])
+    """
+    operation = "adaptive_avg_pool"
+    first, (images_,) = images(operation, dims_of(operation, layout), layout, x=x)
+    return average_windows(operation, x, images_, adaptive_spec(operation, images_.shape, output_size), first, out)
+
+
+def adaptive_avg_pool_grad(dy: ArrayLike, input_shape: tuple[int, ...], layout: str = "NHWC") -> np.ndarray:
+    """Return the gradient with respect to adaptive_avg_pool's x, given dy with respect to its result.
+
+    Parameters
+    ----------
+    dy : (n, *output_size, c) float32 or float64
+    input_shape : (n, *spatial, c)
+        The shape of adaptive_avg_pool's x, in the given layout.
+    layout
+        As given to adaptive_avg_pool.
+
+    Returns
+    -------
+    ndarray of input_shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes don't fit together.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.adaptive_avg_pool2d`` and Keras's adaptive_average_pool.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import adaptive_avg_pool_grad
+    >>> adaptive_avg_pool_grad(np.array([3.0, 6.0]).reshape(1, 2, 1), (1, 5, 1), "NWC")[0, :, 0]
+    array([1., 1., 3., 2., 2.])
+    """
+    operation = "adaptive_avg_pool_grad"
+    dims = dims_of(operation, layout)
+    first, (dy,) = images(operation, dims, layout, dy=dy)
+    shape = last_shape(as_shape(operation, "input_shape", input_shape, dims + 2), first)
+    return average_windows_grad(operation, dy, adaptive_spec(operation, shape, dy.shape[1:-1]), first)
+
+
+def adaptive_max_pool(
+    x: ArrayLike, output_size: Any, layout: str = "NHWC", *, return_indices: bool = False, out: np.ndarray | None = None
+) -> Any:
+    """Return maxima over as many windows per axis as output_size says, for one to three spatial axes.
+
+    Parameters
+    ----------
+    x, output_size, layout, out
+        As `adaptive_avg_pool`, whose docstring says what each window covers.
+    return_indices : bool
+        Whether to return, too, where each maximum is, as `max_pool2d` does.
+
+    Returns
+    -------
+    (n, *output_size, c) ndarray, and with return_indices a second one, of int64
+
+    Raises
+    ------
+    ValueError, TypeError
+        As adaptive_avg_pool.
+
+    Notes
+    -----
+    ``torch.nn.functional.adaptive_max_pool2d`` with layout "NCHW"; ``keras.ops.adaptive_max_pool``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import adaptive_max_pool
+    >>> adaptive_max_pool(np.arange(5.0).reshape(1, 5, 1), 2, "NWC")[0, :, 0]
+    array([2., 4.])
+    """
+    operation = "adaptive_max_pool"
+    first, (images_,) = images(operation, dims_of(operation, layout), layout, x=x)
+    spec = adaptive_spec(operation, images_.shape, output_size)
+    return pick_windows(operation, MAX, x, images_, spec, first, return_indices, out)
+
+
+def adaptive_max_pool_grad(
+    dy: ArrayLike, x: ArrayLike, output_size: Any, layout: str = "NHWC", *, ties: str = "first"
+) -> np.ndarray:
+    """Return the gradient with respect to adaptive_max_pool's x, given dy with respect to its result.
+
+    Parameters
+    ----------
+    dy : (n, *output_size, c) float32 or float64
+    x, output_size, layout
+        As given to adaptive_max_pool.
+    ties : "first", "all" or "split"
+        As `max_pool2d_grad`.
+
+    Returns
+    -------
+    ndarray of x's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        As adaptive_max_pool; also if dy hasn't the shape of its result.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.adaptive_max_pool2d`` and Keras's adaptive_max_pool.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import adaptive_max_pool_grad
+    >>> adaptive_max_pool_grad([[[7.0], [8.0]]], np.arange(5.0).reshape(1, 5, 1), 2, "NWC")[0, :, 0]
+    array([0., 0., 7., 0., 8.])
+    """
+    operation = "adaptive_max_pool_grad"
+    first, (dy, x) = images(operation, dims_of(operation, layout), layout, dy=dy, x=x)
+    return pick_windows_grad(operation, MAX, dy, x, adaptive_spec(operation, x.shape, output_size), first, ties)
+
+
+def _squeezed(y: np.ndarray, first: bool, keepdims: Any) -> np.ndarray:
+    """Return a global pooling's result with its spatial axes of one pixel, or (n, c) without them."""
+    return y if keepdims else y.reshape(y.shape[0], y.shape[1] if first else y.shape[-1])
+
+
+def _spread(operation: str, dy: Any, dims: int, first: bool) -> Any:
+    """Return a global pooling's gradient with spatial axes of one pixel, given (n, c), or what it is if it has them."""
+    array = as_array(operation, "dy", dy)
+    if array.ndim != 2:
+        return array
+    return array.reshape(*array.shape, *(1,) * dims) if first else array.reshape(array.shape[0], *(1,) * dims, array.shape[1])
+
+
+def global_avg_pool(x: ArrayLike, layout: str = "NHWC", keepdims: bool = False) -> np.ndarray:
+    """Return the average of each image and channel.
+
+    Parameters
+    ----------
+    x : (n, *spatial, c) float32 or float64
+        (n, c, *spatial) with a channels-first layout.
+    layout : "NWC", "NCW", "NHWC", "NCHW", "NDHWC" or "NCDHW"
+    keepdims : bool
+        Whether the spatial axes stay, with one pixel each.
+
+    Returns
+    -------
+    (n, c) ndarray, or with keepdims (n, 1, ..., c) or (n, c, 1, ...)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x hasn't the layout's axes, or an image has no pixels.
+
+    Notes
+    -----
+    ``torch.nn.functional.adaptive_avg_pool2d(x, 1)``; ``keras.layers.GlobalAveragePooling2D``; ONNX GlobalAveragePool.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import global_avg_pool
+    >>> global_avg_pool(np.arange(4.0).reshape(1, 2, 2, 1))
+    array([[1.5]])
+    """
+    dims = dims_of("global_avg_pool", layout)
+    first, (images_,) = images("global_avg_pool", dims, layout, x=x)
+    y = average_windows("global_avg_pool", x, images_, adaptive_spec("global_avg_pool", images_.shape, 1), first)
+    return _squeezed(y, first, keepdims)
+
+
+def global_avg_pool_grad(dy: ArrayLike, input_shape: tuple[int, ...], layout: str = "NHWC") -> np.ndarray:
+    """Return the gradient with respect to global_avg_pool's x: dy divided by the number of pixels.
+
+    Parameters
+    ----------
+    dy : (n, c) float32 or float64
+        With or without spatial axes of one pixel.
+    input_shape : (n, *spatial, c)
+        The shape of global_avg_pool's x, in the given layout.
+    layout
+        As given to global_avg_pool.
+
+    Returns
+    -------
+    ndarray of input_shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes don't fit together.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.adaptive_avg_pool2d(x, 1)`` and Keras's GlobalAveragePooling2D.
+
+    Examples
+    --------
+    >>> from fastconv.functional import global_avg_pool_grad
+    >>> global_avg_pool_grad([[4.0]], (1, 2, 2, 1))[0, :, :, 0]
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    operation = "global_avg_pool_grad"
+    dims = dims_of(operation, layout)
+    first, (dy,) = images(operation, dims, layout, dy=_spread(operation, dy, dims, layout.startswith("NC")))
+    shape = last_shape(as_shape(operation, "input_shape", input_shape, dims + 2), first)
+    return average_windows_grad(operation, dy, adaptive_spec(operation, shape, 1), first)
+
+
+def global_max_pool(x: ArrayLike, layout: str = "NHWC", keepdims: bool = False) -> np.ndarray:
+    """Return the maximum of each image and channel, NaN where there is one.
+
+    Parameters
+    ----------
+    x, layout, keepdims
+        As `global_avg_pool`.
+
+    Returns
+    -------
+    (n, c) ndarray, or with keepdims (n, 1, ..., c) or (n, c, 1, ...)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As global_avg_pool.
+
+    Notes
+    -----
+    ``torch.nn.functional.adaptive_max_pool2d(x, 1)``; ``keras.layers.GlobalMaxPooling2D``; ONNX GlobalMaxPool.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import global_max_pool
+    >>> global_max_pool(np.arange(4.0).reshape(1, 2, 2, 1))
+    array([[3.]])
+    """
+    dims = dims_of("global_max_pool", layout)
+    first, (images_,) = images("global_max_pool", dims, layout, x=x)
+    y = pick_windows("global_max_pool", MAX, x, images_, adaptive_spec("global_max_pool", images_.shape, 1), first, False, None)
+    return _squeezed(y, first, keepdims)
+
+
+def global_max_pool_grad(dy: ArrayLike, x: ArrayLike, layout: str = "NHWC", *, ties: str = "first") -> np.ndarray:
+    """Return the gradient with respect to global_max_pool's x, given dy with respect to its result.
+
+    Parameters
+    ----------
+    dy : (n, c) float32 or float64
+        With or without spatial axes of one pixel.
+    x, layout
+        As given to global_max_pool.
+    ties : "first", "all" or "split"
+        As `max_pool2d_grad`.
+
+    Returns
+    -------
+    ndarray of x's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes don't fit together.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.adaptive_max_pool2d(x, 1)`` and Keras's GlobalMaxPooling2D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.functional import global_max_pool_grad
+    >>> global_max_pool_grad([[4.0]], np.arange(4.0).reshape(1, 2, 2, 1))[0, :, :, 0]
+    array([[0., 0.],
+           [0., 4.]])
+    """
+    operation = "global_max_pool_grad"
+    dims = dims_of(operation, layout)
+    first, (dy, x) = images(operation, dims, layout, dy=_spread(operation, dy, dims, layout.startswith("NC")), x=x)
+    return pick_windows_grad(operation, MAX, dy, x, adaptive_spec(operation, x.shape, 1), first, ties)
