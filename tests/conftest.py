@@ -1,8 +1,14 @@
 """Fixtures that several files use."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fastconv.cli import main
+
+# The first call of a kernel compiles it, so no deadline. The full profile is 2,000 examples over test_properties.py.
+settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", settings.get_profile("default"), max_examples=400)
+settings.load_profile("default")
 
 
 @pytest.fixture
