@@ -86,7 +86,9 @@ def convolutions(draw):
         options["algorithm"] = "direct"
     shape = (draw(st.integers(0, 2)), *size, group_channels * groups)
     weights = (*kernel, group_channels, group_filters * groups)
-    return Drawn(shape, weights, options, pads, draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from(["float32", "float64"])))
+    return Drawn(
+        shape, weights, options, pads, draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from(["float32", "float64"]))
+    )
 
 
 @given(convolutions(), st.sampled_from(MODES))
@@ -133,7 +135,9 @@ def transposed_convolutions(draw):
     if groups == 1 and draw(st.integers(0, 9)) == 0:
         options["algorithm"] = "direct"
     shape, weights = (draw(st.integers(0, 2)), *size, filters * groups), (*kernel, channels, filters * groups)
-    return Drawn(shape, weights, options, pads, draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from(["float32", "float64"])))
+    return Drawn(
+        shape, weights, options, pads, draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from(["float32", "float64"]))
+    )
 
 
 @given(transposed_convolutions())
@@ -188,9 +192,7 @@ def pools(draw):
     extent = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation))
     padding, pads = drawn_pads(draw, size, extent, stride or kernel)
     assume(all(n + a + b >= e > max(a, b) for n, e, (a, b) in zip(size, extent, pads)))
-    axes = [
-        naive.pool_axis(n, k, s, p, d, ceil_mode) for n, k, s, p, d in zip(size, kernel, stride or kernel, pads, dilation)
-    ]
+    axes = [naive.pool_axis(n, k, s, p, d, ceil_mode) for n, k, s, p, d in zip(size, kernel, stride or kernel, pads, dilation)]
     assume(all(pixels for axis in axes for pixels, _ in axis))
     options = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
     shape = (draw(st.integers(0, 2)), *size, draw(st.integers(1, 3)))
