@@ -54,11 +54,14 @@ class _WritableAlias:
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
-def operands(operation: str, **arrays: Any) -> list[np.ndarray]:
-    """Return the named arrays, None left out of the promotion and as it is, kernel-ready in their common float type."""
-    checked = {name: None if value is None else as_array(operation, name, value) for name, value in arrays.items()}
-    dtype = float_type(*(array for array in checked.values() if array is not None))
-    return [array if array is None else kernel_ready(array, dtype) for array in checked.values()]  # type: ignore[misc]  # None stays
+def operands(operation: str, optional: tuple[str, Any] | None = None, **arrays: Any) -> list[np.ndarray]:
+    """Return the named arrays kernel-ready in their common float type; `optional` is a name and a value or None."""
+    if optional is not None and optional[1] is not None:
+        arrays[optional[0]] = optional[1]
+    checked = [as_array(operation, name, value) for name, value in arrays.items()]
+    dtype = float_type(*checked)
+    ready = [kernel_ready(array, dtype) for array in checked]
+    return ready if optional is None or optional[1] is not None else [*ready, None]  # type: ignore[list-item]  # None stays
 
 
 def result_array(operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any) -> np.ndarray:

@@ -114,7 +114,7 @@ def test_channels_first():
         ({"kernel_size": 5}, ValueError, "spatial axis 0 it covers 5 pixels of 4"),
         ({"kernel_size": 2, "stride": 0}, ValueError, "stride must be at least 1"),
         ({"kernel_size": 2, "padding": 2}, ValueError, "padding must be smaller than the window"),
-        ({"kernel_size": 2**62, "padding": 2**61}, ValueError, "is larger than 1099511627776 elements"),
+        ({"kernel_size": 2**62, "padding": 2**61}, ValueError, "must be at most 1099511627776, but is 4611686018427387904"),
         ({"kernel_size": 2, "layout": "CHWN"}, ValueError, "layout must be one of"),
         ({"kernel_size": 2, "x": np.zeros((4, 4))}, ValueError, "x must have 4 axes"),
     ],
@@ -135,3 +135,10 @@ def test_gradients_of_the_wrong_shape_are_refused():
         fn.avg_pool2d_grad(np.zeros((1, 4, 4, 1)), x.shape, 2)
     with pytest.raises(ValueError, match="ties must be one of"):
         fn.max_pool2d_grad(np.zeros((1, 2, 2, 1)), x, 2, ties="last")
+
+
+def test_windows_that_are_all_cut_to_one_size_count_their_padding():
+    """Each window of 3 x 3 here has 2 x 2 pixels of the image, so that the kernel for 2 x 2 windows could be taken for it."""
+    x, options = integers((2, 4, 2, 200), "float32", 1), {"padding": ((1, 1), (1, 0))}
+    whole = fn.avg_pool2d(x, 3, count_include_pad=True, **options)
+    np.testing.assert_array_equal(whole * 9, fn.avg_pool2d(x, 3, divisor_override=1, **options))

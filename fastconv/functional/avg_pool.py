@@ -45,7 +45,7 @@ def _divisor(operation: str, count_include_pad: Any, divisor_override: Any) -> t
         raise TypeError(f"{operation}: count_include_pad must be True or False, but is {count_include_pad!r}")
     if divisor_override is None:
         return bool(count_include_pad), 0
-    divisor = as_int(operation, "divisor_override", divisor_override, -(2**53))
+    divisor = as_int(operation, "divisor_override", divisor_override, -(2**53), 2**53)
     if divisor == 0:
         raise ValueError(f"{operation}: divisor_override must not be 0")
     return bool(count_include_pad), divisor

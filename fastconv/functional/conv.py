@@ -133,7 +133,7 @@ def conv(
     """
     operation = f"conv{dims}d"
     first, given = is_first(operation, layout, dims), (x, w, bias)
-    x, w, bias = operands(operation, x=x, w=w, bias=bias)
+    x, w, bias = operands(operation, ("bias", bias), x=x, w=w)
     check_rank(operation, "x", x, dims + 2, layout)
     check_rank(operation, "w", w, dims + 2, "(two more than the kernel's)")
     spec = conv_spec(

@@ -46,7 +46,7 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> np.ndarray
     >>> linear([[1.0, 2.0]], [[3.0], [4.0]], [0.5])
     array([[11.5]])
     """
-    x, w, b = operands("linear", x=x, w=w, b=b)
+    x, w, b = operands("linear", ("b", b), x=x, w=w)
     check_rank("linear", "x", x, 2, "(rows, inputs)")
     check_rank("linear", "w", w, 2, "(inputs, outputs)")
     check_shape("linear", "w", w.shape, (x.shape[1], w.shape[1]))

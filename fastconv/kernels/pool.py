@@ -15,7 +15,9 @@ from .simd import lanes, vadd, vdiv, vload_part, vmatch, vpick, vsplat, vstore_p
 MAX, MIN, SUM = 0, 1, 2
 ALL, FIRST, SPLIT = 0, 1, 2
 UNROLLED_WINDOWS = ((1, 2, 2), (1, 3, 3))
-"""These windows, without padding, have kernels of their own."""
+"""These windows, where none leaves the image, have kernels of their own."""
+TINY_FLOPS = 2_000
+"""Work below this isn't worth a kernel of its own."""
 TIES = {"all": ALL, "first": FIRST, "split": SPLIT}
 NUMBERS = 10
 """How many numbers stand before the windows in a geometry."""
@@ -187,9 +189,9 @@ class PoolPlan:
         ends = all(t[0, 0] == 0 and t[-1, 1] == n for t, n in zip(tables, size, strict=True))
         self.covered = joined and ends
         extents = tuple(int(table[0, 1] - table[0, 0]) for table in tables)
-        same = all((t[:, 1] - t[:, 0] == e).all() and d == 1 for t, e, d in zip(tables, extents, dilation, strict=True))
-        self.whole = extents if same and extents in UNROLLED_WINDOWS else (0, 0, 0)
+        same = all((t[:, 1] - t[:, 0] == e).all() and (t[:, 2] == e).all() for t, e in zip(tables, extents, strict=True))
         self.flops = int(np.prod(extents)) * int(np.prod(spec.output_shape))
+        self.whole = extents if same and extents in UNROLLED_WINDOWS and self.flops > TINY_FLOPS else (0, 0, 0)
 
     def pick(self, split, pick, x, y):
         """Max or min pooling of x into y."""

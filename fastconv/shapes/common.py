@@ -9,15 +9,16 @@ Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
 
 MAX_ELEMENTS = 2**40
-"""No array, padding included, may have more elements than this; sizes are checked as Python integers, which don't wrap."""
+"""No array, padding included, may have more elements than this, and no option be larger; sizes are checked as Python integers,
+which don't wrap."""
 AMPLE, AMPLIFIED = 2**22, 1000
 """An array may have over AMPLE elements only where that's at most AMPLIFIED times as many as the operands': else it's a mistake."""
 
 PADDINGS = ("valid", "same", "same_lower", "full", "causal")
 
 
-def as_int(operation: str, name: str, value: object, least: int) -> int:
-    """Return `value` as an int of at least `least`; bools, floats and strings are refused."""
+def as_int(operation: str, name: str, value: object, least: int, most: int | None = None) -> int:
+    """Return `value` as an int from `least` to `most`; bools, floats and strings are refused."""
     if isinstance(value, bool):
         raise TypeError(f"{operation}: {name} must be an integer, but is {value!r}")
     try:
@@ -26,6 +27,8 @@ def as_int(operation: str, name: str, value: object, least: int) -> int:
         raise TypeError(f"{operation}: {name} must be an integer, but is {value!r}") from None
     if number < least:
         raise ValueError(f"{operation}: {name} must be at least {least}, but is {number}")
+    if most is not None and number > most:
+        raise ValueError(f"{operation}: {name} must be at most {most}, but is {number}")
     return number
 
 
@@ -34,8 +37,8 @@ def per_axis(operation: str, name: str, value: object, dims: int, least: int = 1
     if isinstance(value, (tuple, list)):
         if len(value) != dims:
             raise ValueError(f"{operation}: {name} must be one integer or {dims}, but has {len(value)}: {value!r}")
-        return tuple(as_int(operation, name, item, least) for item in value)
-    return (as_int(operation, name, value, least),) * dims
+        return tuple(as_int(operation, name, item, least, MAX_ELEMENTS) for item in value)
+    return (as_int(operation, name, value, least, MAX_ELEMENTS),) * dims
 
 
 def as_padding(operation: str, padding: object, dims: int) -> str | Pads:
@@ -60,7 +63,7 @@ def as_padding(operation: str, padding: object, dims: int) -> str | Pads:
         if len(padding) != dims:
             raise ValueError(f"{operation}: padding must have one entry per axis ({dims}), but has {len(padding)}: {padding!r}")
         return tuple(per_axis(operation, "padding", item, 2, 0) for item in padding)  # type: ignore[misc]  # pairs
-    return ((as_int(operation, "padding", padding, 0),) * 2,) * dims
+    return ((as_int(operation, "padding", padding, 0, MAX_ELEMENTS),) * 2,) * dims
 
 
 def resolve_padding(operation: str, padding: str | Pads, size: Ints, window: Ints, stride: Ints) -> Pads:
@@ -115,12 +118,17 @@ def as_shape(operation: str, name: str, shape: object, rank: int) -> Ints:
 
 def check_made(operation: str, shape: Ints, *given: Ints) -> None:
     """Refuse to make an array of `shape`, from operands of the given shapes, that can only be a mistake."""
-    check_elements(operation, *shape)
-    if prod(shape) > AMPLE and prod(shape) > AMPLIFIED * sum(map(prod, given)):
+    check_elements(operation, *(max(1, n) for n in shape))
+    if _volume(shape) > AMPLE and _volume(shape) > AMPLIFIED * sum(map(_volume, given)):
         raise ValueError(
             f"{operation}: an array of {tuple(shape)} is over {AMPLIFIED} times as large as the operands, {given}, "
             f"which is taken for a mistake"
         )
+
+
+def _volume(shape: Ints) -> int:
+    """Return the number of elements, an axis of none counted as one: its siblings' tables are made all the same."""
+    return prod(max(1, n) for n in shape)
 
 
 def check_elements(operation: str, *sizes: int) -> None:
