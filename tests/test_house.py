@@ -40,9 +40,10 @@ MAY_IMPORT = [
     ("notebook_training", "numpy layers functional shapes _arrays", ""),
     ("progress", "", "tqdm"),
     ("shapes", "numpy shapes", ""),
+    ("testing", "numpy", ""),
     ("training", "numpy fastconv datasets progress shapes", "numba engine _threads"),
 ]
-WITHOUT_NUMBA = ["_arrays", "_info", "_threads", "_warmup", "cli", "datasets", "progress", "shapes", "training"]
+WITHOUT_NUMBA = ["_arrays", "_info", "_threads", "_warmup", "cli", "datasets", "progress", "shapes", "testing", "training"]
 
 
 def parse(path):

@@ -5,8 +5,6 @@ calls it. No input is modified; results are C-contiguous and new.
 """
 
 from .activation import (
-    cross_entropy,
-    cross_entropy_grad,
     log_softmax,
     log_softmax_grad,
     relu,
@@ -61,6 +59,7 @@ from .linear import (
     linear_input_grad,
     linear_weight_grad,
 )
+from .loss import cross_entropy, cross_entropy_grad
 from .pool import (
     max_pool1d,
     max_pool1d_grad,

@@ -1,4 +1,4 @@
-"""ReLU, softmax, its logarithm and cross-entropy, each with its gradient."""
+"""ReLU, softmax and its logarithm, each with its gradient."""
 
 from __future__ import annotations
 
@@ -9,13 +9,32 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
-from .._arrays import as_array, check_rank, operands
+from .._arrays import operands, result_array
 from ..kernels import softmax as kernels
 from ..shapes import as_int, check_shape
 
 
-def relu(x: ArrayLike) -> np.ndarray:
+def relu(x: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
     """Return max(x, 0), element by element; NaN stays NaN.
+
+    Parameters
+    ----------
+    x : float32 or float64, any shape
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, not overlapping x.
+
+    Returns
+    -------
+    ndarray of x's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x isn't numbers, or `out` doesn't fit or overlaps x.
+
+    Notes
+    -----
+    ``torch.nn.functional.relu``, ``keras.ops.relu``.
 
     Examples
     --------
@@ -23,12 +42,30 @@ def relu(x: ArrayLike) -> np.ndarray:
     >>> relu([-1.0, 2.0])
     array([0., 2.])
     """
-    (x,) = operands("relu", x=x)
-    return np.maximum(x, 0)
+    (array,) = operands("relu", x=x)
+    y = result_array("relu", out, array.shape, array.dtype, x)
+    return np.maximum(array, array.dtype.type(0), out=y)
 
 
 def relu_grad(dy: ArrayLike, x: ArrayLike) -> np.ndarray:
     """Return dy where x > 0 and zero elsewhere: the gradient with respect to relu's x.
+
+    Parameters
+    ----------
+    dy, x : float32 or float64, of one shape
+
+    Returns
+    -------
+    ndarray of x's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they aren't numbers, or dy hasn't x's shape.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.relu`` and ``keras.ops.relu``.
 
     Examples
     --------
@@ -41,7 +78,7 @@ def relu_grad(dy: ArrayLike, x: ArrayLike) -> np.ndarray:
     return np.where(x > 0, dy, x.dtype.type(0))
 
 
-def _by_rows(operation: str, axis: Any, kernel: Callable, **arrays: Any) -> np.ndarray:
+def _by_rows(operation: str, axis: Any, kernel: Callable, out: Any = None, **arrays: Any) -> np.ndarray:
     """Run a row kernel over one axis of equally shaped arrays; the kernel takes them flat, the result, and the row's length."""
     inputs = operands(operation, **arrays)
     names, shape = list(arrays), inputs[-1].shape
@@ -53,22 +90,29 @@ def _by_rows(operation: str, axis: Any, kernel: Callable, **arrays: Any) -> np.n
     place = as_int(operation, "axis", axis, -rank)
     if place >= rank:
         raise ValueError(f"{operation}: axis must be less than the number of axes {rank}, but is {place}")
+    checked = None if out is None else result_array(operation, out, shape, inputs[0].dtype, *arrays.values())
     rows = [np.ascontiguousarray(np.moveaxis(array, place, -1)) for array in inputs]
     result = np.empty_like(rows[0])
     if result.size:
         count = result.shape[-1]
         flat = [array.reshape(-1) for array in (*rows, result)]
         _threads.split(result.size // count, lambda start, stop: kernel(*flat, count, start, stop), 20 * result.size)
-    return np.ascontiguousarray(np.moveaxis(result, -1, place))
+    result = np.moveaxis(result, -1, place)
+    if checked is None:
+        return np.ascontiguousarray(result)
+    checked[...] = result
+    return checked
 
 
-def softmax(x: ArrayLike, axis: int = -1) -> np.ndarray:
+def softmax(x: ArrayLike, axis: int = -1, *, out: np.ndarray | None = None) -> np.ndarray:
     """Return exp(x) / sum(exp(x)) along an axis, without overflow.
 
     Parameters
     ----------
     x : float32 or float64, any shape with at least one axis
     axis : int
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, not overlapping x.
 
     Returns
     -------
@@ -76,17 +120,44 @@ def softmax(x: ArrayLike, axis: int = -1) -> np.ndarray:
         A probability below the dtype's smallest normal number is given as that number, so that its logarithm and its
         inverse are finite. NaN in a row makes the row NaN.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If x has no such axis or isn't numbers, or `out` doesn't fit or overlaps x.
+
+    Notes
+    -----
+    ``torch.nn.functional.softmax(x, dim=axis)``, ``keras.ops.softmax``.
+
     Examples
     --------
     >>> from fastconv.functional import softmax
     >>> softmax([0.0, 1000.0]) > 0.5
     array([False,  True])
     """
-    return _by_rows("softmax", axis, kernels.softmax, x=x)
+    return _by_rows("softmax", axis, kernels.softmax, out, x=x)
 
 
 def softmax_grad(dy: ArrayLike, y: ArrayLike, axis: int = -1) -> np.ndarray:
     """Return y * (dy - sum(dy * y)): the gradient with respect to softmax's x, given its result y.
+
+    Parameters
+    ----------
+    dy, y : float32 or float64, of one shape
+    axis : int
+
+    Returns
+    -------
+    ndarray of y's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        If dy hasn't y's shape, or they have no such axis.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.softmax`` and ``keras.ops.softmax``.
 
     Examples
     --------
@@ -97,8 +168,26 @@ def softmax_grad(dy: ArrayLike, y: ArrayLike, axis: int = -1) -> np.ndarray:
     return _by_rows("softmax_grad", axis, kernels.softmax_grad, dy=dy, y=y)
 
 
-def log_softmax(x: ArrayLike, axis: int = -1) -> np.ndarray:
+def log_softmax(x: ArrayLike, axis: int = -1, *, out: np.ndarray | None = None) -> np.ndarray:
     """Return x - log(sum(exp(x))) along an axis, without overflow or underflow.
+
+    Parameters
+    ----------
+    x, axis, out
+        As `softmax`.
+
+    Returns
+    -------
+    ndarray of x's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        As softmax.
+
+    Notes
+    -----
+    ``torch.nn.functional.log_softmax(x, dim=axis)``, ``keras.ops.log_softmax``.
 
     Examples
     --------
@@ -106,11 +195,29 @@ def log_softmax(x: ArrayLike, axis: int = -1) -> np.ndarray:
     >>> log_softmax([0.0, 1000.0])
     array([-1000.,     0.])
     """
-    return _by_rows("log_softmax", axis, kernels.log_softmax, x=x)
+    return _by_rows("log_softmax", axis, kernels.log_softmax, out, x=x)
 
 
 def log_softmax_grad(dy: ArrayLike, y: ArrayLike, axis: int = -1) -> np.ndarray:
     """Return dy - exp(y) * sum(dy): the gradient with respect to log_softmax's x, given its result y.
+
+    Parameters
+    ----------
+    dy, y : float32 or float64, of one shape
+    axis : int
+
+    Returns
+    -------
+    ndarray of y's shape
+
+    Raises
+    ------
+    ValueError, TypeError
+        If dy hasn't y's shape, or they have no such axis.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.log_softmax`` and ``keras.ops.log_softmax``.
 
     Examples
     --------
@@ -120,59 +227,3 @@ def log_softmax_grad(dy: ArrayLike, y: ArrayLike, axis: int = -1) -> np.ndarray:
     array([ 0.5, -0.5])
     """
     return _by_rows("log_softmax_grad", axis, kernels.log_softmax_grad, dy=dy, y=y)
-
-
-def _labels(operation: str, labels: ArrayLike, rows: int, classes: int) -> np.ndarray:
-    array = as_array(operation, "labels", labels)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{operation}: labels must be integers, but have dtype {array.dtype}")
-    check_shape(operation, "labels", array.shape, (rows,))
-    if rows and not (array.min() >= 0 and array.max() < classes):
-        raise ValueError(
-            f"{operation}: labels must be from 0 to {classes - 1} (classes - 1), but are from {array.min()} to {array.max()}"
-        )
-    return array.astype(np.intp)
-
-
-def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Return the mean over the rows of -log(softmax(logits)[label]), finite for all finite logits.
-
-    Parameters
-    ----------
-    logits : (n, classes) float32 or float64
-    labels : (n,) integers from 0 to classes - 1
-
-    Raises
-    ------
-    ValueError, TypeError
-        If there are no rows, or a label is no class.
-
-    Examples
-    --------
-    >>> from fastconv.functional import cross_entropy
-    >>> round(cross_entropy([[0.0, 0.0], [1000.0, 0.0]], [0, 1]), 4)
-    500.3466
-    """
-    logits_array = as_array("cross_entropy", "logits", logits)
-    check_rank("cross_entropy", "logits", logits_array, 2, "(rows, classes)")
-    if not logits_array.size:
-        raise ValueError(f"cross_entropy: logits must have at least one row and class, but have shape {logits_array.shape}")
-    index = _labels("cross_entropy", labels, *logits_array.shape)
-    return -float(np.mean(log_softmax(logits_array)[np.arange(len(index)), index], dtype=np.float64))
-
-
-def cross_entropy_grad(logits: ArrayLike, labels: ArrayLike) -> np.ndarray:
-    """Return (softmax(logits) - one_hot(labels)) / n, the gradient of cross_entropy with respect to the logits.
-
-    Examples
-    --------
-    >>> from fastconv.functional import cross_entropy_grad
-    >>> cross_entropy_grad([[0.0, 0.0]], [1])
-    array([[ 0.5, -0.5]])
-    """
-    logits_array = as_array("cross_entropy_grad", "logits", logits)
-    check_rank("cross_entropy_grad", "logits", logits_array, 2, "(rows, classes)")
-    index = _labels("cross_entropy_grad", labels, *logits_array.shape)
-    gradient = softmax(logits_array)
-    gradient[np.arange(len(index)), index] -= 1
-    return gradient / gradient.dtype.type(max(1, len(index)))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
-from .._arrays import check_rank, operands
+from .._arrays import check_rank, operands, result_array
 from ..kernels.dense import LinearPlan
-from ..shapes import check_shape
+from ..shapes import check_made, check_shape
 
 
 @lru_cache(maxsize=256)
@@ -18,7 +18,11 @@ def _plan(rows: int, inputs: int, outputs: int, dtype: np.dtype) -> LinearPlan:
     return LinearPlan(rows, inputs, outputs, dtype)
 
 
-def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> np.ndarray:
+TINY_FLOPS = 20_000
+"""Below this, NumPy's product is as quick, and compiling a tile for the shape isn't worth it."""
+
+
+def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: np.ndarray | None = None) -> np.ndarray:
     """Return x w + b.
 
     Parameters
@@ -26,6 +30,8 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> np.ndarray
     x : (n, i) float32 or float64
     w : (i, o)
     b : (o,), optional
+    out : ndarray, optional
+        Where to write the result: of its shape and dtype, not overlapping an input.
 
     Returns
     -------
@@ -34,7 +40,7 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> np.ndarray
     Raises
     ------
     ValueError, TypeError
-        If the shapes don't fit together.
+        If the shapes don't fit together, or `out` doesn't fit or overlaps an input.
 
     Notes
     -----
@@ -46,22 +52,45 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> np.ndarray
     >>> linear([[1.0, 2.0]], [[3.0], [4.0]], [0.5])
     array([[11.5]])
     """
+    given = (x, w, b)
     x, w, b = operands("linear", ("b", b), x=x, w=w)
     check_rank("linear", "x", x, 2, "(rows, inputs)")
     check_rank("linear", "w", w, 2, "(inputs, outputs)")
     check_shape("linear", "w", w.shape, (x.shape[1], w.shape[1]))
     if b is not None:
         check_shape("linear", "b", b.shape, (w.shape[1],))
-    y = np.empty((x.shape[0], w.shape[1]), x.dtype)
-    if not x.size:
-        y[:] = 0 if b is None else b
-    elif y.size:
-        _plan(*x.shape, w.shape[1], x.dtype).output(_threads.split, x.reshape(-1), w.reshape(-1), b, y.reshape(-1))
-    return y
+    check_made("linear", (x.shape[0], w.shape[1]), x.shape, w.shape)
+    checked = result_array("linear", out, (x.shape[0], w.shape[1]), x.dtype, *given)
+    if 2 * x.size * w.shape[1] < TINY_FLOPS:
+        checked[...] = x @ w if b is None else x @ w + b
+        return checked
+    y = checked if checked.flags.carray else np.empty(checked.shape, x.dtype)
+    _plan(*x.shape, w.shape[1], x.dtype).output(_threads.split, x.reshape(-1), w.reshape(-1), b, y.reshape(-1))
+    if y is not checked:
+        checked[...] = y
+    return checked
 
 
 def linear_input_grad(dy: ArrayLike, w: ArrayLike) -> np.ndarray:
-    """Return the gradient with respect to linear's x: dy (n, o) times the transpose of w (i, o).
+    """Return the gradient with respect to linear's x: dy times the transpose of w.
+
+    Parameters
+    ----------
+    dy : (n, o) float32 or float64
+    w : (i, o)
+
+    Returns
+    -------
+    (n, i) ndarray
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes don't fit together.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.linear`` and Keras's Dense.
 
     Examples
     --------
@@ -73,14 +102,35 @@ def linear_input_grad(dy: ArrayLike, w: ArrayLike) -> np.ndarray:
     check_rank("linear_input_grad", "dy", dy, 2, "(rows, outputs)")
     check_rank("linear_input_grad", "w", w, 2, "(inputs, outputs)")
     check_shape("linear_input_grad", "dy", dy.shape, (dy.shape[0], w.shape[1]))
-    dx = np.zeros((dy.shape[0], w.shape[0]), dy.dtype)
-    if dx.size and dy.size:
-        _plan(dy.shape[0], *w.shape, dy.dtype).input_grad(_threads.split, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
+    check_made("linear_input_grad", (dy.shape[0], w.shape[0]), dy.shape, w.shape)
+    if 2 * dy.size * w.shape[0] < TINY_FLOPS:
+        return dy @ w.T
+    dx = np.empty((dy.shape[0], w.shape[0]), dy.dtype)
+    _plan(dy.shape[0], *w.shape, dy.dtype).input_grad(_threads.split, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
     return dx
 
 
 def linear_weight_grad(x: ArrayLike, dy: ArrayLike) -> np.ndarray:
-    """Return the gradient with respect to linear's w: the transpose of x (n, i) times dy (n, o).
+    """Return the gradient with respect to linear's w: the transpose of x times dy.
+
+    Parameters
+    ----------
+    x : (n, i) float32 or float64
+    dy : (n, o)
+
+    Returns
+    -------
+    (i, o) ndarray
+        The bias's gradient is dy's sum over the rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes don't fit together.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.linear`` and Keras's Dense.
 
     Examples
     --------
@@ -93,7 +143,9 @@ def linear_weight_grad(x: ArrayLike, dy: ArrayLike) -> np.ndarray:
     check_rank("linear_weight_grad", "x", x, 2, "(rows, inputs)")
     check_rank("linear_weight_grad", "dy", dy, 2, "(rows, outputs)")
     check_shape("linear_weight_grad", "dy", dy.shape, (x.shape[0], dy.shape[1]))
-    dw = np.zeros((x.shape[1], dy.shape[1]), x.dtype)
-    if dw.size and x.size:
-        _plan(*x.shape, dy.shape[1], x.dtype).weight_grad(_threads.split, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
+    check_made("linear_weight_grad", (x.shape[1], dy.shape[1]), x.shape, dy.shape)
+    if 2 * x.size * dy.shape[1] < TINY_FLOPS:
+        return np.ascontiguousarray(x.T @ dy)
+    dw = np.empty((x.shape[1], dy.shape[1]), x.dtype)
+    _plan(*x.shape, dy.shape[1], x.dtype).weight_grad(_threads.split, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
     return dw
