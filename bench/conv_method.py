@@ -14,7 +14,7 @@ import numpy as np
 
 import fastconv
 from fastconv.signal import cost
-from fastconv.signal.direct import direct
+from fastconv.signal.direct import by_engine, plain
 from fastconv.signal.fourier import by_fft
 from fastconv.signal.problem import MODES, Problem, output_window, problem
 
@@ -22,13 +22,15 @@ from . import timing
 
 LARGEST = {1: 2**20, 2: 2**21, 3: 2**20}
 MOST_SECONDS = 0.3
+WAYS = {"engine": by_engine, "plain": plain, "fft": by_fft}
+SECONDS = {"engine": cost.engine_seconds, "plain": cost.plain_seconds, "fft": cost.fft_seconds}
 
 
-def random_problem(rng: np.random.Generator, kind: str) -> Problem:
-    """Return a problem of random sizes, log-uniform: in one to three dimensions for the engine, in four for shifted arrays."""
-    dims = 4 if kind == "shift" else int(rng.integers(1, 4))
+def random_problem(rng: np.random.Generator) -> Problem:
+    """Return a problem of random sizes, log-uniform, in one to three dimensions."""
+    dims = int(rng.integers(1, 4))
     dtype = rng.choice(["float32", "float64", "complex64", "complex128"])
-    pixels = np.exp(rng.uniform(np.log(16), np.log(LARGEST.get(dims, 2**16))))
+    pixels = np.exp(rng.uniform(np.log(16), np.log(LARGEST[dims])))
     shape = tuple(max(1, round(pixels ** (1 / dims) * rng.uniform(0.7, 1.4))) for _ in range(dims))
     kernel = tuple(max(1, round(np.exp(rng.uniform(0, np.log(n))))) for n in shape)
     arrays = [rng.standard_normal(s).astype(dtype) for s in (shape, kernel)]
@@ -60,11 +62,11 @@ def fit(terms: list[tuple[float, ...]], seconds: list[float]) -> np.ndarray:
         used &= constants > 0
 
 
-def report(names: list[str], terms: list[tuple[float, ...]], seconds: list[float]) -> None:
-    constants = fit(terms, seconds)
-    for name, constant in zip(names, constants, strict=True):
-        print(f"{name} = {constant:.2g}")
-    errors = np.abs(np.log2(np.array(terms) @ constants / seconds))
+def report(name: str, terms: Callable[[Problem], tuple[float, ...]], tried: list[tuple[Problem, float]]) -> None:
+    seconds, counts = [seconds for _, seconds in tried], [terms(p) for p, _ in tried]
+    constants = fit(counts, seconds)
+    print(f"{name} = ({', '.join(f'{constant:.2g}' for constant in constants)})")
+    errors = np.abs(np.log2(np.array(counts) @ constants / seconds))
     print(f"# {len(seconds)} problems; off by a factor of {2 ** np.median(errors):.2f} (median), {2 ** errors.max():.2f} (most)\n")
 
 
@@ -76,19 +78,21 @@ def main() -> None:
     fastconv.set_num_threads(1)
     print(timing.machine(), "\n")
     rng = np.random.default_rng(0)
-    tried: list[tuple[Problem, float, float]] = []
+    tried: list[tuple[Problem, dict[str, float]]] = []
     while len(tried) < options.problems:
-        p = random_problem(rng, "engine")
-        if max(cost.direct_seconds(p), cost.fft_seconds(p)) < MOST_SECONDS:
-            tried.append((p, least_seconds(direct, p), least_seconds(by_fft, p)))
-    names = ["ENGINE_CALL", "ENGINE_OUTPUT", "ENGINE_MULTIPLICATION_BYTE", "ENGINE_WEIGHT"]
-    report(names, [cost.engine_terms(p, p.engine_type.itemsize) for p, _, _ in tried if p.engine_type], [d for _, d, _ in tried])
-    report(["FFT_AXIS", "FFT_STEP"], [cost.fft_terms(p) for p, _, _ in tried], [f for _, _, f in tried])
-    shifted = [p for p in (random_problem(rng, "shift") for _ in range(options.problems)) if cost.direct_seconds(p) < MOST_SECONDS]
-    report(["SHIFT_CALL", "SHIFT_ELEMENT"], [cost.shift_terms(p) for p in shifted], [least_seconds(direct, p) for p in shifted])
-    chosen = [(d if cost.faster(p) == "direct" else f) / min(d, f) for p, d, f in tried]
-    print(f"with the constants in cost.py the method chosen is the faster one {np.mean(np.array(chosen) == 1):.0%} of the time,")
-    print(f"and takes {np.mean(chosen):.2f} times the faster one's seconds in the mean, {max(chosen):.2f} at most")
+        p = random_problem(rng)
+        tried.append((p, {way: least_seconds(WAYS[way], p) for way in WAYS if SECONDS[way](p) < MOST_SECONDS}))
+    report("ENGINE", cost.engine_terms, [(p, took["engine"]) for p, took in tried if "engine" in took])
+    report("SHIFTS", cost.shift_terms, [(p, took["plain"]) for p, took in tried if "plain" in took and p.x.ndim > 1])
+    report("NUMPY", cost.numpy_terms, [(p, took["plain"]) for p, took in tried if "plain" in took and p.x.ndim == 1])
+    report("FFT", cost.fft_terms, [(p, took["fft"]) for p, took in tried if "fft" in took])
+    chosen = []
+    for p, took in tried:
+        way = "fft" if cost.faster(p) == "fft" else "engine" if cost.engine_is_faster(p) else "plain"
+        if way in took:
+            chosen.append(took[way] / min(took.values()))
+    print(f"with the constants in cost.py the way chosen is the fastest {np.mean(np.array(chosen) == 1):.0%} of the time,")
+    print(f"and takes {np.mean(chosen):.2f} times the fastest one's seconds in the mean, {max(chosen):.2f} at most")
 
 
 if __name__ == "__main__":

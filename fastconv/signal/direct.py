@@ -6,31 +6,31 @@ from itertools import product
 
 import numpy as np
 
+from .._arrays import FLOAT32
 from ..functional import conv1d, conv2d, conv3d
 from ..shapes import Ints, Pads
+from .cost import engine_is_faster
 from .problem import Problem
 
 CONVOLUTIONS = (conv1d, conv2d, conv3d)
-VECTOR_BYTES = 64
 
 
 def direct(p: Problem) -> np.ndarray:
     """Return the convolution, in the result's type; integers wrap around, as NumPy's do."""
-    return _shifted_sums(p) if p.engine_type is None else as_result(_by_engine(p, p.engine_type), p)
+    return by_engine(p) if engine_is_faster(p) else plain(p)
 
 
-def as_result(y: np.ndarray, p: Problem) -> np.ndarray:
-    """Return floats as the result's type: as integers they wrap around."""
-    if p.result.kind in "biu" and y.dtype.kind == "f":
-        y = y.astype(np.uint64 if p.result == np.uint64 else np.int64)
-    with np.errstate(over="ignore"):  # half precision
-        return np.ascontiguousarray(y, p.result)
+def plain(p: Problem) -> np.ndarray:
+    """Return the convolution by NumPy's one-dimensional one, or by adding x, shifted and scaled, for each element of w.
 
-
-def _shifted_sums(p: Problem) -> np.ndarray:
-    """Return the convolution by adding x, shifted and scaled, for each element of w; only elements that overlap are touched."""
-    x, w, y = p.x.astype(p.result, copy=False), p.w.astype(p.result, copy=False), np.zeros(p.size, p.result)
+    Only elements that overlap are multiplied, so that what isn't finite in w doesn't meet zeros outside x.
+    """
+    dtype = FLOAT32 if p.result == np.float16 else p.result
+    x, w = p.x.astype(dtype, copy=False), p.w.astype(dtype, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
+        if x.ndim == 1:
+            return p.as_result(np.convolve(x, w)[p.start[0] : p.start[0] + p.size[0]])
+        y = np.zeros(p.size, dtype)
         for index in product(*map(range, w.shape)):
             to, of = [], []
             for j, start, size, n in zip(index, p.start, p.size, x.shape, strict=True):
@@ -38,16 +38,18 @@ def _shifted_sums(p: Problem) -> np.ndarray:
                 to.append(slice(first, max(first, last)))
                 of.append(slice(first + start - j, max(first, last) + start - j))
             y[tuple(to)] += x[tuple(of)] * w[index]
-    return y
+    return p.as_result(y)
 
 
-def _by_engine(p: Problem, dtype: np.dtype) -> np.ndarray:
-    """Return the convolution by the kernels that are made for many filters.
+def by_engine(p: Problem) -> np.ndarray:
+    """Return the convolution by the kernels that are made for many filters; the problem must have an engine_type.
 
     One image and one filter would use one lane of a vector. So `lanes` neighbouring results on the last axis are the filters:
     copies of w, each moved on by one pixel, with zeros around, that go over the image in steps of `lanes` pixels. With 31 x 31
     pixels and 16 lanes that is 8 times as fast. A complex number is two channels.
     """
+    dtype = p.engine_type
+    assert dtype is not None
     pads, pieces = [], []
     for n, k, start, size in zip(p.x.shape, p.w.shape, p.start, p.size, strict=True):
         first, last = start - (k - 1), start + size
@@ -55,11 +57,11 @@ def _by_engine(p: Problem, dtype: np.dtype) -> np.ndarray:
         pieces.append(slice(max(0, first), min(n, last)))
     image = _channels(p.x[tuple(pieces)], dtype)
     weights = _weights(p.w[(slice(None, None, -1),) * p.w.ndim], dtype, p.x.dtype.kind == "c", p.result.kind == "c")
-    lanes = max(1, min(p.size[-1], VECTOR_BYTES // dtype.itemsize // weights.shape[-1]))
+    lanes = p.lanes(dtype.itemsize)
     y = _correlation(image, weights, tuple(pads), p.size, lanes)
     if lanes > 1 and np.isnan(y.max()):  # a pixel that is not finite, times the zeros around w, may have spread
         y = _correlation(image, weights, tuple(pads), p.size, 1)
-    return y.view(np.result_type(dtype, np.complex64))[..., 0] if p.result.kind == "c" else y[..., 0]
+    return p.as_result((y.view(np.result_type(dtype, np.complex64)) if p.result.kind == "c" else y)[..., 0])
 
 
 def _channels(x: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -8,7 +8,6 @@ import numpy as np
 
 from .._arrays import FLOAT32, FLOAT64
 from ..shapes import Ints
-from .direct import as_result
 from .problem import Problem
 
 
@@ -63,4 +62,4 @@ def by_fft(p: Problem) -> np.ndarray:
         else:
             y = np.fft.irfftn(np.fft.rfftn(x, sizes, axes) * np.fft.rfftn(w, sizes, axes), sizes, axes)
         y = y[tuple(slice(start, start + size) for start, size in zip(p.start, p.size, strict=True))]
-        return as_result(np.rint(y) if kind in "biu" else y, p)
+        return p.as_result(np.rint(y) if kind in "biu" else y)

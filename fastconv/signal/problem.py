@@ -12,8 +12,8 @@ from .._arrays import FLOAT32, FLOAT64, as_array
 from ..shapes import Ints, check_elements
 
 MODES = ("full", "same", "valid")
-TILED_DIMS = 3
-"""The engine convolves in up to three dimensions."""
+ENGINE_DIMS = 3
+VECTOR_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,23 @@ class Problem:
     @cached_property
     def engine_type(self) -> np.dtype | None:
         """The float type in which the engine computes the result, integers exactly; None if it can't."""
-        if self.x.ndim > TILED_DIMS or not np.isfinite(self.w).all():
+        if self.x.ndim > ENGINE_DIMS or not np.isfinite(self.w).all():
             return None
         if self.result.kind not in "fc":
             return FLOAT32 if self.largest <= 2**24 else FLOAT64 if self.largest <= 2**53 else None
         real = self.result.itemsize // (2 if self.result.kind == "c" else 1)
         return FLOAT32 if real <= 4 else FLOAT64 if real == 8 else None
+
+    def lanes(self, bytes_each: int) -> int:
+        """Return how many neighbouring results the engine computes at once: as many as fill a vector."""
+        return max(1, min(self.size[-1], VECTOR_BYTES // bytes_each // (2 if self.result.kind == "c" else 1)))
+
+    def as_result(self, y: np.ndarray) -> np.ndarray:
+        """Return y in the result's type, contiguous; floats wrap around as integers."""
+        if self.result.kind in "biu" and y.dtype.kind == "f":
+            y = y.astype(np.uint64 if self.result == np.uint64 else np.int64)
+        with np.errstate(over="ignore"):  # half precision
+            return np.ascontiguousarray(y, self.result)
 
 
 def _magnitude(array: np.ndarray) -> int:
