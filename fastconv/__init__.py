@@ -23,7 +23,7 @@ _HOMES = {
     "get_num_threads": "_threads", "set_num_threads": "_threads",
     "info": "_info", "warmup": "_warmup",
 }  # fmt: skip
-_MODULES = ("datasets", "functional", "layers", "testing")
+_MODULES = ("datasets", "functional", "layers", "signal", "testing")
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 

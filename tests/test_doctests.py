@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import functional, layers
+from fastconv import functional, layers, signal
 
 MODULES = ["fastconv", *(module.name for module in pkgutil.walk_packages(fastconv.__path__, "fastconv."))]
 
@@ -45,7 +45,7 @@ def test_there_are_many_examples_and_the_runner_sees_failures():
 
 def public():
     """Yield (name, object) for all public functions and classes, and the classes' own public methods."""
-    for module in (fastconv, functional, layers):
+    for module in (fastconv, functional, layers, signal):
         for name in module.__all__:
             item = getattr(module, name)
             if callable(item):

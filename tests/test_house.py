@@ -40,6 +40,7 @@ MAY_IMPORT = [
     ("notebook_training", "numpy layers functional shapes _arrays", ""),
     ("progress", "", "tqdm"),
     ("shapes", "numpy shapes", ""),
+    ("signal", "numpy signal functional shapes _arrays", ""),
     ("testing", "numpy", ""),
     ("training", "numpy fastconv datasets progress shapes", "numba engine _threads"),
 ]
@@ -119,7 +120,7 @@ def test_the_check_of_imports_sees(module, code, expected):
 def test_every_row_is_needed_and_a_new_module_needs_one():
     rows = {next((row[0] for row in MAY_IMPORT if within(module, [row[0]])), None) for module in MODULES}
     assert rows == {row[0] for row in MAY_IMPORT}
-    assert offences("signal", ast.parse("")) == ["signal is in no row of MAY_IMPORT"]
+    assert offences("filters", ast.parse("")) == ["filters is in no row of MAY_IMPORT"]
 
 
 # What importing costs

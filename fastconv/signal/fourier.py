@@ -1,0 +1,65 @@
+"""Convolution by NumPy's fast Fourier transforms."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from .._arrays import FLOAT32, FLOAT64
+from ..shapes import Ints
+from .problem import Problem
+
+
+@lru_cache(maxsize=1024)
+def good_length(least: int) -> int:
+    """Return the smallest 2**a * 3**b * 5**c that is at least `least`, which transforms fast."""
+    best = 1 << (least - 1).bit_length()
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            best = min(best, three << (-(-least // three) - 1).bit_length())
+            three *= 3
+        five *= 5
+    return best
+
+
+def lengths(p: Problem) -> tuple[Ints, Ints]:
+    """Return the axes to transform, which are those where no array has length 1, and to which lengths.
+
+    A transform shorter than the full convolution folds its ends onto each other: it is long enough if they miss what is wanted.
+    """
+    axes, sizes = [], []
+    for axis, (n, k, start, size) in enumerate(zip(p.x.shape, p.w.shape, p.start, p.size, strict=True)):
+        if min(n, k) > 1:
+            axes.append(axis)
+            sizes.append(good_length(max(n, k, n + k - 1 - start, start + size)))
+    return tuple(axes), tuple(sizes)
+
+
+def error_bound(p: Problem) -> float:
+    """Return more than the rounding error of any element of an integer convolution: several times the known bound on FFTs."""
+    _, sizes = lengths(p)
+    elements = float(np.prod([float(n) for n in sizes]))
+    norms = p.largest / p.w.size * np.sqrt(float(p.x.size) * p.w.size)
+    return 32 * (1 + np.log2(elements)) * float(np.finfo(np.float64).eps) * norms
+
+
+def by_fft(p: Problem) -> np.ndarray:
+    """Return the convolution, in the result's type; integers are rounded to the nearest."""
+    (axes, sizes), kind = lengths(p), p.result.kind
+    real = FLOAT32 if kind in "fc" and p.result.itemsize <= (8 if kind == "c" else 4) else FLOAT64
+    dtype = (
+        p.result if p.result.itemsize > (16 if kind == "c" else 8) else np.result_type(real, np.complex64) if kind == "c" else real
+    )
+    x, w = p.x.astype(dtype, copy=False), p.w.astype(dtype, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not axes:
+            y = x * w
+        elif kind == "c":
+            y = np.fft.ifftn(np.fft.fftn(x, sizes, axes) * np.fft.fftn(w, sizes, axes), sizes, axes)
+        else:
+            y = np.fft.irfftn(np.fft.rfftn(x, sizes, axes) * np.fft.rfftn(w, sizes, axes), sizes, axes)
+        y = y[tuple(slice(start, start + size) for start, size in zip(p.start, p.size, strict=True))]
+        return p.as_result(np.rint(y) if kind in "biu" else y)
