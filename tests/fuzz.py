@@ -13,10 +13,12 @@ import sys
 import time
 import warnings
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
 from fastconv import functional as fn
+from fastconv import signal
 
 LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 DTYPES = ["float32", "float64", "float64", "int64", "bool", "float16", ">f8", "uint8", "longdouble"]
@@ -74,7 +76,9 @@ class Fuzz:
         )  # fmt: skip
 
     def draw(self):
-        family = self.one(self.convolution, self.convolution, self.transposed, self.pooling, self.adaptive, self.others)
+        family = self.one(
+            self.convolution, self.convolution, self.transposed, self.pooling, self.adaptive, self.others, self.signals
+        )  # fmt: skip
         name, args, options = family()
         for _ in range(self.one(0, 0, 0, 1, 1, 2)):
             self.spoil(args, options)
@@ -158,6 +162,15 @@ class Fuzz:
             ("max_unpool1d", [self.array((1, 3, 2)), self.array((1, 3, 2), "int64"), (1, 5, 2)], {"layout": "NWC"}),
         )  # fmt: skip
 
+    def signals(self):
+        rank = self.number(0, 4)
+        a, b = self.array(self.numbers(0, 5, rank)), self.array(self.numbers(0, 4, rank))
+        options = {"mode": self.one("full", "same", "valid")}
+        if rank == 2 and self.number(0, 1):
+            options |= {"boundary": self.one("fill", "wrap", "symm"), "fillvalue": self.one(0, 2, 1.5)}
+            return self.one("convolve2d", "correlate2d"), [a, b], options
+        return self.one("convolve", "correlate"), [a, b], {**options, "method": self.one("auto", "direct", "fft")}
+
 
 def float_array(value):
     array = np.asarray(value)
@@ -212,6 +225,16 @@ def check_convolution(y, args, options):
     np.testing.assert_array_equal(y, expected if bias is None else expected + float_array(bias))
 
 
+def check_full(y, a, b):
+    """Compare with NumPy: b's elements times a, shifted, in a's and b's full convolution."""
+    a, b = float_array(a), float_array(b)
+    expected = np.zeros(np.add(a.shape, b.shape) - 1 if a.size and b.size else y.shape)
+    for index in np.ndindex(b.shape):
+        expected[tuple(slice(i, i + n) for i, n in zip(index, a.shape))] += b[index] * a
+    if np.asarray(y).dtype not in (np.dtype(bool), np.dtype(np.uint8)):
+        np.testing.assert_allclose(np.asarray(y, np.float64), expected, rtol=0, atol=0.1 if y.dtype.kind == "f" else 0)
+
+
 def check_pooling(y, name, args, options):
     """Compare with NumPy where there is no overhang: the extreme or the average of the shifted slices."""
     x = float_array(args[0])
@@ -242,7 +265,7 @@ def run(seed: int, number: int) -> str | None:
     name, args, options = fuzz.draw()
     before = [np.array(a, copy=True) if isinstance(a, np.ndarray) else a for a in args]
     try:
-        result = getattr(fn, name)(*args, **options)
+        result = getattr(signal if name in signal.__all__ else fn, name)(*args, **options)
     except (ValueError, TypeError) as error:
         return None if str(error) else "an error without a text"
     except Exception as error:
@@ -253,11 +276,22 @@ def run(seed: int, number: int) -> str | None:
     try:
         if name in ("conv1d", "conv2d", "conv3d"):
             check_convolution(result, args, options)
+        elif name == "convolve" and options["mode"] == "full":
+            check_full(result, *args)
         elif name[:-2] in ("max_pool", "min_pool", "avg_pool"):
             check_pooling(result, name, args, options)
     except AssertionError as error:
         return f"a wrong answer: {error}"
     return None
+
+
+def peak_mebibytes() -> float:
+    """Return the most memory that this process has had; Linux's ru_maxrss counts what its parent had when it was started."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    except (OSError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
 def main(calls: int, seed: int = 0, first: int = 0) -> int:
@@ -270,7 +304,7 @@ def main(calls: int, seed: int = 0, first: int = 0) -> int:
             if problem is not None:
                 broken += 1
                 print(f"{number}: {Fuzz(seed, number).draw()}: {problem}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mebibytes()
     print(f"{calls} calls, {broken} broke the rules, {time.perf_counter() - start:.1f} s, at most {peak:.0f} MiB")
     return broken + (peak > 1024)
 

@@ -145,6 +145,52 @@ def check_pools(back: bool, scope: str, dtypes: list[str]) -> int:
     return count
 
 
+def check_odd_geometry(back: bool, dtypes: list[str]) -> int:
+    """Run pooling with dilation, overhang and adaptive windows, and transposed convolution with output_padding; return how many."""
+    from fastconv.kernels.pool import ALL, MAX, PoolPlan
+    from fastconv.kernels.table import TABLE
+    from fastconv.shapes import adaptive_spec, pool_spec, transposed_spec
+
+    from . import naive
+    from .cases import integers
+
+    count = 0
+    dilated = pool_spec("test", (2, 7, 6, 5), 2, (2, 3), ((1, 0), (1, 1)), (2, 3), True)
+    axes = list(map(naive.pool_axis, dilated.size, dilated.kernel, dilated.stride, dilated.pads, dilated.dilation, (True, True)))
+    adaptive = adaptive_spec("test", (1, 5, 7, 9), (3, 4))
+    cases = [(dilated, axes), (adaptive, list(map(naive.adaptive_axis, adaptive.size, adaptive.outputs)))]
+    for (spec, windows), dtype in product(cases, dtypes):
+        x, dy = (guarded(integers(s, dtype, 1), back) for s in (spec.input_shape, spec.output_shape))
+        for plan_run, wanted in (
+            (lambda p, y: p.pick(in_pieces, MAX, x.reshape(-1), y), naive.pick_pool(x, windows, max)[0]),
+            (
+                lambda p, y: p.pick_grad(in_pieces, MAX, ALL, dy.reshape(-1), x.reshape(-1), y),
+                naive.pick_pool_grad(dy, x, windows, max, "all"),
+            ),
+            (lambda p, y: p.average(in_pieces, 3.0, x.reshape(-1), y), naive.avg_pool(x, windows, False, 3)),
+            (lambda p, y: p.average_grad(in_pieces, 1.0, dy.reshape(-1), y), naive.avg_pool_grad(dy, x.shape, windows, False, 1)),
+        ):
+            result = guarded(np.full(wanted.shape, np.nan, dtype), back)
+            plan_run(PoolPlan(spec), result.reshape(-1))
+            np.testing.assert_allclose(result, wanted, rtol=1e-6)
+            count += 1
+    spec = transposed_spec("test", (2, 4, 3, 6), (3, 2, 5, 6), (3, 2), ((0, 0), (1, 0)), (2, 1))
+    geometry = (spec.stride, spec.dilation, ((0, 0), (1, 0)), (2, 1), 1)
+    for dtype, kernels in product(map(np.dtype, dtypes), zip(*TABLE.values())):
+        x, w, dy = (
+            guarded(integers(s, dtype, i), back) for i, s in enumerate((spec.output_shape, spec.weight_shape, spec.input_shape))
+        )
+        forward, grad, weights = (guarded(np.full(s.shape, np.nan, dtype), back) for s in (dy, x, w))
+        output_kernel, input_kernel, weight_kernel = (kernel.plan(spec, dtype) for kernel in kernels)
+        input_kernel(in_pieces, x.reshape(-1), w.reshape(-1), forward.reshape(-1))
+        np.testing.assert_array_equal(forward, naive.conv_transpose(x, w, None, *geometry))
+        output_kernel(in_pieces, dy.reshape(-1), w.reshape(-1), None, grad.reshape(-1))
+        weight_kernel(in_pieces, dy.reshape(-1), x.reshape(-1), weights.reshape(-1))
+        assert np.vdot(forward, dy) == np.vdot(grad, x) == np.vdot(weights, w)
+        count += 3
+    return count
+
+
 def check_dense(back: bool, dtypes: list[str]) -> int:
     """Run the dense kernels, batches and one row with softmax; return how many ran."""
     from fastconv.functional.planned import PlannedDenseSoftmax
@@ -252,7 +298,7 @@ def main(scope: str) -> None:
     for back in (True, False):
         guard_buffers(back)
         count += check_convolutions(back, scope, dtypes) + check_pools(back, scope, dtypes) + check_dense(back, dtypes)
-        count += check_steps(back, dtypes) + check_online(back)
+        count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_online(back)
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")
 
 
