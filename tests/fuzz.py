@@ -227,11 +227,14 @@ def check_convolution(y, args, options):
 
 def check_full(y, a, b):
     """Compare with NumPy: b's elements times a, shifted, in a's and b's full convolution."""
+    a, b = np.asarray(a), np.asarray(b)
+    if "c" in a.dtype.kind + b.dtype.kind:
+        return
     a, b = float_array(a), float_array(b)
     expected = np.zeros(np.add(a.shape, b.shape) - 1 if a.size and b.size else y.shape)
     for index in np.ndindex(b.shape):
         expected[tuple(slice(i, i + n) for i, n in zip(index, a.shape))] += b[index] * a
-    if np.asarray(y).dtype not in (np.dtype(bool), np.dtype(np.uint8)):
+    if np.asarray(y).dtype not in (np.dtype(bool), np.dtype(np.uint8)) and np.abs(expected).max(initial=0) < 2**53:
         np.testing.assert_allclose(np.asarray(y, np.float64), expected, rtol=0, atol=0.1 if y.dtype.kind == "f" else 0)
 
 
@@ -274,12 +277,14 @@ def run(seed: int, number: int) -> str | None:
         if isinstance(theirs, np.ndarray) and theirs.tobytes() != mine.tobytes():
             return "an input was changed"
     try:
-        if name in ("conv1d", "conv2d", "conv3d"):
-            check_convolution(result, args, options)
-        elif name == "convolve" and options["mode"] == "full":
-            check_full(result, *args)
-        elif name[:-2] in ("max_pool", "min_pool", "avg_pool"):
-            check_pooling(result, name, args, options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the comparison's own
+            if name in ("conv1d", "conv2d", "conv3d"):
+                check_convolution(result, args, options)
+            elif name == "convolve" and options["mode"] == "full":
+                check_full(result, *args)
+            elif name[:-2] in ("max_pool", "min_pool", "avg_pool"):
+                check_pooling(result, name, args, options)
     except AssertionError as error:
         return f"a wrong answer: {error}"
     return None

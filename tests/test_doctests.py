@@ -66,6 +66,17 @@ def test_everything_public_has_a_docstring(name):
     assert text.splitlines()[0].endswith((".", ":"))
 
 
+@pytest.mark.parametrize("name", functional.__all__)
+def test_functional_docstrings_are_complete(name):
+    """An example, what is refused, and the same call elsewhere; min_pool's say that they are max_pool's."""
+    text = inspect.getdoc(getattr(functional, name))
+    assert "Examples\n--------" in text and f">>> from fastconv.functional import {name}" in text
+    assert "Notes\n-----" in text and "torch.nn" in text or "torch.autograd" in text
+    assert "Raises\n------" in text or "errors are `max_pool" in text
+    assert "Returns\n-------" in text or "errors are `max_pool" in text
+    assert not set("{}") & set(text.replace("{keyword}", ""))
+
+
 def test_the_list_of_public_things_is_the_whole():
     assert len(PUBLIC) > 50
     assert {"fastconv.conv_1d", "fastconv.functional.conv2d", "fastconv.layers.ConvolutionLayer.forward_prop"} <= set(PUBLIC)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..shapes import ConvSpec
+from .conv_fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
 from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from .conv_output import InputGradPlan, OutputPlan
 from .conv_weight_grad import WeightGradPlan
@@ -17,11 +18,12 @@ from .conv_weight_grad import WeightGradPlan
 
 @dataclass(frozen=True)
 class Kernel:
-    """One way to compute an operation: its algorithm's name, which cases it takes, and how it plans one."""
+    """One way to compute an operation: its algorithm's name, which cases it takes, how it plans one, and whether unasked."""
 
     algorithm: str
     accepts: Callable[[ConvSpec], bool]
     plan: Callable[[ConvSpec, np.dtype], Any]
+    automatic: bool = True
 
 
 def _one_group(spec: ConvSpec) -> bool:
@@ -33,9 +35,21 @@ def _any(spec: ConvSpec) -> bool:
 
 
 TABLE: dict[str, tuple[Kernel, ...]] = {
-    "output": (Kernel("direct", _one_group, OutputPlan), Kernel("generic", _any, GenericOutputPlan)),
-    "input_grad": (Kernel("direct", _one_group, InputGradPlan), Kernel("generic", _any, GenericInputGradPlan)),
-    "weight_grad": (Kernel("direct", _one_group, WeightGradPlan), Kernel("generic", _any, GenericWeightGradPlan)),
+    "output": (
+        Kernel("direct", _one_group, OutputPlan),
+        Kernel("fft", _any, FFTOutputPlan, automatic=False),
+        Kernel("generic", _any, GenericOutputPlan),
+    ),
+    "input_grad": (
+        Kernel("direct", _one_group, InputGradPlan),
+        Kernel("fft", _any, FFTInputGradPlan, automatic=False),
+        Kernel("generic", _any, GenericInputGradPlan),
+    ),
+    "weight_grad": (
+        Kernel("direct", _one_group, WeightGradPlan),
+        Kernel("fft", _any, FFTWeightGradPlan, automatic=False),
+        Kernel("generic", _any, GenericWeightGradPlan),
+    ),
 }
 
 TILED_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -64,6 +78,7 @@ def choose(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm
     wanted = "generic" if algorithm == "auto" and spec.flops < TINY_FLOPS else algorithm
     for kernel in TABLE[operation]:
         tiled_type = dtype in TILED_TYPES or kernel.algorithm == "generic"
-        if wanted in ("auto", kernel.algorithm) and tiled_type and kernel.accepts(spec):
+        asked = kernel.automatic if wanted == "auto" else wanted == kernel.algorithm
+        if asked and tiled_type and kernel.accepts(spec):
             return kernel.plan(spec, dtype)
     raise ValueError(f"{name}: algorithm {algorithm!r} can't do {spec.groups} groups in {dtype}; 'auto' can")

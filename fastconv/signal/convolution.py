@@ -63,7 +63,7 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "
     array([ 1, 12, 23])
     """
     x, w = _checked("convolve", in1, in2, mode, method)
-    return _computed(_problem("convolve", x, w, mode), method) if x.ndim else x * w
+    return _computed(_problem("convolve", x, w, mode), method) if x.ndim else _product(x, w)
 
 
 def correlate(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "auto") -> np.ndarray:
@@ -100,7 +100,7 @@ def correlate(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = 
     array([1.+0.j])
     """
     x, w = _checked("correlate", in1, in2, mode, method)
-    return _computed(_problem("correlate", x, np.flip(w).conj(), mode), method) if x.ndim else x * w.conj()
+    return _computed(_problem("correlate", x, np.flip(w).conj(), mode), method) if x.ndim else _product(x, w.conj())
 
 
 def choose_conv_method(in1: ArrayLike, in2: ArrayLike, mode: str = "full", measure: bool = False) -> Any:
@@ -154,6 +154,12 @@ def _checked(operation: str, in1: Any, in2: Any, mode: str, method: str) -> tupl
     if not w.size or (not x.size and mode != "same"):
         raise ValueError(f"{operation}: in1 and in2 must not be empty, but have shapes {x.shape} and {w.shape}")
     return x, w
+
+
+def _product(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return the convolution of two numbers, which overflows as silently as one of arrays."""
+    with np.errstate(all="ignore"):
+        return x * w
 
 
 def _problem(operation: str, x: np.ndarray, w: np.ndarray, mode: str) -> Problem:

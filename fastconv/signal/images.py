@@ -150,4 +150,5 @@ def _fill(operation: str, fillvalue: Any, result: np.dtype) -> np.ndarray:
         fits = bool(np.isfinite(value)) and limits.min <= int(np.real(value)) <= limits.max
     if not fits:
         raise ValueError(f"{operation}: could not cast `fillvalue` directly to the output type {result}: {fillvalue!r}")
-    return np.asarray(value if result.kind == "c" else np.real(value)).astype(result)
+    with np.errstate(over="ignore"):  # half precision
+        return np.asarray(value if result.kind == "c" else np.real(value)).astype(result)
