@@ -54,11 +54,7 @@ from .conv_transpose import (
     conv_transpose3d_input_grad,
     conv_transpose3d_weight_grad,
 )
-from .linear import (
-    linear,
-    linear_input_grad,
-    linear_weight_grad,
-)
+from .linear import linear, linear_grad, linear_input_grad, linear_weight_grad
 from .loss import cross_entropy, cross_entropy_grad
 from .pool import (
     max_pool1d,
@@ -119,6 +115,7 @@ __all__ = [
     "global_max_pool",
     "global_max_pool_grad",
     "linear",
+    "linear_grad",
     "linear_input_grad",
     "linear_weight_grad",
     "log_softmax",

@@ -149,3 +149,42 @@ def linear_weight_grad(x: ArrayLike, dy: ArrayLike) -> np.ndarray:
     dw = np.empty((x.shape[1], dy.shape[1]), x.dtype)
     _plan(*x.shape, dy.shape[1], x.dtype).weight_grad(_threads.split, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
     return dw
+
+
+def linear_grad(dy: ArrayLike, x: ArrayLike, w: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return all gradients of linear: with respect to x, w and b.
+
+    Parameters
+    ----------
+    dy : (n, o) float32 or float64
+    x : (n, i)
+    w : (i, o)
+
+    Returns
+    -------
+    (n, i), (i, o) and (o,) ndarray
+        What linear_input_grad and linear_weight_grad give, and dy's sum over the rows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes don't fit together.
+
+    Notes
+    -----
+    What autograd gives for ``torch.nn.functional.linear`` and Keras's Dense.
+
+    Examples
+    --------
+    >>> from fastconv.functional import linear_grad
+    >>> linear_grad([[2.0]], [[1.0, 5.0]], [[3.0], [4.0]])
+    (array([[6., 8.]]), array([[ 2.],
+           [10.]]), array([2.]))
+    """
+    dy, x, w = operands("linear_grad", dy=dy, x=x, w=w)
+    check_rank("linear_grad", "dy", dy, 2, "(rows, outputs)")
+    check_rank("linear_grad", "x", x, 2, "(rows, inputs)")
+    check_rank("linear_grad", "w", w, 2, "(inputs, outputs)")
+    check_shape("linear_grad", "dy", dy.shape, (x.shape[0], w.shape[1]))
+    check_shape("linear_grad", "x", x.shape, (dy.shape[0], w.shape[0]))
+    return linear_input_grad(dy, w), linear_weight_grad(x, dy), dy.sum(axis=0)
