@@ -104,3 +104,12 @@ def test_ragged_lists_are_refused():
 def test_denormals_and_signed_zeros():
     x = np.full((1, 3, 3, 1), 5e-324)
     assert (fn.conv2d(x, np.ones((1, 1, 1, 1))) == x).all()
+
+
+def test_wrong_arguments_are_refused_by_the_public_name():
+    with pytest.raises(TypeError, match="^conv2d: got an unexpected keyword argument 'strides'$"):
+        fn.conv2d(X, W, strides=2)
+    with pytest.raises(TypeError, match="^max_pool3d: missing a required argument: 'kernel_size'$"):
+        fn.max_pool3d(X)
+    with pytest.raises(TypeError, match="^conv1d_input_grad: too many positional arguments$"):
+        fn.conv1d_input_grad(X, W, X.shape, 2)

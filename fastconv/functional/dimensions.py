@@ -45,17 +45,29 @@ def _bind(function: Callable, name: str, dims: int, examples: dict[str, str]) ->
     @wraps(function)
     def bound(*args: Any, **options: Any) -> Any:
         options.setdefault("layout", CHANNELS_LAST[dims])
-        return function(dims, *args, **options)
+        try:
+            return function(dims, *args, **options)
+        except TypeError:
+            _check_arguments(name, public, args, options)
+            raise
 
     signature = inspect.signature(function)
     first, *others = signature.parameters.values()
     defaults = [p.replace(default=CHANNELS_LAST[dims]) if p.name == "layout" else p for p in others]
-    bound.__signature__ = signature.replace(parameters=defaults)  # type: ignore[attr-defined]
+    bound.__signature__ = public = signature.replace(parameters=defaults)  # type: ignore[attr-defined]
     bound.__name__ = bound.__qualname__ = name
     del bound.__wrapped__
     words = {**WORDS[dims], "n": dims, "name": name, "layout": CHANNELS_LAST[dims], "first": CHANNELS_FIRST[dims], **examples}
     bound.__doc__ = _fill(inspect.cleandoc(function.__doc__ or ""), words)
     return bound
+
+
+def _check_arguments(name: str, signature: inspect.Signature, args: tuple, options: dict[str, Any]) -> None:
+    """Refuse arguments that the function doesn't have, or too few, by its public name."""
+    try:
+        signature.bind(*args, **options)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
 
 
 def _fill(text: str, words: dict[str, Any]) -> str:
