@@ -20,18 +20,18 @@ from fastconv.kernels.table import choose
 
 from . import peers, timing
 from .peak import fma_peak
-from .shapes import SHAPES, label, spec_of
+from .shapes import SHAPES, Layer, label, spec_of
 
 OPERATIONS = ("output", "input_grad", "weight_grad")
 
 
-def measure(row: tuple, dtype: str, threads: int, rounds: int, with_torch: bool) -> list[dict[str, Any]]:
+def measure(row: Layer, dtype: str, threads: int, rounds: int, with_torch: bool) -> list[dict[str, Any]]:
     """Check and time the three operations of one layer; return a record for each."""
     spec = spec_of(row)
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal(spec.input_shape).astype(dtype), rng.standard_normal(spec.weight_shape).astype(dtype)
     dy = rng.standard_normal(spec.output_shape).astype(dtype)
-    geometry = {"stride": spec.stride, "padding": spec.pads}
+    geometry: dict = {"stride": spec.stride, "padding": spec.pads, "groups": spec.groups}
     ours = {
         "output": lambda: fn.conv2d(x, w, **geometry),
         "input_grad": lambda: fn.conv2d_input_grad(dy, w, spec.input_shape, **geometry),

@@ -77,19 +77,20 @@ class Contraction:
         return int(((lasts + self.taps[-1] + self.run - 1) // row - firsts // row).max() + 1) * row
 
 
-def lower_output(spec: ConvSpec, filters_first: bool = False) -> Contraction:
+def lower_output(spec: ConvSpec, filters_first: bool = False, depthwise: bool = False) -> Contraction:
     """Return the contraction whose y is the convolution's output, of one group.
 
-    The weights are (*kernel, channels, filters), or (filters, *kernel, channels) with `filters_first`.
+    The weights are (*kernel, channels, filters), or (filters, *kernel, channels) with `filters_first`. With `depthwise` they are
+    (*kernel, 1, filters), there are as many filters as channels, and a tap's channels are not summed.
     """
     padded, border = _bordered(spec.size, spec.channels, spec.pads)
     steps = _steps(padded, spec.channels)
     taps, w_taps = [], []
     for index, k in enumerate(product(*map(range, spec.kernel))):
         taps.append(sum(i * d * s for i, d, s in zip(k, spec.dilation, steps, strict=True)))
-        w_taps.append(index * spec.channels * (1 if filters_first else spec.filters))
+        w_taps.append(index * (1 if depthwise else spec.channels) * (1 if filters_first else spec.filters))
     out_steps = _steps(spec.outputs, spec.filters)
-    taps_array, run = _join_runs(taps, spec.channels)
+    taps_array, run = (np.array(taps, np.int64), spec.channels) if depthwise else _join_runs(taps, spec.channels)
     x_lines = _grid([0] * (len(padded) - 1), spec.outputs[:-1], [a * b for a, b in zip(spec.stride, steps[:-1], strict=False)])
     return Contraction(
         images=spec.images,
@@ -111,7 +112,7 @@ def lower_output(spec: ConvSpec, filters_first: bool = False) -> Contraction:
     )
 
 
-def lower_input_grad(spec: ConvSpec, filters_first: bool = False) -> list[Contraction]:
+def lower_input_grad(spec: ConvSpec, filters_first: bool = False, depthwise: bool = False) -> list[Contraction]:
     """Return the contractions, one for each phase of the stride, whose x is dy and whose y is the input gradient.
 
     Input pixel i gets dy[o] * w[k] wherever i + pad = o * stride + k * dilation. The pixels of one phase r = (i + pad) mod stride
@@ -123,7 +124,7 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False) -> list[Contra
     padded, border = _bordered(spec.outputs, spec.filters, pads)
     steps = _steps(padded, spec.filters)
     in_steps = _steps(spec.size, spec.channels)
-    kernel_steps = _steps(spec.kernel, spec.channels * (1 if filters_first else spec.filters))
+    kernel_steps = _steps(spec.kernel, (1 if depthwise else spec.channels) * (1 if filters_first else spec.filters))
     contractions = []
     for phase in product(*axes):
         taps, w_taps = [], []
@@ -131,7 +132,9 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False) -> list[Contra
             taps.append(-sum(shift * step for (_, shift), step in zip(tap, steps, strict=True)))
             w_taps.append(sum(k * step for (k, _), step in zip(tap, kernel_steps, strict=True)))
         order = np.argsort(taps)
-        taps_array, run = _join_runs([taps[i] for i in order], spec.filters)
+        taps_array, run = np.array(taps, np.int64)[order], spec.filters
+        if not depthwise:
+            taps_array, run = _join_runs(list(taps_array), spec.filters)
         starts = [(axis.source + before) * step for axis, (before, _), step in zip(phase, pads, steps, strict=True)]
         counts = [axis.count for axis in phase]
         out_starts = [axis.first * step for axis, step in zip(phase, in_steps, strict=True)]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..shapes import ConvSpec
+from .conv_depthwise import DepthwiseInputGradPlan, DepthwiseOutputPlan, DepthwiseWeightGradPlan
 from .conv_fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
 from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from .conv_output import InputGradPlan, OutputPlan
@@ -30,6 +31,10 @@ def _one_group(spec: ConvSpec) -> bool:
     return spec.groups == 1
 
 
+def _depthwise(spec: ConvSpec) -> bool:
+    return 1 < spec.groups == spec.channels == spec.filters
+
+
 def _any(spec: ConvSpec) -> bool:
     return True
 
@@ -37,16 +42,19 @@ def _any(spec: ConvSpec) -> bool:
 TABLE: dict[str, tuple[Kernel, ...]] = {
     "output": (
         Kernel("direct", _one_group, OutputPlan),
+        Kernel("depthwise", _depthwise, DepthwiseOutputPlan),
         Kernel("fft", _any, FFTOutputPlan, automatic=False),
         Kernel("generic", _any, GenericOutputPlan),
     ),
     "input_grad": (
         Kernel("direct", _one_group, InputGradPlan),
+        Kernel("depthwise", _depthwise, DepthwiseInputGradPlan),
         Kernel("fft", _any, FFTInputGradPlan, automatic=False),
         Kernel("generic", _any, GenericInputGradPlan),
     ),
     "weight_grad": (
         Kernel("direct", _one_group, WeightGradPlan),
+        Kernel("depthwise", _depthwise, DepthwiseWeightGradPlan),
         Kernel("fft", _any, FFTWeightGradPlan, automatic=False),
         Kernel("generic", _any, GenericWeightGradPlan),
     ),
