@@ -58,8 +58,13 @@ def test_every_kernel_was_run():
 def test_the_fastest_kernel_is_chosen():
     for case in CASES:
         plan = choose("test", "output", case.spec, np.dtype("float32"))
-        tiled = case.groups == 1 and case.spec.flops >= TINY_FLOPS
-        assert plan.name.startswith("conv_tile" if tiled else "conv_generic"), case.name
+        kind = "depthwise" if "depthwise" in case.name and "two" not in case.name else "tile"
+        small_groups = case.groups > 1 and min(case.x[-1], case.w[-1]) < 4 * case.groups
+        generic = case.spec.flops < TINY_FLOPS or (small_groups and kind == "tile")
+        assert plan.name.startswith("conv_generic" if generic else f"conv_{kind}"), (case.name, plan.name)
+        assert plan.name.endswith("grouped") == (case.groups > 1 and kind == "tile" and not generic)
+    chosen = {choose("test", "output", case.spec, np.dtype("float32")).name.split("_")[1] for case in CASES}
+    assert chosen == {"tile", "depthwise", "generic"}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.groups == 1], ids=lambda case: case.name)

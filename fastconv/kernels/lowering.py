@@ -77,42 +77,43 @@ class Contraction:
         return int(((lasts + self.taps[-1] + self.run - 1) // row - firsts // row).max() + 1) * row
 
 
-def lower_output(spec: ConvSpec, filters_first: bool = False, depthwise: bool = False) -> Contraction:
-    """Return the contraction whose y is the convolution's output, of one group.
+def lower_output(spec: ConvSpec, filters_first: bool = False, depthwise: bool = False, group: int = 0) -> Contraction:
+    """Return the contraction whose y is the convolution's output: all channels of it, or those of one of several groups.
 
-    The weights are (*kernel, channels, filters), or (filters, *kernel, channels) with `filters_first`. With `depthwise` they are
-    (*kernel, 1, filters), there are as many filters as channels, and a tap's channels are not summed.
+    The weights are (*kernel, channels / groups, filters), or of one group (filters, *kernel, channels) with `filters_first`.
+    With `depthwise` there are as many filters as channels and as groups, and a tap's channels are not summed.
     """
     padded, border = _bordered(spec.size, spec.channels, spec.pads)
+    run, outputs = (spec.channels, spec.filters) if depthwise else (spec.channels // spec.groups, spec.filters // spec.groups)
     steps = _steps(padded, spec.channels)
     taps, w_taps = [], []
     for index, k in enumerate(product(*map(range, spec.kernel))):
         taps.append(sum(i * d * s for i, d, s in zip(k, spec.dilation, steps, strict=True)))
-        w_taps.append(index * (1 if depthwise else spec.channels) * (1 if filters_first else spec.filters))
+        w_taps.append(index * (1 if depthwise else run) * (1 if filters_first else spec.filters) + group * outputs)
     out_steps = _steps(spec.outputs, spec.filters)
-    taps_array, run = (np.array(taps, np.int64), spec.channels) if depthwise else _join_runs(taps, spec.channels)
+    taps_array, joined = (np.array(taps, np.int64), run) if spec.groups > 1 else _join_runs(taps, run)
     x_lines = _grid([0] * (len(padded) - 1), spec.outputs[:-1], [a * b for a, b in zip(spec.stride, steps[:-1], strict=False)])
     return Contraction(
         images=spec.images,
         x_image=prod(spec.size) * spec.channels,
         y_image=prod(spec.outputs) * spec.filters,
-        x_lines=x_lines,
-        y_lines=_grid([0] * (len(padded) - 1), spec.outputs[:-1], out_steps[:-1]),
+        x_lines=x_lines + group * run,
+        y_lines=_grid([0] * (len(padded) - 1), spec.outputs[:-1], out_steps[:-1]) + group * outputs,
         count=spec.outputs[-1],
         x_step=spec.stride[-1] * spec.channels,
         y_step=spec.filters,
         taps=taps_array,
-        run=run,
-        outputs=spec.filters,
+        run=joined,
+        outputs=outputs,
         w_taps=np.array(w_taps, np.int64),
-        w_run=spec.channels,
+        w_run=run,
         w_run_step=1 if filters_first else spec.filters,
         w_output_step=prod(spec.weight_shape[:-1]) if filters_first else 1,
         border=border,
     )
 
 
-def lower_input_grad(spec: ConvSpec, filters_first: bool = False, depthwise: bool = False) -> list[Contraction]:
+def lower_input_grad(spec: ConvSpec, filters_first: bool = False, depthwise: bool = False, group: int = 0) -> list[Contraction]:
     """Return the contractions, one for each phase of the stride, whose x is dy and whose y is the input gradient.
 
     Input pixel i gets dy[o] * w[k] wherever i + pad = o * stride + k * dilation. The pixels of one phase r = (i + pad) mod stride
@@ -124,17 +125,19 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False, depthwise: boo
     padded, border = _bordered(spec.outputs, spec.filters, pads)
     steps = _steps(padded, spec.filters)
     in_steps = _steps(spec.size, spec.channels)
-    kernel_steps = _steps(spec.kernel, (1 if depthwise else spec.channels) * (1 if filters_first else spec.filters))
+    groups = 1 if depthwise else spec.groups
+    w_run, outputs = spec.filters // groups, spec.channels // groups
+    kernel_steps = _steps(spec.kernel, (1 if depthwise else outputs) * (1 if filters_first else spec.filters))
     contractions = []
     for phase in product(*axes):
         taps, w_taps = [], []
         for tap in product(*(axis.taps for axis in phase)):
             taps.append(-sum(shift * step for (_, shift), step in zip(tap, steps, strict=True)))
-            w_taps.append(sum(k * step for (k, _), step in zip(tap, kernel_steps, strict=True)))
+            w_taps.append(sum(k * step for (k, _), step in zip(tap, kernel_steps, strict=True)) + group * w_run)
         order = np.argsort(taps)
-        taps_array, run = np.array(taps, np.int64)[order], spec.filters
-        if not depthwise:
-            taps_array, run = _join_runs(list(taps_array), spec.filters)
+        taps_array, run = np.array(taps, np.int64)[order], w_run
+        if spec.groups == 1:
+            taps_array, run = _join_runs(list(taps_array), w_run)
         starts = [(axis.source + before) * step for axis, (before, _), step in zip(phase, pads, steps, strict=True)]
         counts = [axis.count for axis in phase]
         out_starts = [axis.first * step for axis, step in zip(phase, in_steps, strict=True)]
@@ -145,16 +148,16 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False, depthwise: boo
                 images=spec.images,
                 x_image=prod(spec.outputs) * spec.filters,
                 y_image=prod(spec.size) * spec.channels,
-                x_lines=_grid(starts[:-1], counts[:-1], steps[:-1]) + starts[-1] + lowest,
-                y_lines=_grid(out_starts[:-1], counts[:-1], out_moves[:-1]) + out_starts[-1],
+                x_lines=_grid(starts[:-1], counts[:-1], steps[:-1]) + starts[-1] + lowest + group * w_run,
+                y_lines=_grid(out_starts[:-1], counts[:-1], out_moves[:-1]) + out_starts[-1] + group * outputs,
                 count=counts[-1],
                 x_step=spec.filters,
                 y_step=out_moves[-1],
                 taps=taps_array - lowest,
                 run=run,
-                outputs=spec.channels,
+                outputs=outputs,
                 w_taps=np.array(w_taps, np.int64)[order],
-                w_run=spec.filters,
+                w_run=w_run,
                 w_run_step=prod(spec.weight_shape[:-1]) if filters_first else 1,
                 w_output_step=1 if filters_first else spec.filters,
                 border=border,

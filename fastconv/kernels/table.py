@@ -13,6 +13,7 @@ from ..shapes import ConvSpec
 from .conv_depthwise import DepthwiseInputGradPlan, DepthwiseOutputPlan, DepthwiseWeightGradPlan
 from .conv_fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
 from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
+from .conv_grouped import GroupedInputGradPlan, GroupedOutputPlan, GroupedWeightGradPlan
 from .conv_output import InputGradPlan, OutputPlan
 from .conv_weight_grad import WeightGradPlan
 
@@ -35,6 +36,10 @@ def _depthwise(spec: ConvSpec) -> bool:
     return 1 < spec.groups == spec.channels == spec.filters
 
 
+def _some_large_groups(spec: ConvSpec) -> bool:
+    return 1 < spec.groups <= 64 and min(spec.channels, spec.filters) >= 4 * spec.groups
+
+
 def _any(spec: ConvSpec) -> bool:
     return True
 
@@ -43,18 +48,21 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
     "output": (
         Kernel("direct", _one_group, OutputPlan),
         Kernel("depthwise", _depthwise, DepthwiseOutputPlan),
+        Kernel("grouped", _some_large_groups, GroupedOutputPlan),
         Kernel("fft", _any, FFTOutputPlan, automatic=False),
         Kernel("generic", _any, GenericOutputPlan),
     ),
     "input_grad": (
         Kernel("direct", _one_group, InputGradPlan),
         Kernel("depthwise", _depthwise, DepthwiseInputGradPlan),
+        Kernel("grouped", _some_large_groups, GroupedInputGradPlan),
         Kernel("fft", _any, FFTInputGradPlan, automatic=False),
         Kernel("generic", _any, GenericInputGradPlan),
     ),
     "weight_grad": (
         Kernel("direct", _one_group, WeightGradPlan),
         Kernel("depthwise", _depthwise, DepthwiseWeightGradPlan),
+        Kernel("grouped", _some_large_groups, GroupedWeightGradPlan),
         Kernel("fft", _any, FFTWeightGradPlan, automatic=False),
         Kernel("generic", _any, GenericWeightGradPlan),
     ),
@@ -89,4 +97,7 @@ def choose(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm
         asked = kernel.automatic if wanted == "auto" else wanted == kernel.algorithm
         if asked and tiled_type and kernel.accepts(spec):
             return kernel.plan(spec, dtype)
-    raise ValueError(f"{name}: algorithm {algorithm!r} can't do {spec.groups} groups in {dtype}; 'auto' can")
+    raise ValueError(
+        f"{name}: algorithm {algorithm!r} can't do {spec.groups} groups of {spec.channels} channels and {spec.filters} filters in "
+        f"{dtype}; 'auto' can"
+    )
