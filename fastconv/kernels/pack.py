@@ -4,7 +4,7 @@ import numpy as np
 
 from .._jit import jit
 from .geometry import read_weight_layout
-from .simd import lanes
+from .simd import lanes, vload, vstore
 
 
 def buffer(size: int, dtype: np.dtype) -> np.ndarray:
@@ -42,7 +42,10 @@ def pad_rows(x, origin, rows, first, last, left, width, right, scratch):
             scratch[at : at + left + width + right] = 0
         else:
             scratch[at : at + left] = 0
-            for i in range(width):
+            whole = width // lanes(x) * lanes(x)
+            for i in range(0, whole, lanes(x)):
+                vstore(scratch, at + left + i, vload(x, origin + source + i))
+            for i in range(whole, width):
                 scratch[at + left + i] = x[origin + source + i]
             scratch[at + left + width : at + left + width + right] = 0
         at += left + width + right
@@ -61,9 +64,13 @@ def pack_weights(w, geometry, vectors, packed):
         for tap in taps:
             for c in range(run):
                 source = tap + c * run_step + first * output_step
-                for o in range(filled):
-                    packed[at + o] = w[source + o * output_step]
-                packed[at + filled : at + block] = 0
+                if output_step == 1 and filled == block:
+                    for o in range(0, block, lanes(w)):
+                        vstore(packed, at + o, vload(w, source + o))
+                else:
+                    for o in range(filled):
+                        packed[at + o] = w[source + o * output_step]
+                    packed[at + filled : at + block] = 0
                 at += block
 
 
