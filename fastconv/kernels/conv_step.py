@@ -45,23 +45,23 @@ class WholeOutput:
     """A convolution's output without borders, in this thread; called with (x, w, y), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
-        self._dtype, self._plan = dtype, OutputPlan(spec, dtype, filters_first)
-        self._kernel = whole_output_kernel(self._plan.rows, self._plan.vectors, self._plan.depth)
+        plan = OutputPlan(spec, dtype, filters_first)
+        self._dtype, self._size, self._no_bias = dtype, plan.packed_size, plan.no_bias
+        self._numbers = (plan.geometry, plan.outputs_block, plan.units)
+        self._kernel = whole_output_kernel(plan.rows, plan.vectors, plan.depth)
 
     def __call__(self, x, w, y):
-        plan = self._plan
-        packed = buffer(plan.packed_size, self._dtype)
-        self._kernel(x, w, plan.no_bias, y, packed, plan.geometry, plan.outputs_block, plan.units)
+        self._kernel(x, w, self._no_bias, y, buffer(self._size, self._dtype), *self._numbers)
 
 
 class WeightStep:
     """A step of gradient descent without borders, in this thread; called with (x, dy, w, dw, rate), all flat but the rate."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
-        self._dtype, self._plan = dtype, WeightGradPlan(spec, dtype, filters_first)
-        self._kernel = weight_step_kernel(self._plan.rows, self._plan.vectors, self._plan.columns)
+        plan = WeightGradPlan(spec, dtype, filters_first)
+        self._dtype, self._size = dtype, plan.parts_size
+        self._numbers = (plan.geometry, *plan.cut, plan.units, plan.tile_run)
+        self._kernel = weight_step_kernel(plan.rows, plan.vectors, plan.columns)
 
     def __call__(self, x, dy, w, dw, rate):
-        plan = self._plan
-        parts = buffer(plan.parts_size, self._dtype)
-        self._kernel(x, dy, w, dw, rate, parts, plan.geometry, *plan.cut, plan.units, plan.tile_run)
+        self._kernel(x, dy, w, dw, rate, buffer(self._size, self._dtype), *self._numbers)

@@ -87,8 +87,10 @@ class _Convolution:
     def _backward(self, gradient: Any, rate: Any) -> bool:
         """Update the kernels; keep what dE_dX needs. Return whether the image has a channel axis."""
         image = getattr(self, self._image_name, None)
-        check_forward_done(self._name, image)
-        rate = check_rate(self._name, rate)
+        if image is None:
+            check_forward_done(self._name, image)
+        if type(rate) is not float:
+            rate = check_rate(self._name, rate)
         plan, array, kernels = self._prepare(image)
         if not is_ready(gradient, plan.output_shape, plan.dtype):
             gradient = ready(self._name, "the gradient", gradient, plan.dtype)

@@ -42,7 +42,8 @@ class _MaxPooling:
 
     def _backward(self, gradient: Any) -> np.ndarray:
         image = getattr(self, self._image_name, None)
-        check_forward_done(self._name, image)
+        if image is None:
+            check_forward_done(self._name, image)
         plan, array = self._prepare(image)
         if not is_ready(gradient, plan.output_shape, plan.dtype):
             gradient = ready(self._name, "the gradient", gradient, plan.dtype)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import aligned_copy, as_array
+from .._arrays import FLOAT64, aligned_copy, as_array
 from ..functional.planned import PlannedDenseSoftmax, planned_dense_softmax
 from ..shapes import as_int, check_shape
 from .checks import (
@@ -44,19 +44,20 @@ class _DenseSoftmax:
         setattr(self, self._weight_name, aligned_copy(weight, self._dtype))
         self._plan: PlannedDenseSoftmax | None = None
         setattr(self, self._bias_name, np.zeros(outputs, self._dtype))
-        self._weight_shape, self._input_size, self._output_shape = (inputs, outputs), inputs, (outputs,)
+        self._weight_shape, self._input_size = (inputs, outputs), inputs
+        self._row_shape, self._output_shape = (inputs,), (outputs,)
 
     def _live(self, dtype: np.dtype) -> tuple[PlannedDenseSoftmax, np.ndarray, np.ndarray]:
         """Return the plan, and the live weights and biases, checked, as it takes them: themselves where they are so already."""
-        weight = self._checked(self._weight_name, getattr(self, self._weight_name), self._weight_shape, dtype)
-        bias = self._checked(self._bias_name, getattr(self, self._bias_name), self._output_shape, dtype)
+        weight, bias = getattr(self, self._weight_name), getattr(self, self._bias_name)
+        if not (is_ready(weight, self._weight_shape, dtype) and is_ready(bias, self._output_shape, dtype)):
+            weight = self._checked(self._weight_name, weight, self._weight_shape, dtype)
+            bias = self._checked(self._bias_name, bias, self._output_shape, dtype)
         if self._plan is None or self._plan.dtype is not dtype:
             self._plan = planned_dense_softmax(self._output_shape[0], dtype)
         return self._plan, weight, bias
 
     def _checked(self, argument: str, value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        if is_ready(value, shape, dtype):
-            return value
         value = ready(self._name, argument, value, dtype)
         check_shape(self._name, argument, value.shape, shape)
         return value
@@ -67,7 +68,7 @@ class _DenseSoftmax:
             raise ValueError(
                 f"{self._name}: the input must have {self._input_size} elements, but has {array.size}: shape {array.shape}"
             )
-        plan, weight, bias = self._live(compute_type(self._dtype, array))
+        plan, weight, bias = self._live(FLOAT64 if self._dtype is FLOAT64 else compute_type(self._dtype, array))
         row = array.flatten() if array.dtype is plan.dtype else array.astype(plan.dtype).flatten()
         totals, probabilities = plan.output(row, weight, bias)
         setattr(self, self._shape_name, array.shape)
@@ -77,20 +78,23 @@ class _DenseSoftmax:
 
     def _backward(self, gradient: Any, rate: Any) -> np.ndarray:
         row: Any = getattr(self, self._input_name, None)
-        check_forward_done(self._name, row)
-        alpha = check_rate(self._name, rate)
-        if not is_plain(row):
-            row = as_array(self._name, self._input_name, row)
-        dtype = compute_type(self._dtype, row)
-        row = self._checked(self._input_name, row, (self._input_size,), dtype)
-        totals = self._checked(self._totals_name, getattr(self, self._totals_name), self._output_shape, dtype)
-        dy = self._checked("the gradient", gradient, self._output_shape, dtype)
+        if row is None:
+            check_forward_done(self._name, row)
+        alpha = rate if type(rate) is float else check_rate(self._name, rate)
+        totals, dtype = getattr(self, self._totals_name), FLOAT64
+        if self._dtype is not FLOAT64:
+            dtype = compute_type(self._dtype, as_array(self._name, self._input_name, row))
+        ours = is_ready(row, self._row_shape, dtype) and is_ready(totals, self._output_shape, dtype)
+        if not (ours and is_ready(gradient, self._output_shape, dtype)):
+            row = self._checked(self._input_name, row, self._row_shape, dtype)
+            totals = self._checked(self._totals_name, totals, self._output_shape, dtype)
+            gradient = self._checked("the gradient", gradient, self._output_shape, dtype)
         plan, weight, bias = self._live(dtype)
         my_weight, my_bias = getattr(self, self._weight_name), getattr(self, self._bias_name)
         if my_weight is not weight or my_bias is not bias:
             check_updatable(self._name, self._weight_name, my_weight)
             check_updatable(self._name, self._bias_name, my_bias)
-        dx = plan.step(dy, totals, row, weight, bias, alpha)
+        dx = plan.step(gradient, totals, row, weight, bias, alpha)
         if my_weight is not weight:  # strided, or of another float type: the kernel stepped on a copy
             my_weight[...] = weight
         if my_bias is not bias:
