@@ -72,11 +72,6 @@ def serial(units: int, work: Callable[[int, int], object], flops: int = 0) -> No
         work(0, units)
 
 
-def for_work(flops: int) -> Callable[[int, Callable[[int, int], object], int], None]:
-    """Return `serial` for work that isn't worth helpers, else `split`, for those who plan once and call often."""
-    return serial if flops < SERIAL_FLOPS else split
-
-
 def split(units: int, work: Callable[[int, int], object], flops: int) -> None:
     """Run work(start, stop) over all units, in as many threads as there are and the work is worth."""
     threads = 1 if flops < SERIAL_FLOPS else min(get_num_threads(), units)

@@ -54,7 +54,7 @@ def _bind(function: Callable, name: str, dims: int, examples: dict[str, str]) ->
     signature = inspect.signature(function)
     first, *others = signature.parameters.values()
     defaults = [p.replace(default=CHANNELS_LAST[dims]) if p.name == "layout" else p for p in others]
-    bound.__signature__ = public = signature.replace(parameters=defaults)  # type: ignore[attr-defined]
+    bound.__signature__ = public = signature.replace(parameters=defaults)  # type: ignore[attr-defined]  # what help() shows
     bound.__name__ = bound.__qualname__ = name
     del bound.__wrapped__
     words = {**WORDS[dims], "n": dims, "name": name, "layout": CHANNELS_LAST[dims], "first": CHANNELS_FIRST[dims], **examples}
