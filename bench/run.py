@@ -16,6 +16,7 @@ import numpy as np
 
 import fastconv
 from fastconv import functional as fn
+from fastconv._arrays import aligned_copy
 from fastconv.kernels.table import choose
 
 from . import peers, timing
@@ -29,8 +30,10 @@ def measure(row: Layer, dtype: str, threads: int, rounds: int, with_torch: bool)
     """Check and time the three operations of one layer; return a record for each."""
     spec = spec_of(row)
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal(spec.input_shape).astype(dtype), rng.standard_normal(spec.weight_shape).astype(dtype)
-    dy = rng.standard_normal(spec.output_shape).astype(dtype)
+    x, w, dy = (
+        aligned_copy(rng.standard_normal(shape), np.dtype(dtype))
+        for shape in (spec.input_shape, spec.weight_shape, spec.output_shape)
+    )
     geometry: dict = {"stride": spec.stride, "padding": spec.pads, "groups": spec.groups}
     ours = {
         "output": lambda: fn.conv2d(x, w, **geometry),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+ALIGNED = 1024
+"""Below this many elements, finding an aligned place costs more than it brings."""
 
 
 def as_array(operation: str, name: str, value: Any, *, complex_too: bool = False) -> np.ndarray:
@@ -36,11 +39,22 @@ def kernel_ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return array
 
 
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return an array, not set to anything, that starts at a multiple of 64 bytes, so that no vector of it crosses a cache line.
+
+    Below ALIGNED elements it may start anywhere.
+    """
+    size = prod(shape)
+    if size < ALIGNED:
+        return np.empty(shape, dtype)
+    room = np.empty(size + 64 // dtype.itemsize, dtype)
+    start = -room.__array_interface__["data"][0] % 64 // dtype.itemsize
+    return room[start : start + size].reshape(shape)
+
+
 def aligned_copy(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return a C-contiguous copy that starts at a multiple of 64 bytes, so that no vector of it crosses a cache line."""
-    room = np.empty(array.size * dtype.itemsize + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    copy = room[start : start + array.size * dtype.itemsize].view(dtype).reshape(array.shape)
+    """Return a C-contiguous copy in aligned memory."""
+    copy = aligned_empty(array.shape, dtype)
     copy[...] = array
     return copy
 
@@ -67,7 +81,7 @@ def operands(operation: str, optional: tuple[str, Any] | None = None, **arrays: 
 def result_array(operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any) -> np.ndarray:
     """Return the caller's `out`, checked, or a new array where it is None."""
     if out is None:
-        return np.empty(shape, dtype)
+        return aligned_empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.writeable:
         kind = f"{out.dtype} {out.shape}, writable: {out.flags.writeable}" if isinstance(out, np.ndarray) else type(out).__name__
         raise (ValueError if isinstance(out, np.ndarray) else TypeError)(

@@ -37,15 +37,16 @@ def guarded(array: np.ndarray, back: bool) -> np.ndarray:
 
 def guard_buffers(back: bool) -> None:
     """Let the kernels' own memory come guarded, too: packed weights, borders, partial sums, room."""
-    from fastconv.engine import online
-    from fastconv.functional import planned
-    from fastconv.kernels import conv_output, conv_step, conv_weight_grad
+    from fastconv.engine import online  # noqa: F401  # and with it every kernel
+    from fastconv.functional import planned  # noqa: F401
+    from fastconv.kernels import table  # noqa: F401
 
     def buffer(size, dtype):
         return guarded(np.full(size, np.nan, dtype), back)
 
-    for module in (conv_output, conv_weight_grad, conv_step, planned, online):
-        module.buffer = buffer
+    for name, module in list(sys.modules.items()):
+        if name.startswith("fastconv.") and hasattr(module, "buffer"):
+            module.buffer = buffer
 
 
 QUICK = ("first layer, 10 filters", "3x3 same, deep", "asymmetric", "depthwise")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
+from .._arrays import aligned_empty
 from ..shapes import PoolSpec, as_int, as_shape, check_shape, pool_spec
 from .dimensions import per_dimension
 from .layout import deliver, dims_of, from_last, images, last_shape, result_for
@@ -35,7 +36,7 @@ def average_windows_grad(
 ) -> np.ndarray:
     """Return the gradient of `average_windows`, given channels-last dy."""
     check_shape(operation, "dy (channels last)", dy.shape, spec.output_shape)
-    dx = np.empty(spec.input_shape, dy.dtype)
+    dx = aligned_empty(spec.input_shape, dy.dtype)
     pool_plan(spec, count_padding).average_grad(_threads.split, float(divisor), dy.reshape(-1), dx.reshape(-1))
     return from_last(dx, first)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
-from .._arrays import check_rank, operands
+from .._arrays import aligned_empty, check_rank, operands
 from ..kernels.table import check_algorithm, choose
 from ..shapes import ConvSpec, as_shape, check_shape, conv_spec
 from .border import border_of
@@ -214,7 +214,7 @@ def conv_input_grad(
     check_shape(operation, "dy (channels last)", last_shape(dy.shape, first), spec.output_shape)
     border = border_of(operation, spec, padding_mode)
     dy, w, inner = to_last(dy, first), weights_to_last(w, first), spec if border is None else border.spec
-    dx = np.empty(inner.input_shape, dy.dtype)
+    dx = aligned_empty(inner.input_shape, dy.dtype)
     input_grad_into(operation, inner, dy, w, dx, algorithm)
     return from_last(dx if border is None else border.fold(dx), first)
 

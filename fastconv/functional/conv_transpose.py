@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import check_rank, operands
+from .._arrays import aligned_empty, check_rank, operands
 from ..shapes import as_shape, check_shape, transposed_spec
 from .conv import convolve_into, input_grad_into, weight_grad_into
 from .dimensions import per_dimension
@@ -176,7 +176,7 @@ def conv_transpose_input_grad(
         operation, shape, last_weight_shape(w.shape, first), stride, padding, output_padding, dilation, groups
     )  # fmt: skip
     check_shape(operation, "dy (channels last)", last_shape(dy.shape, first), spec.input_shape)
-    dx = np.empty(spec.output_shape, dy.dtype)
+    dx = aligned_empty(spec.output_shape, dy.dtype)
     convolve_into(operation, spec, to_last(dy, first), weights_to_last(w, first), None, dx, algorithm)
     return from_last(dx, first)
 

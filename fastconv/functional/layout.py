@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import check_rank, operands, result_array
+from .._arrays import aligned_empty, check_rank, operands, result_array
 from ..shapes import Ints
 
 CHANNELS_LAST = {1: "NWC", 2: "NHWC", 3: "NDHWC"}
@@ -67,9 +67,9 @@ def first_shape(shape: Ints, first: bool) -> Ints:
 def result_for(operation: str, out: Any, shape: Ints, first: bool, dtype: np.dtype, *inputs: Any) -> np.ndarray:
     """Return a channels-last contiguous array to write a result into: the caller's `out`, checked, where it is so."""
     if out is None:
-        return np.empty(shape, dtype)
+        return aligned_empty(shape, dtype)
     checked = result_array(operation, out, first_shape(shape, first), dtype, *inputs)
-    return checked if not first and checked.flags.carray else np.empty(shape, dtype)
+    return checked if not first and checked.flags.carray else aligned_empty(shape, dtype)
 
 
 def deliver(y: np.ndarray, first: bool, out: np.ndarray | None) -> np.ndarray:

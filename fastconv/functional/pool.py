@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
+from .._arrays import aligned_empty
 from ..kernels.pool import MAX, MIN, TIES, PoolPlan
 from ..shapes import PoolSpec, check_shape, pool_spec
 from .dimensions import per_dimension
@@ -39,7 +40,7 @@ def pick_windows_grad(
     if ties not in TIES:
         raise ValueError(f"{operation}: ties must be one of {tuple(TIES)}, but is {ties!r}")
     check_shape(operation, "dy (channels last)", dy.shape, spec.output_shape)
-    dx = np.empty(spec.input_shape, x.dtype)
+    dx = aligned_empty(spec.input_shape, x.dtype)
     pool_plan(spec).pick_grad(_threads.split, pick, TIES[ties], dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
     return from_last(dx, first)
 

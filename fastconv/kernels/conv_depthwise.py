@@ -1,4 +1,7 @@
-"""Depthwise convolution, a filter for each channel: vectors along the channels, tiles of neighbouring pixels or kernel pixels."""
+"""Depthwise convolution, a filter for each channel: vectors along the channels, tiles of neighbouring pixels, or of taps.
+
+A tile slides its row of taps along a line of pixels, and loads each pixel once: see tile_slide.py, and lines.py for the tables.
+"""
 
 from functools import cache
 
@@ -6,144 +9,137 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .geometry import pack_geometry, read_geometry, read_weight_layout
-from .lowering import Contraction, lower_input_grad, lower_output
-from .pack import buffer, pad_rows
-from .simd import lanes, lanes_of, vload, vload_part
-from .tile import fit_rows, most_rows, tile_load, tile_load_part, tile_store
-from .tile_math import tile_patch_scale_add
+from .lines import Lines, input_grad_lines, output_lines
+from .pack import buffer
+from .simd import REGISTERS, lanes, lanes_of
+from .tile import fit_rows, tile_load, tile_load_part, tile_store
+from .tile_slide import tile_slide, tile_slide_grad
 
-BLOCK_BYTES = 192 * 1024
-"""So much input of a block of lines stays in the second-level cache."""
-MOST_TAPS = 25
-"""A weight gradient's tile has all kernel pixels up to so many, else one row of them."""
+PARTIAL_SUMS = 8
+"""A weight gradient's tile has at least so many rows: two multiply-adds a cycle, each of which waits four for the one before."""
 
 
 @cache
-def depthwise_output_kernel(rows):
+def depthwise_output_kernel(rows, taps, stride, distance, edge):
     """Return the kernel for tiles of `rows` pixels; it needs lines of at least so many. The same computes the input gradient."""
 
     @jit
-    def conv_depthwise(x, w, bias, y, scratch, geometry, start, stop):
-        (
-            taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, channels, border_rows, left, width, right, block,
-        ) = read_geometry(geometry)  # fmt: skip
-        w_taps = read_weight_layout(geometry)[0]
-        blocks, row = (len(x_lines) + block - 1) // block, left + width + right
-        for item in range(start, stop):
-            image, first = item // blocks, item % blocks * block
-            last = min(first + block, len(x_lines))
-            source, origin = x, image * x_image
-            if len(scratch):
-                low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
-                pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
-                source, origin = scratch, -low * row
-            for line in range(first, last):
-                for p in range(0, count, rows):
-                    pixel = min(p, count - rows)  # the last tile moves back and overlaps: it only stores, so it may
-                    begin = origin + x_lines[line] + pixel * x_step
-                    end = image * y_image + y_lines[line] + pixel * y_step
-                    for c in range(0, channels, lanes(x)):
-                        part = channels - c
+    def conv_depthwise(x, w, bias, y, x_lines, y_lines, pixels, w_rows, numbers, start, stop):
+        channels, size, count, x_step, y_step, w_step, x_image, y_image = numbers
+        lines, tap_rows = len(y_lines), len(w_rows)
+        for unit in range(start, stop):
+            image, line = unit // lines, unit % lines
+            for p in range(0, count, rows):
+                pixel = min(p, count - rows)  # the last tile moves back and overlaps: it only stores, so it may
+                end = image * y_image + y_lines[line] + pixel * y_step
+                for c in range(0, channels, lanes(x)):
+                    part = channels - c
+                    tile = tile_load(bias, c, 0, rows, 1) if part >= lanes(x) else tile_load_part(bias, c, 0, rows, 1, part)
+                    for r in range(tap_rows):
+                        source = x_lines[line * tap_rows + r]
+                        if source < 0:
+                            continue
+                        first = pixels[r] + pixel * stride
+                        at, wt = image * x_image + source + first * x_step + c, w_rows[r] + c
+                        low, high = -first, size - first
                         if part >= lanes(x):
-                            tile = tile_load(bias, c, 0, rows, 1)
-                            for t in range(len(taps)):
-                                weights = vload(w, w_taps[t] + c)
-                                tile = tile_patch_scale_add(tile, source, begin + taps[t] + c, rows, x_step, 0, weights, 0)
+                            tile = tile_slide(tile, x, at, x_step, w, wt, w_step, taps, stride, distance, edge, low, high, 0)
                         else:
-                            tile = tile_load_part(bias, c, 0, rows, 1, part)
-                            for t in range(len(taps)):
-                                weights = vload_part(w, w_taps[t] + c, part)
-                                tile = tile_patch_scale_add(tile, source, begin + taps[t] + c, rows, x_step, 0, weights, part)
-                        tile_store(tile, y, end + c, y_step, part)
+                            tile = tile_slide(tile, x, at, x_step, w, wt, w_step, taps, stride, distance, edge, low, high, part)
+                    tile_store(tile, y, end + c, y_step, part)
 
     return conv_depthwise
 
 
 @cache
-def depthwise_weight_grad_kernel(tile_taps, columns):
-    """Return the kernel for tiles of so many kernel pixels, `columns` of them in a row."""
+def depthwise_weight_grad_kernel(rows, taps, stride, distance, edge, sums):
+    """Return the kernel that takes `rows` pixels at once and, where fewer are left, one, with `sums` partial sums for a tap."""
+    tile_rows, one_edge = taps * sums, (taps - 1) * distance + 1
 
     @jit
-    def conv_depthwise_weight_grad(x, dy, parts, scratch, geometry, column_step, row_step, items, part_count, start, stop):
-        (
-            taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, channels, border_rows, left, width, right, block,
-        ) = read_geometry(geometry)  # fmt: skip
-        blocks, row = (len(x_lines) + block - 1) // block, left + width + right
+    def conv_depthwise_weight_grad(x, dy, parts, x_lines, y_lines, pixels, numbers, part_count, start, stop):
+        channels, size, count, x_step, y_step, w_step, x_image, y_image, images = numbers
+        lines, tap_rows = len(y_lines), len(pixels)
+        units = images * lines
         for part in range(start, stop):
-            for item in range(items * part // part_count, items * (part + 1) // part_count):
-                image, first = item // blocks, item % blocks * block
-                last = min(first + block, len(x_lines))
-                source, origin = x, image * x_image
-                if len(scratch):
-                    low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
-                    pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
-                    source, origin = scratch, -low * row
+            for unit in range(units * part // part_count, units * (part + 1) // part_count):
+                image, line = unit // lines, unit % lines
                 for c in range(0, channels, lanes(x)):
                     valid = channels - c
-                    for t in range(0, len(taps), tile_taps):
-                        target = (part * len(taps) + t) * channels + c
-                        tile = tile_load_part(parts, target, channels, tile_taps, 1, valid)
-                        for line in range(first, last):
-                            position = origin + x_lines[line] + taps[t] + c
-                            at = image * y_image + y_lines[line] + c
+                    for r in range(tap_rows):
+                        source = x_lines[line * tap_rows + r]
+                        if source < 0:
+                            continue
+                        target = (part * tap_rows + r) * tile_rows * channels + c
+                        tile = tile_load_part(parts, target, channels, tile_rows, 1, valid)
+                        left = image * x_image + source + c
+                        at = image * y_image + y_lines[line] + c
+                        pixel = 0
+                        while pixel + rows <= count:
+                            first = pixels[r] + pixel * stride
+                            position, here = left + first * x_step, at + pixel * y_step
+                            low, high = -first, size - first
                             if valid >= lanes(x):
-                                for _ in range(count):
-                                    gradient = vload(dy, at)
-                                    tile = tile_patch_scale_add(tile, source, position, columns, column_step, row_step, gradient, 0)
-                                    position += x_step
-                                    at += y_step
+                                tile = tile_slide_grad(
+                                    tile, x, position, x_step, dy, here, y_step, rows, taps, stride, distance, edge, low, high, 0
+                                )  # fmt: skip
                             else:
-                                for _ in range(count):
-                                    gradient = vload_part(dy, at, valid)
-                                    tile = tile_patch_scale_add(
-                                        tile, source, position, columns, column_step, row_step, gradient, valid
-                                    )
-                                    position += x_step
-                                    at += y_step
+                                tile = tile_slide_grad(
+                                    tile, x, position, x_step, dy, here, y_step, rows, taps, stride, distance,
+                                    edge, low, high, valid,
+                                )  # fmt: skip
+                            pixel += rows
+                        for left_over in range(pixel, count):
+                            first = pixels[r] + left_over * stride
+                            position, here = left + first * x_step, at + left_over * y_step
+                            tile = tile_slide_grad(
+                                tile, x, position, x_step, dy, here, y_step, 1, taps, stride, distance,
+                                one_edge, -first, size - first, valid,
+                            )  # fmt: skip
                         tile_store(tile, parts, target, channels, valid)
 
     return conv_depthwise_weight_grad
 
 
-class _Depthwise:
-    """One depthwise contraction with everything chosen; called with (split, x, w, bias, y), all flat."""
+def _numbers(lines: Lines, channels: int) -> tuple[int, ...]:
+    return (channels, lines.size, lines.count, lines.x_step, lines.y_step, lines.w_step, lines.x_image, lines.y_image)
 
-    def __init__(self, contraction: Contraction, dtype: np.dtype, flops: int):
-        self.rows = fit_rows(contraction.count, most_rows(1))
-        self.block = min(len(contraction.x_lines), max(1, BLOCK_BYTES // contraction.line_bytes(dtype.itemsize)))
-        self.units = contraction.images * -(-len(contraction.x_lines) // self.block)
-        self.flops, self.name = flops, f"conv_depthwise_{dtype.name}_{self.rows}x{lanes_of(dtype)}"
-        self._geometry = pack_geometry(contraction, self.block)
-        self._scratch_size = contraction.scratch_size(self.block)
-        self._kernel = depthwise_output_kernel(self.rows)
-        self._no_bias = np.zeros(contraction.outputs, dtype)
+
+class _Depthwise:
+    """The results of some Lines with everything chosen; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, lines: Lines, channels: int, dtype: np.dtype, flops: int):
+        rows = fit_rows(lines.count, min(14, REGISTERS - 2 - lines.taps))
+        self.units, self.flops = lines.images * len(lines.y_lines), flops
+        self.name = f"conv_depthwise_{dtype.name}_{rows}x{lines.taps}x{lanes_of(dtype)}"
+        self._tables = (lines.x_lines.ravel(), lines.y_lines, lines.pixels, lines.w_rows, _numbers(lines, channels))
+        self._kernel = depthwise_output_kernel(rows, lines.taps, lines.stride, lines.distance, lines.edge(rows))
+        self._no_bias = np.zeros(channels, dtype)
 
     def __call__(self, split, x, w, bias, y):
-        kernel, geometry, size = self._kernel, self._geometry, self._scratch_size
-        bias = self._no_bias if bias is None else bias
-        split(self.units, lambda a, b: kernel(x, w, bias, y, buffer(size, x.dtype), geometry, a, b), self.flops)
+        kernel, tables, bias = self._kernel, self._tables, self._no_bias if bias is None else bias
+        split(self.units, lambda a, b: kernel(x, w, bias, y, *tables, a, b), self.flops)
 
 
 class DepthwiseOutputPlan(_Depthwise):
     """A depthwise convolution's output; called with (split, x, w, bias, y), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
-        super().__init__(lower_output(spec, depthwise=True), dtype, spec.flops)
+        super().__init__(output_lines(spec), spec.channels, dtype, spec.flops)
 
 
 class DepthwiseInputGradPlan:
     """A depthwise convolution's input gradient, by phases of the stride; called with (split, dy, w, dx), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
-        contractions = lower_input_grad(spec, depthwise=True)
-        self._phases = [_Depthwise(c, dtype, spec.flops // len(contractions)) for c in contractions]
-        self._covered = all(k >= s for k, s in zip(spec.kernel, spec.stride, strict=True)) and max(spec.dilation) == 1
-        self.name = self._phases[0].name if self._phases else "conv_depthwise_empty"
+        phases = input_grad_lines(spec)
+        self._phases = [_Depthwise(lines, spec.channels, dtype, spec.flops // len(phases)) for lines in phases]
+        self._covered = len(phases) == spec.stride[-1]
+        self.name = self._phases[0].name if phases else "conv_depthwise_empty"
 
     def __call__(self, split, dy, w, dx):
         if not self._covered:
-            dx[:] = 0  # the phases that no tap reaches
+            dx[:] = 0  # the pixels of a phase that no tap reaches
         for phase in self._phases:
             phase(split, dy, w, None, dx)
 
@@ -151,30 +147,23 @@ class DepthwiseInputGradPlan:
 class DepthwiseWeightGradPlan:
     """A depthwise convolution's weight gradient; called with (split, x, dy, dw), all flat.
 
-    The pieces of work are parts of the images, as many as the shape says whatever the number of threads, summed in their order.
+    The pieces of work are parts of the lines, as many as the shape says whatever the number of threads, summed in their order.
     """
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
-        c = lower_output(spec, depthwise=True)
-        columns = spec.kernel[-1]
-        rows = (
-            spec.kernel[-2] if len(spec.kernel) > 1 and columns * spec.kernel[-2] <= min(MOST_TAPS, most_rows(1, MOST_TAPS)) else 1
-        )
-        columns_in_tile = columns if columns <= most_rows(1, MOST_TAPS) else 1
-        tile_taps = rows * columns_in_tile
-        block = min(len(c.x_lines), max(1, BLOCK_BYTES // (2 * c.line_bytes(dtype.itemsize))))
-        items = c.images * -(-len(c.x_lines) // block)
-        self._parts = 1 if spec.flops < 2**22 else min(items, 8)
-        self.flops, self.name = spec.flops, f"conv_depthwise_weight_{dtype.name}_{tile_taps}x{lanes_of(dtype)}"
-        column_step = int(c.taps[1] - c.taps[0]) if columns > 1 else 0
-        row_step = int(c.taps[columns] - c.taps[0]) if len(spec.kernel) > 1 and spec.kernel[-2] > 1 else 0
-        self._cut = (column_step, row_step, items, self._parts)
-        self._geometry, self._scratch_size = pack_geometry(c, block), c.scratch_size(block)
-        self._kernel = depthwise_weight_grad_kernel(tile_taps, columns_in_tile)
+        lines = output_lines(spec)
+        self._sums = -(-PARTIAL_SUMS // lines.taps)
+        rows = min(range(1, min(lines.count, 14) + 1), key=lambda n: lines.count // n * (n + 1) + lines.count % n * 3)
+        self._parts = 1 if spec.flops < 2**22 else min(lines.images * len(lines.y_lines), 8)
+        self.flops, self.name = spec.flops, f"conv_depthwise_weight_{dtype.name}_{rows}x{lines.taps}x{lanes_of(dtype)}"
+        numbers = (*_numbers(lines, spec.channels), lines.images)
+        self._tables = (lines.x_lines.ravel(), lines.y_lines, lines.pixels, numbers, self._parts)
+        self._kernel = depthwise_weight_grad_kernel(rows, lines.taps, lines.stride, lines.distance, lines.edge(rows), self._sums)
+        self._shape = (self._parts, -1, self._sums, spec.channels)
 
     def __call__(self, split, x, dy, dw):
-        kernel, geometry, size, cut = self._kernel, self._geometry, self._scratch_size, self._cut
-        parts = buffer(self._parts * len(dw), x.dtype)
+        kernel, tables = self._kernel, self._tables
+        parts = buffer(self._parts * self._sums * len(dw), x.dtype)
         parts[:] = 0
-        split(self._parts, lambda a, b: kernel(x, dy, parts, buffer(size, x.dtype), geometry, *cut, a, b), self.flops)
-        np.add.reduce(parts.reshape(self._parts, -1), axis=0, out=dw)
+        split(self._parts, lambda a, b: kernel(x, dy, parts, *tables, a, b), self.flops)
+        np.add.reduce(parts.reshape(self._shape), axis=(0, 2), out=dw.reshape(-1, self._shape[3]))

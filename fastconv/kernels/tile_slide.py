@@ -1,0 +1,111 @@
+"""A small kernel that slides along a line of pixels: each pixel is loaded once, for all the products that it is in."""
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .simd import element_pointer, lane_mask, load, masked_load, multiply_add
+
+INT64 = ir.IntType(64)
+
+
+class _Line:
+    """The vectors of a line's `pixels` pixels from `pointer` on, `step` elements apart, each loaded when it is first asked for.
+
+    With bounds (low, high), LLVM integers, pixels outside low <= pixel < high are zero and not touched; only the first and the
+    last `edge` pixels may be. With a count, an LLVM integer, only so many lanes are there, and the others are zero.
+    """
+
+    def __init__(self, builder, vector, pointer, step, pixels, bounds=None, edge=0, count=None):
+        self._builder, self._vector, self._pointer, self._step, self._pixels = builder, vector, pointer, step, pixels
+        self._bounds, self._edge, self._count = bounds, edge, count
+        self._loaded: dict = {}
+        if edge:
+            self._zeros = cgutils.global_constant(builder, "fastconv_zeros", ir.Constant(vector, [0.0] * vector.count))
+
+    def __getitem__(self, pixel):
+        if pixel not in self._loaded:
+            self._loaded[pixel] = self._load(pixel)
+        return self._loaded[pixel]
+
+    def _load(self, pixel):
+        b, index = self._builder, ir.Constant(INT64, pixel)
+        pointer, count = b.gep(self._pointer, [b.mul(index, self._step)]), self._count
+        if self._bounds is not None and not self._edge <= pixel < self._pixels - self._edge:
+            low, high = self._bounds
+            here = b.icmp_unsigned("<", b.sub(index, low), b.sub(high, low))
+            if count is None:
+                pointer = b.select(here, pointer, b.bitcast(self._zeros, pointer.type))
+            else:
+                count = b.select(here, count, ir.Constant(INT64, 0))
+        if count is None:
+            return load(b, self._vector, pointer)
+        return masked_load(b, self._vector, pointer, lane_mask(b, self._vector, count))
+
+
+def _meetings(rows, taps, stride, distance):
+    """Return the (pixel, row, tap) that meet, by pixels: row i and tap t meet at pixel i * stride + t * distance."""
+    return sorted((i * stride + t * distance, i, t) for i in range(rows) for t in range(taps))
+
+
+def _is_whole(count) -> bool:
+    return isinstance(count, types.Literal) and count.literal_value == 0
+
+
+@intrinsic(prefer_literal=True)
+def tile_slide(typing_context, tile, x, position, step, w, w_position, w_step, taps, stride, distance, edge, low, high, count):
+    """tile[i, :] += sum over taps t of pixel[i * stride + t * distance] * w[w_position + t * w_step :] (one-vector tiles).
+
+    Pixel j is the vector x[position + j * step :]. The pixels outside low <= j < high count as zero; only the first and the last
+    `edge` pixels may be outside. Only the first `count` lanes are there; a constant count of 0 stands for whole vectors.
+    """
+    whole = _is_whole(count)
+    kernel = (taps.literal_value, stride.literal_value, distance.literal_value)
+
+    def generate(context, builder, signature, args):
+        value, x_array, start, x_step, w_array, w_start, w_distance, *_, low, high, count = args
+        x_pointer = element_pointer(context, builder, signature.args[1], x_array, start)
+        w_pointer = element_pointer(context, builder, signature.args[4], w_array, w_start)
+        lanes = None if whole else count
+        weights = _Line(builder, tile.llvm, w_pointer, w_distance, kernel[0], count=lanes)
+        meetings = _meetings(tile.rows, *kernel)
+        pixels = _Line(builder, tile.llvm, x_pointer, x_step, meetings[-1][0] + 1, (low, high), edge.literal_value, lanes)
+        for j, i, t in meetings:
+            value = builder.insert_value(value, multiply_add(builder, pixels[j], weights[t], builder.extract_value(value, i)), i)
+        return value
+
+    if tile.vectors != 1:
+        return None
+    numbers = (edge, types.intp, types.intp, count if whole else types.intp)
+    return tile(tile, x, types.intp, types.intp, w, types.intp, types.intp, taps, stride, distance, *numbers), generate
+
+
+@intrinsic(prefer_literal=True)
+def tile_slide_grad(
+    typing_context, tile, x, position, step, dy, dy_position, dy_step, rows, taps, stride, distance, edge, low, high, count
+):
+    """tile[t * parts + i % parts, :] += pixel[i * stride + t * distance] * dy[dy_position + i * dy_step :] for rows i and taps t.
+
+    The gradient of tile_slide's w, with its pixels; a tap's products are spread over as many partial sums as the tile has rows
+    for, since a sum waits for the one before.
+    """
+    whole = _is_whole(count)
+    kernel = (taps.literal_value, stride.literal_value, distance.literal_value)
+    parts = tile.rows // kernel[0]
+
+    def generate(context, builder, signature, args):
+        value, x_array, start, x_step, dy_array, dy_start, dy_distance, *_, low, high, count = args
+        x_pointer = element_pointer(context, builder, signature.args[1], x_array, start)
+        dy_pointer = element_pointer(context, builder, signature.args[4], dy_array, dy_start)
+        lanes, meetings = None if whole else count, _meetings(rows.literal_value, *kernel)
+        pixels = _Line(builder, tile.llvm, x_pointer, x_step, meetings[-1][0] + 1, (low, high), edge.literal_value, lanes)
+        gradients = _Line(builder, tile.llvm, dy_pointer, dy_distance, rows.literal_value, count=lanes)
+        for j, i, t in meetings:
+            k = t * parts + i % parts
+            value = builder.insert_value(value, multiply_add(builder, pixels[j], gradients[i], builder.extract_value(value, k)), k)
+        return value
+
+    if tile.vectors != 1:
+        return None
+    numbers = (rows, taps, stride, distance, edge, types.intp, types.intp, count if whole else types.intp)
+    return tile(tile, x, types.intp, types.intp, dy, types.intp, types.intp, *numbers), generate
