@@ -58,13 +58,14 @@ def test_every_kernel_was_run():
 def test_the_fastest_kernel_is_chosen():
     for case in CASES:
         plan = choose("test", "output", case.spec, np.dtype("float32"))
-        kind = "depthwise" if "depthwise" in case.name and "two" not in case.name else "tile"
-        small_groups = case.groups > 1 and min(case.x[-1], case.w[-1]) < 4 * case.groups
-        generic = case.spec.flops < TINY_FLOPS or (small_groups and kind == "tile")
-        assert plan.name.startswith("conv_generic" if generic else f"conv_{kind}"), (case.name, plan.name)
-        assert plan.name.endswith("grouped") == (case.groups > 1 and kind == "tile" and not generic)
+        per_group = (case.x[-1] // case.groups, case.w[-1] // case.groups)
+        slides = case.groups > 1 and per_group[0] == per_group[1] in (1, 2)  # other powers of two depend on the vector's width
+        kinds = ["slide"] if slides else ["slide", "tile"] if case.groups > 1 and min(per_group) >= 4 else ["tile"]
+        if case.spec.flops < TINY_FLOPS or (case.groups > 1 and min(per_group) < 4 and not slides):
+            kinds = ["generic"]
+        assert plan.name.split("_")[1] in kinds, (case.name, plan.name)
     chosen = {choose("test", "output", case.spec, np.dtype("float32")).name.split("_")[1] for case in CASES}
-    assert chosen == {"tile", "depthwise", "generic"}
+    assert chosen == {"tile", "slide", "generic"}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.groups == 1], ids=lambda case: case.name)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .geometry import pack_geometry, read_geometry
+from .geometry import pack_geometry, read_geometry, read_groups
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import buffer, pack_weights, pad_rows
 from .simd import lanes, lanes_of
@@ -35,9 +35,12 @@ def output_kernel(rows, vectors, depth):
         (
             taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, border_rows, left, width, right, block,
         ) = read_geometry(geometry)  # fmt: skip
+        groups, x_group, y_group, _ = read_groups(geometry)
         lines = len(x_lines)
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)
+        packed_outputs = (outputs + channels - 1) // channels * channels
+        chunks = (outputs + outputs_block - 1) // outputs_block
         row = left + width + right
         deep = run // depth * depth
         for item in range(start, stop):
@@ -48,14 +51,16 @@ def output_kernel(rows, vectors, depth):
                 low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
                 pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
                 source, origin = scratch, -low * row
-            for chunk in range(0, outputs, outputs_block):
+            for group_chunk in range(groups * chunks):
+                group, chunk = group_chunk // chunks, group_chunk % chunks * outputs_block
                 for line in range(first, last):
                     for p in range(0, count, rows):
                         pixel = min(p, count - rows)  # the last tile moves back and overlaps: it only stores, so it may
-                        begin = origin + x_lines[line] + pixel * x_step
-                        end = image * y_image + y_lines[line] + pixel * y_step
+                        begin = origin + x_lines[line] + pixel * x_step + group * x_group
+                        end = image * y_image + y_lines[line] + pixel * y_step + group * y_group
                         for o in range(chunk, min(chunk + outputs_block, outputs), channels):
-                            tile, at = tile_load(bias, o, 0, rows, vectors), o * len(taps) * run
+                            packed = group * packed_outputs + o
+                            tile, at = tile_load(bias, packed, 0, rows, vectors), packed * len(taps) * run
                             for tap in taps:
                                 for position in range(begin + tap, begin + tap + deep, depth):
                                     tile = tile_outer_run(tile, source, position, x_step, 1, w, at, channels, depth)
@@ -79,7 +84,7 @@ class TiledContraction:
         self.flops = c.flops
         self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
         channels = self.vectors * lanes_of(dtype)
-        self.packed_outputs = -(-c.outputs // channels) * channels
+        self.packed_outputs = c.groups * (-(-c.outputs // channels) * channels)
         self.packed_size = self.packed_outputs * len(c.w_taps) * c.w_run
         self.depth = max(1, min(c.run, DEEPEST))
         self._kernel = output_kernel(self.rows, self.vectors, self.depth)
@@ -98,7 +103,8 @@ class TiledContraction:
         padded_bias = self.no_bias
         if bias is not None:
             padded_bias = buffer(self.packed_outputs, x.dtype)
-            padded_bias[: c.outputs], padded_bias[c.outputs :] = bias, 0
+            by_group = padded_bias.reshape(c.groups, -1)
+            by_group[:, : c.outputs], by_group[:, c.outputs :] = bias.reshape(c.groups, -1), 0
         kernel, geometry, size, outputs_block = self._kernel, self.geometry, self.scratch_size, self.outputs_block
         split(
             self.units,

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .geometry import pack_geometry, read_geometry
+from .geometry import pack_geometry, read_geometry, read_groups
 from .lowering import Contraction, lower_output
 from .pack import buffer, pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
@@ -38,7 +38,9 @@ def weight_grad_kernel(rows, vectors, columns):
         row = left + width + right
         run_tiles = (run + rows - 1) // rows
         tap_tiles = 1 if columns else len(taps) * run_tiles
-        tiles = (outputs + channels - 1) // channels * tap_tiles
+        groups, x_group, y_group, _ = read_groups(geometry)
+        group_tiles = (outputs + channels - 1) // channels * tap_tiles
+        tiles = groups * group_tiles
         for part in range(start // tiles, (stop + tiles - 1) // tiles):
             for item in range(items * part // part_count, items * (part + 1) // part_count):
                 image, first = item // blocks, item % blocks * block
@@ -49,12 +51,12 @@ def weight_grad_kernel(rows, vectors, columns):
                     pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
                     source, origin = scratch, -low * row
                 for unit in range(max(start, part * tiles), min(stop, (part + 1) * tiles)):
-                    o = (unit - part * tiles) // tap_tiles * channels
+                    group, o = (unit - part * tiles) // group_tiles, (unit - part * tiles) % group_tiles // tap_tiles * channels
                     tap = taps[0] if columns else taps[unit % tap_tiles // run_tiles] + min(unit % run_tiles * rows, run - rows)
                     tile = tile_load(parts, unit * rows * channels, channels, rows, vectors)
                     for line in range(first, last):
-                        position = origin + x_lines[line] + tap
-                        at = image * y_image + y_lines[line] + o
+                        position = origin + x_lines[line] + tap + group * x_group
+                        at = image * y_image + y_lines[line] + o + group * y_group
                         if columns:
                             for _ in range(count):
                                 tile = tile_outer_patch_part(tile, source, position, columns, tap_step, dy, at, outputs - o)
@@ -101,7 +103,7 @@ class TiledWeightGrad:
         line_bytes = c.line_bytes(dtype.itemsize) + c.count * channels * dtype.itemsize
         block = min(len(c.x_lines), max(BLOCK_BYTES // line_bytes, -(-BLOCK_PIXELS // c.count)))
         items = c.images * -(-len(c.x_lines) // block)
-        tiles = -(-c.outputs // channels) * (1 if self.columns else len(c.taps) * -(-c.run // self.rows))
+        tiles = c.groups * -(-c.outputs // channels) * (1 if self.columns else len(c.taps) * -(-c.run // self.rows))
         self._parts = 1 if c.flops < 2**24 else max(1, min(items, 8 // tiles))
         self.units = tiles * self._parts
         self.parts_size = self.units * self.rows * channels

@@ -7,8 +7,8 @@ import numpy as np
 from .._jit import jit
 from .lowering import Border, Contraction
 
-NUMBERS = 19
-"""How many numbers stand before the tables; `pack_geometry` and the two readers agree on their order."""
+NUMBERS = 23
+"""How many numbers stand before the tables; `pack_geometry` and the readers agree on their order."""
 
 
 def pack_geometry(contraction: Contraction, block: int) -> np.ndarray:
@@ -19,6 +19,7 @@ def pack_geometry(contraction: Contraction, block: int) -> np.ndarray:
     numbers = (
         *(len(table) for table in tables), c.run, c.count, c.x_step, c.y_step, c.x_image, c.y_image, c.outputs,
         border.left, border.width, border.right, block, c.w_run, c.w_run_step, c.w_output_step,
+        c.groups, c.x_group, c.y_group, c.w_group,
     )  # fmt: skip
     return np.concatenate([np.array(numbers, np.int64), *tables])
 
@@ -40,3 +41,9 @@ def read_geometry(g):
 def read_weight_layout(g):
     """Return where the weights stand: the taps' positions, run, run_step, outputs, output_step."""
     return g[len(g) - g[4] :], g[16], g[17], g[11], g[18]
+
+
+@jit
+def read_groups(g):
+    """Return how many groups there are, and how far apart in x, y and w."""
+    return g[19], g[20], g[21], g[22]

@@ -13,7 +13,8 @@ import numpy as np
 from ..shapes import ConvSpec, Ints
 
 MOST_TAPS = 7
-"""Longer tap rows are cut into equal ones of up to so many taps."""
+"""Longer tap rows are cut into equal ones of up to so many taps, and of up to MOST_WEIGHTS weights a lane."""
+MOST_WEIGHTS = 24
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Lines:
     """y[line, i] = sum over tap rows r and taps t of x[x_lines[line, r], pixels[r] + i * stride + t * distance] * w[w_rows[r], t].
 
     Where x_lines is -1 or a pixel is outside 0..size-1, there is zero. Lines and tap rows start at positions counted in elements;
-    pixels of x are x_step elements apart, of y y_step, taps of w w_step. `taps`, `stride` and `distance` count pixels.
+    pixels of x are x_step elements apart, of y y_step, taps of w w_step. `taps`, `stride` and `distance` count pixels. There are
+    groups of `segment` channels, and as many filters: w is (tap, segment, filters), its channels w_run elements apart.
     """
 
     images: int
@@ -32,6 +34,8 @@ class Lines:
     pixels: np.ndarray
     w_rows: np.ndarray
     w_step: int
+    w_run: int
+    segment: int
     size: int
     count: int
     x_step: int
@@ -49,13 +53,14 @@ class Lines:
 
 
 def output_lines(spec: ConvSpec) -> Lines:
-    """Return the lines of a convolution's output, for one filter of one channel."""
+    """Return the lines of a convolution's output; each group has as many filters as channels."""
     size, kernel, stride, dilation, pads, outputs = spec.size, spec.kernel, spec.stride, spec.dilation, spec.pads, spec.outputs
     axes = [
         _sources(np.arange(n) * s - before, np.arange(k) * d, pixels)
         for n, s, (before, _), k, d, pixels in zip(outputs, stride, pads, kernel, dilation, size, strict=True)
     ][:-1]
-    taps = _tap_row(kernel[-1])
+    segment = spec.channels // spec.groups
+    taps = _tap_row(kernel[-1], segment)
     starts = np.arange(0, kernel[-1], taps)
     return Lines(
         images=spec.images,
@@ -64,8 +69,10 @@ def output_lines(spec: ConvSpec) -> Lines:
         x_lines=np.repeat(_combine(axes, size[:-1], size[-1] * spec.channels), len(starts), 1),
         y_lines=np.arange(prod(outputs[:-1])) * outputs[-1] * spec.filters,
         pixels=np.tile(starts * dilation[-1] - pads[-1][0], prod(kernel[:-1])),
-        w_rows=np.arange(0, prod(kernel), taps) * spec.filters,
-        w_step=spec.filters,
+        w_rows=np.arange(0, prod(kernel), taps) * segment * spec.filters,
+        w_step=segment * spec.filters,
+        w_run=spec.filters,
+        segment=segment,
         size=size[-1],
         count=outputs[-1],
         x_step=spec.channels,
@@ -79,7 +86,8 @@ def output_lines(spec: ConvSpec) -> Lines:
 def input_grad_lines(spec: ConvSpec) -> list[Lines]:
     """Return the lines of the input gradient from dy, one Lines for each phase of the last axis' stride that has taps.
 
-    Input pixel i gets dy[o] * w[k] wherever i + pad = o * stride + k * dilation.
+    Input pixel i gets dy[o] * w[k] wherever i + pad = o * stride + k * dilation. In each group, w's channels and filters must have
+    been exchanged.
     """
     size, kernel, outputs = spec.size, spec.kernel, spec.outputs
     axes = []
@@ -88,13 +96,13 @@ def input_grad_lines(spec: ConvSpec) -> list[Lines]:
         axes.append(np.where((reach % s == 0) & (reach >= 0) & (reach < n * s), reach // s, -1))
     x_lines = _combine(axes[:-1], outputs[:-1], outputs[-1] * spec.filters)
     s, d, before = spec.stride[-1], spec.dilation[-1], spec.pads[-1][0]
-    apart, phases = s // gcd(s, d), []
+    apart, segment, phases = s // gcd(s, d), spec.channels // spec.groups, []
     for k in range(min(apart, kernel[-1])):  # the phase's taps: k, k + apart, k + 2 * apart, ...
         first = (k * d - before) % s
         if first >= size[-1]:
             continue
         count = (kernel[-1] - 1 - k) // apart + 1
-        taps, distance = _tap_row(count), d // gcd(s, d)
+        taps, distance = _tap_row(count, segment), d // gcd(s, d)
         ends = np.arange(taps - 1, count, taps)  # a tap row begins with its last tap, which reads the first pixel
         phases.append(
             Lines(
@@ -104,8 +112,10 @@ def input_grad_lines(spec: ConvSpec) -> list[Lines]:
                 x_lines=np.repeat(x_lines, len(ends), 1),
                 y_lines=(np.arange(prod(size[:-1])) * size[-1] + first) * spec.channels,
                 pixels=np.tile((first + before - k * d) // s - ends * distance, prod(kernel[:-1])),
-                w_rows=np.add.outer(np.arange(prod(kernel[:-1])) * kernel[-1], k + ends * apart).ravel() * spec.filters,
-                w_step=-apart * spec.filters,
+                w_rows=np.add.outer(np.arange(prod(kernel[:-1])) * kernel[-1], k + ends * apart).ravel() * segment * spec.filters,
+                w_step=-apart * segment * spec.filters,
+                w_run=spec.filters,
+                segment=segment,
                 size=outputs[-1],
                 count=-(-(size[-1] - first) // s),
                 x_step=spec.filters,
@@ -118,9 +128,10 @@ def input_grad_lines(spec: ConvSpec) -> list[Lines]:
     return phases
 
 
-def _tap_row(taps: int) -> int:
-    """Return the longest row, up to MOST_TAPS, that the taps can be cut into."""
-    return max(n for n in range(1, min(taps, MOST_TAPS) + 1) if taps % n == 0)
+def _tap_row(taps: int, segment: int) -> int:
+    """Return the longest row that the taps can be cut into."""
+    most = max(1, min(MOST_TAPS, MOST_WEIGHTS // segment))
+    return max(n for n in range(1, min(taps, most) + 1) if taps % n == 0)
 
 
 def _sources(starts: np.ndarray, taps: np.ndarray, pixels: int) -> np.ndarray:

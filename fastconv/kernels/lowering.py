@@ -39,6 +39,7 @@ class Contraction:
     x positions: image * x_image + x_lines[line] + pixel * x_step + taps[tap] + c, in the bordered image where there is a border.
     y positions: image * y_image + y_lines[line] + pixel * y_step + o.
     w positions: w_taps[t] + c * w_run_step + o * w_output_step, over w_run channels; a run is one or more of these joined.
+    Each of the groups is such a contraction, x_group, y_group and w_group behind the one before.
     """
 
     images: int
@@ -57,10 +58,14 @@ class Contraction:
     w_run_step: int
     w_output_step: int
     border: Border | None
+    groups: int = 1
+    x_group: int = 0
+    y_group: int = 0
+    w_group: int = 0
 
     @property
     def flops(self) -> int:
-        return 2 * self.images * len(self.y_lines) * self.count * len(self.taps) * self.run * self.outputs
+        return 2 * self.groups * self.images * len(self.y_lines) * self.count * len(self.taps) * self.run * self.outputs
 
     def line_bytes(self, itemsize: int) -> int:
         """Return how many bytes of input lie between one line and the next, on average."""
@@ -77,19 +82,18 @@ class Contraction:
         return int(((lasts + self.taps[-1] + self.run - 1) // row - firsts // row).max() + 1) * row
 
 
-def lower_output(spec: ConvSpec, filters_first: bool = False, depthwise: bool = False, group: int = 0) -> Contraction:
-    """Return the contraction whose y is the convolution's output: all channels of it, or those of one of several groups.
+def lower_output(spec: ConvSpec, filters_first: bool = False) -> Contraction:
+    """Return the contraction whose y is the convolution's output.
 
     The weights are (*kernel, channels / groups, filters), or of one group (filters, *kernel, channels) with `filters_first`.
-    With `depthwise` there are as many filters as channels and as groups, and a tap's channels are not summed.
     """
     padded, border = _bordered(spec.size, spec.channels, spec.pads)
-    run, outputs = (spec.channels, spec.filters) if depthwise else (spec.channels // spec.groups, spec.filters // spec.groups)
+    run, outputs = spec.channels // spec.groups, spec.filters // spec.groups
     steps = _steps(padded, spec.channels)
     taps, w_taps = [], []
     for index, k in enumerate(product(*map(range, spec.kernel))):
         taps.append(sum(i * d * s for i, d, s in zip(k, spec.dilation, steps, strict=True)))
-        w_taps.append(index * (1 if depthwise else run) * (1 if filters_first else spec.filters) + group * outputs)
+        w_taps.append(index * run * (1 if filters_first else spec.filters))
     out_steps = _steps(spec.outputs, spec.filters)
     taps_array, joined = (np.array(taps, np.int64), run) if spec.groups > 1 else _join_runs(taps, run)
     x_lines = _grid([0] * (len(padded) - 1), spec.outputs[:-1], [a * b for a, b in zip(spec.stride, steps[:-1], strict=False)])
@@ -97,8 +101,8 @@ def lower_output(spec: ConvSpec, filters_first: bool = False, depthwise: bool = 
         images=spec.images,
         x_image=prod(spec.size) * spec.channels,
         y_image=prod(spec.outputs) * spec.filters,
-        x_lines=x_lines + group * run,
-        y_lines=_grid([0] * (len(padded) - 1), spec.outputs[:-1], out_steps[:-1]) + group * outputs,
+        x_lines=x_lines,
+        y_lines=_grid([0] * (len(padded) - 1), spec.outputs[:-1], out_steps[:-1]),
         count=spec.outputs[-1],
         x_step=spec.stride[-1] * spec.channels,
         y_step=spec.filters,
@@ -110,10 +114,14 @@ def lower_output(spec: ConvSpec, filters_first: bool = False, depthwise: bool = 
         w_run_step=1 if filters_first else spec.filters,
         w_output_step=prod(spec.weight_shape[:-1]) if filters_first else 1,
         border=border,
+        groups=spec.groups,
+        x_group=run,
+        y_group=outputs,
+        w_group=outputs,
     )
 
 
-def lower_input_grad(spec: ConvSpec, filters_first: bool = False, depthwise: bool = False, group: int = 0) -> list[Contraction]:
+def lower_input_grad(spec: ConvSpec, filters_first: bool = False) -> list[Contraction]:
     """Return the contractions, one for each phase of the stride, whose x is dy and whose y is the input gradient.
 
     Input pixel i gets dy[o] * w[k] wherever i + pad = o * stride + k * dilation. The pixels of one phase r = (i + pad) mod stride
@@ -125,15 +133,14 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False, depthwise: boo
     padded, border = _bordered(spec.outputs, spec.filters, pads)
     steps = _steps(padded, spec.filters)
     in_steps = _steps(spec.size, spec.channels)
-    groups = 1 if depthwise else spec.groups
-    w_run, outputs = spec.filters // groups, spec.channels // groups
-    kernel_steps = _steps(spec.kernel, (1 if depthwise else outputs) * (1 if filters_first else spec.filters))
+    w_run, outputs = spec.filters // spec.groups, spec.channels // spec.groups
+    kernel_steps = _steps(spec.kernel, outputs * (1 if filters_first else spec.filters))
     contractions = []
     for phase in product(*axes):
         taps, w_taps = [], []
         for tap in product(*(axis.taps for axis in phase)):
             taps.append(-sum(shift * step for (_, shift), step in zip(tap, steps, strict=True)))
-            w_taps.append(sum(k * step for (k, _), step in zip(tap, kernel_steps, strict=True)) + group * w_run)
+            w_taps.append(sum(k * step for (k, _), step in zip(tap, kernel_steps, strict=True)))
         order = np.argsort(taps)
         taps_array, run = np.array(taps, np.int64)[order], w_run
         if spec.groups == 1:
@@ -148,8 +155,8 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False, depthwise: boo
                 images=spec.images,
                 x_image=prod(spec.outputs) * spec.filters,
                 y_image=prod(spec.size) * spec.channels,
-                x_lines=_grid(starts[:-1], counts[:-1], steps[:-1]) + starts[-1] + lowest + group * w_run,
-                y_lines=_grid(out_starts[:-1], counts[:-1], out_moves[:-1]) + out_starts[-1] + group * outputs,
+                x_lines=_grid(starts[:-1], counts[:-1], steps[:-1]) + starts[-1] + lowest,
+                y_lines=_grid(out_starts[:-1], counts[:-1], out_moves[:-1]) + out_starts[-1],
                 count=counts[-1],
                 x_step=spec.filters,
                 y_step=out_moves[-1],
@@ -161,6 +168,10 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False, depthwise: boo
                 w_run_step=prod(spec.weight_shape[:-1]) if filters_first else 1,
                 w_output_step=1 if filters_first else spec.filters,
                 border=border,
+                groups=spec.groups,
+                x_group=w_run,
+                y_group=outputs,
+                w_group=w_run,
             )
         )
     return contractions

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._jit import jit
-from .geometry import read_weight_layout
+from .geometry import read_groups, read_weight_layout
 from .simd import lanes, vload, vstore
 
 
@@ -53,49 +53,54 @@ def pad_rows(x, origin, rows, first, last, left, width, right, scratch):
 
 @jit
 def pack_weights(w, geometry, vectors, packed):
-    """Write w as packed[output block][tap][run][vectors x lanes], zeros behind the last output.
+    """Write w as packed[group][output block][tap][run][vectors x lanes], zeros behind the last output.
 
     taps[t] is where tap t's weights start in w; along the run and the outputs they are run_step and output_step apart.
     """
     taps, run, run_step, outputs, output_step = read_weight_layout(geometry)
+    groups, _, _, w_group = read_groups(geometry)
     block, at = vectors * lanes(w), 0
-    for first in range(0, outputs, block):
-        filled = min(block, outputs - first)
-        for tap in taps:
-            for c in range(run):
-                source = tap + c * run_step + first * output_step
-                if output_step == 1 and filled == block:
-                    for o in range(0, block, lanes(w)):
-                        vstore(packed, at + o, vload(w, source + o))
-                else:
-                    for o in range(filled):
-                        packed[at + o] = w[source + o * output_step]
-                    packed[at + filled : at + block] = 0
-                at += block
+    for group in range(groups):
+        for first in range(0, outputs, block):
+            filled = min(block, outputs - first)
+            for tap in taps:
+                for c in range(run):
+                    source = group * w_group + tap + c * run_step + first * output_step
+                    if output_step == 1 and filled == block:
+                        for o in range(0, block, lanes(w)):
+                            vstore(packed, at + o, vload(w, source + o))
+                    else:
+                        for o in range(filled):
+                            packed[at + o] = w[source + o * output_step]
+                        packed[at + filled : at + block] = 0
+                    at += block
 
 
 @jit
 def unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw):
     """Sum the partial weight gradients in their order and write them where pack_weights read the weights.
 
-    A part is [output block][tile_run's tap][tile][row][vectors x lanes]; a tile_run is one or more taps' runs in a row, and its
-    last tile starts early enough to end with it, so that some rows stand in two tiles, with the same values.
+    A part is [group][output block][tile_run's tap][tile][row][vectors x lanes]; a tile_run is one or more taps' runs in a row,
+    and its last tile starts early enough to end with it, so that some rows stand in two tiles, with the same values.
     """
     taps, run, run_step, outputs, output_step = read_weight_layout(geometry)
+    groups, _, _, w_group = read_groups(geometry)
     block = vectors * lanes(parts)
-    tiles = (tile_run + rows - 1) // rows
+    blocks, tiles = (outputs + block - 1) // block, (tile_run + rows - 1) // rows
     part_size = len(parts) // part_count
-    for first in range(0, outputs, block):
-        for t in range(len(taps)):
-            for c in range(run):
-                flat = t * run + c
-                long_tap, k = flat // tile_run, flat % tile_run
-                tile = min(k // rows, tiles - 1)
-                row = k - min(tile * rows, tile_run - rows)
-                at = (((first // block) * (len(taps) * run // tile_run) + long_tap) * tiles + tile) * rows + row
-                target = taps[t] + c * run_step + first * output_step
-                for o in range(min(block, outputs - first)):
-                    total = parts[at * block + o]
-                    for part in range(1, part_count):
-                        total += parts[part * part_size + at * block + o]
-                    dw[target + o * output_step] = total
+    for group in range(groups):
+        for first in range(0, outputs, block):
+            for t in range(len(taps)):
+                for c in range(run):
+                    flat = t * run + c
+                    long_tap, k = flat // tile_run, flat % tile_run
+                    tile = min(k // rows, tiles - 1)
+                    row = k - min(tile * rows, tile_run - rows)
+                    long_taps = (group * blocks + first // block) * (len(taps) * run // tile_run) + long_tap
+                    at = (long_taps * tiles + tile) * rows + row
+                    target = group * w_group + taps[t] + c * run_step + first * output_step
+                    for o in range(min(block, outputs - first)):
+                        total = parts[at * block + o]
+                        for part in range(1, part_count):
+                            total += parts[part * part_size + at * block + o]
+                        dw[target + o * output_step] = total

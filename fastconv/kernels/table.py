@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..shapes import ConvSpec
-from .conv_depthwise import DepthwiseInputGradPlan, DepthwiseOutputPlan, DepthwiseWeightGradPlan
 from .conv_fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
 from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
-from .conv_grouped import GroupedInputGradPlan, GroupedOutputPlan, GroupedWeightGradPlan
 from .conv_output import InputGradPlan, OutputPlan
+from .conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
 from .conv_weight_grad import WeightGradPlan
+from .simd import VECTOR_BYTES
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,17 @@ class Kernel:
     automatic: bool = True
 
 
-def _one_group(spec: ConvSpec) -> bool:
-    return spec.groups == 1
-
-
 def _depthwise(spec: ConvSpec) -> bool:
     return 1 < spec.groups == spec.channels == spec.filters
 
 
-def _some_large_groups(spec: ConvSpec) -> bool:
-    return 1 < spec.groups <= 64 and min(spec.channels, spec.filters) >= 4 * spec.groups
+def _groups_in_a_vector(spec: ConvSpec) -> bool:
+    """Return whether each group has as many filters as channels, and they divide a vector of either type."""
+    return 1 < spec.groups < spec.channels == spec.filters and (VECTOR_BYTES // 8) % (spec.channels // spec.groups) == 0
+
+
+def _large_groups(spec: ConvSpec) -> bool:
+    return spec.groups == 1 or min(spec.channels, spec.filters) >= 4 * spec.groups
 
 
 def _any(spec: ConvSpec) -> bool:
@@ -46,23 +47,23 @@ def _any(spec: ConvSpec) -> bool:
 
 TABLE: dict[str, tuple[Kernel, ...]] = {
     "output": (
-        Kernel("direct", _one_group, OutputPlan),
-        Kernel("depthwise", _depthwise, DepthwiseOutputPlan),
-        Kernel("grouped", _some_large_groups, GroupedOutputPlan),
+        Kernel("depthwise", _depthwise, SlideOutputPlan),
+        Kernel("grouped", _groups_in_a_vector, SlideOutputPlan),
+        Kernel("direct", _large_groups, OutputPlan),
         Kernel("fft", _any, FFTOutputPlan, automatic=False),
         Kernel("generic", _any, GenericOutputPlan),
     ),
     "input_grad": (
-        Kernel("direct", _one_group, InputGradPlan),
-        Kernel("depthwise", _depthwise, DepthwiseInputGradPlan),
-        Kernel("grouped", _some_large_groups, GroupedInputGradPlan),
+        Kernel("depthwise", _depthwise, SlideInputGradPlan),
+        Kernel("grouped", _groups_in_a_vector, SlideInputGradPlan),
+        Kernel("direct", _large_groups, InputGradPlan),
         Kernel("fft", _any, FFTInputGradPlan, automatic=False),
         Kernel("generic", _any, GenericInputGradPlan),
     ),
     "weight_grad": (
-        Kernel("direct", _one_group, WeightGradPlan),
-        Kernel("depthwise", _depthwise, DepthwiseWeightGradPlan),
-        Kernel("grouped", _some_large_groups, GroupedWeightGradPlan),
+        Kernel("depthwise", _depthwise, SlideWeightGradPlan),
+        Kernel("grouped", _groups_in_a_vector, SlideWeightGradPlan),
+        Kernel("direct", _large_groups, WeightGradPlan),
         Kernel("fft", _any, FFTWeightGradPlan, automatic=False),
         Kernel("generic", _any, GenericWeightGradPlan),
     ),

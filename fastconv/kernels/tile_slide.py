@@ -1,10 +1,12 @@
 """A small kernel that slides along a line of pixels: each pixel is loaded once, for all the products that it is in."""
 
+from functools import cache
+
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .simd import element_pointer, lane_mask, load, masked_load, multiply_add
+from .simd import INT32, element_pointer, lane_mask, load, masked_load, multiply_add
 
 INT64 = ir.IntType(64)
 
@@ -48,50 +50,65 @@ def _meetings(rows, taps, stride, distance):
     return sorted((i * stride + t * distance, i, t) for i in range(rows) for t in range(taps))
 
 
+def _spread(builder, vector, lane, segment):
+    """Return the vector cut into segments of so many lanes, each filled with its lane number `lane`."""
+    if segment == 1:
+        return vector
+    picks = ir.Constant(ir.VectorType(INT32, vector.type.count), [i // segment * segment + lane for i in range(vector.type.count)])
+    return builder.shuffle_vector(vector, vector, picks)
+
+
 def _is_whole(count) -> bool:
     return isinstance(count, types.Literal) and count.literal_value == 0
 
 
 @intrinsic(prefer_literal=True)
-def tile_slide(typing_context, tile, x, position, step, w, w_position, w_step, taps, stride, distance, edge, low, high, count):
-    """tile[i, :] += sum over taps t of pixel[i * stride + t * distance] * w[w_position + t * w_step :] (one-vector tiles).
+def tile_slide(
+    typing_context, tile, x, position, step, w, w_position, w_step, w_run, taps, stride, distance, segment, edge, low, high, count
+):
+    """tile[i, :] += sum over t, c of spread(pixel[i * stride + t * distance], c) * w[w_position + t * w_step + c * w_run :].
 
-    Pixel j is the vector x[position + j * step :]. The pixels outside low <= j < high count as zero; only the first and the last
-    `edge` pixels may be outside. Only the first `count` lanes are there; a constant count of 0 stands for whole vectors.
+    For taps t and lanes c < segment. Pixel j is the vector x[position + j * step :], cut into segments of lanes; spread fills each
+    with its own lane c. The pixels outside low <= j < high count as zero; only the first and the last `edge` pixels may be outside.
+    Only the first `count` lanes are there; a constant count of 0 stands for whole vectors. For one-vector tiles.
     """
     whole = _is_whole(count)
     kernel = (taps.literal_value, stride.literal_value, distance.literal_value)
 
     def generate(context, builder, signature, args):
-        value, x_array, start, x_step, w_array, w_start, w_distance, *_, low, high, count = args
+        value, x_array, start, x_step, w_array, w_start, w_distance, w_across, *_, low, high, count = args
         x_pointer = element_pointer(context, builder, signature.args[1], x_array, start)
         w_pointer = element_pointer(context, builder, signature.args[4], w_array, w_start)
-        lanes = None if whole else count
-        weights = _Line(builder, tile.llvm, w_pointer, w_distance, kernel[0], count=lanes)
-        meetings = _meetings(tile.rows, *kernel)
+        lanes, meetings = None if whole else count, _meetings(tile.rows, *kernel)
         pixels = _Line(builder, tile.llvm, x_pointer, x_step, meetings[-1][0] + 1, (low, high), edge.literal_value, lanes)
-        for j, i, t in meetings:
-            value = builder.insert_value(value, multiply_add(builder, pixels[j], weights[t], builder.extract_value(value, i)), i)
+        for c in range(segment.literal_value):
+            weights = _Line(builder, tile.llvm, w_pointer, w_distance, kernel[0], count=lanes)
+            spread = cache(lambda j, c=c: _spread(builder, pixels[j], c, segment.literal_value))
+            for j, i, t in meetings:
+                product = multiply_add(builder, spread(j), weights[t], builder.extract_value(value, i))
+                value = builder.insert_value(value, product, i)
+            w_pointer = builder.gep(w_pointer, [w_across])
         return value
 
     if tile.vectors != 1:
         return None
-    numbers = (edge, types.intp, types.intp, count if whole else types.intp)
-    return tile(tile, x, types.intp, types.intp, w, types.intp, types.intp, taps, stride, distance, *numbers), generate
+    numbers = (types.intp, types.intp, types.intp, taps, stride, distance, segment, edge)
+    last = (types.intp, types.intp, count if whole else types.intp)
+    return tile(tile, x, types.intp, types.intp, w, *numbers, *last), generate
 
 
 @intrinsic(prefer_literal=True)
 def tile_slide_grad(
-    typing_context, tile, x, position, step, dy, dy_position, dy_step, rows, taps, stride, distance, edge, low, high, count
+    typing_context, tile, x, position, step, dy, dy_position, dy_step, rows, taps, stride, distance, segment, edge, low, high, count
 ):
-    """tile[t * parts + i % parts, :] += pixel[i * stride + t * distance] * dy[dy_position + i * dy_step :] for rows i and taps t.
+    """tile[(t * segment + c) * parts + i % parts, :] += spread(pixel[i * stride + t * distance], c) * dy[row i].
 
-    The gradient of tile_slide's w, with its pixels; a tap's products are spread over as many partial sums as the tile has rows
-    for, since a sum waits for the one before.
+    For rows i, taps t and c < segment: the gradient of tile_slide's w, with its pixels. Row i is dy[dy_position + i * dy_step :].
+    The products are spread over as many partial sums as the tile has rows for, since a sum waits for the one before.
     """
     whole = _is_whole(count)
-    kernel = (taps.literal_value, stride.literal_value, distance.literal_value)
-    parts = tile.rows // kernel[0]
+    kernel, width = (taps.literal_value, stride.literal_value, distance.literal_value), segment.literal_value
+    parts = tile.rows // (kernel[0] * width)
 
     def generate(context, builder, signature, args):
         value, x_array, start, x_step, dy_array, dy_start, dy_distance, *_, low, high, count = args
@@ -100,12 +117,15 @@ def tile_slide_grad(
         lanes, meetings = None if whole else count, _meetings(rows.literal_value, *kernel)
         pixels = _Line(builder, tile.llvm, x_pointer, x_step, meetings[-1][0] + 1, (low, high), edge.literal_value, lanes)
         gradients = _Line(builder, tile.llvm, dy_pointer, dy_distance, rows.literal_value, count=lanes)
+        spread = cache(lambda j, c: _spread(builder, pixels[j], c, width))
         for j, i, t in meetings:
-            k = t * parts + i % parts
-            value = builder.insert_value(value, multiply_add(builder, pixels[j], gradients[i], builder.extract_value(value, k)), k)
+            for c in range(width):
+                k = (t * width + c) * parts + i % parts
+                product = multiply_add(builder, spread(j, c), gradients[i], builder.extract_value(value, k))
+                value = builder.insert_value(value, product, k)
         return value
 
     if tile.vectors != 1:
         return None
-    numbers = (rows, taps, stride, distance, edge, types.intp, types.intp, count if whole else types.intp)
+    numbers = (rows, taps, stride, distance, segment, edge, types.intp, types.intp, count if whole else types.intp)
     return tile(tile, x, types.intp, types.intp, dy, types.intp, types.intp, *numbers), generate

@@ -1,6 +1,7 @@
-"""Depthwise convolution, a filter for each channel: vectors along the channels, tiles of neighbouring pixels, or of taps.
+"""Convolution of small groups, several of which share a vector, down to a filter for each channel (depthwise).
 
-A tile slides its row of taps along a line of pixels, and loads each pixel once: see tile_slide.py, and lines.py for the tables.
+Vectors lie along the channels; a tile is neighbouring pixels, or taps. It slides its row of taps along a line of pixels, and
+loads each pixel once: see tile_slide.py, and lines.py for the tables.
 """
 
 from functools import cache
@@ -20,12 +21,12 @@ PARTIAL_SUMS = 8
 
 
 @cache
-def depthwise_output_kernel(rows, taps, stride, distance, edge):
+def slide_output_kernel(rows, taps, stride, distance, segment, edge):
     """Return the kernel for tiles of `rows` pixels; it needs lines of at least so many. The same computes the input gradient."""
 
     @jit
-    def conv_depthwise(x, w, bias, y, x_lines, y_lines, pixels, w_rows, numbers, start, stop):
-        channels, size, count, x_step, y_step, w_step, x_image, y_image = numbers
+    def conv_slide(x, w, bias, y, x_lines, y_lines, pixels, w_rows, numbers, start, stop):
+        channels, size, count, x_step, y_step, w_step, w_run, x_image, y_image = numbers
         lines, tap_rows = len(y_lines), len(w_rows)
         for unit in range(start, stop):
             image, line = unit // lines, unit % lines
@@ -43,22 +44,26 @@ def depthwise_output_kernel(rows, taps, stride, distance, edge):
                         at, wt = image * x_image + source + first * x_step + c, w_rows[r] + c
                         low, high = -first, size - first
                         if part >= lanes(x):
-                            tile = tile_slide(tile, x, at, x_step, w, wt, w_step, taps, stride, distance, edge, low, high, 0)
+                            tile = tile_slide(
+                                tile, x, at, x_step, w, wt, w_step, w_run, taps, stride, distance, segment, edge, low, high, 0
+                            )
                         else:
-                            tile = tile_slide(tile, x, at, x_step, w, wt, w_step, taps, stride, distance, edge, low, high, part)
+                            tile = tile_slide(
+                                tile, x, at, x_step, w, wt, w_step, w_run, taps, stride, distance, segment, edge, low, high, part
+                            )
                     tile_store(tile, y, end + c, y_step, part)
 
-    return conv_depthwise
+    return conv_slide
 
 
 @cache
-def depthwise_weight_grad_kernel(rows, taps, stride, distance, edge, sums):
+def slide_weight_grad_kernel(rows, taps, stride, distance, segment, edge, sums):
     """Return the kernel that takes `rows` pixels at once and, where fewer are left, one, with `sums` partial sums for a tap."""
-    tile_rows, one_edge = taps * sums, (taps - 1) * distance + 1
+    tile_rows, one_edge = taps * segment * sums, (taps - 1) * distance + 1
 
     @jit
-    def conv_depthwise_weight_grad(x, dy, parts, x_lines, y_lines, pixels, numbers, part_count, start, stop):
-        channels, size, count, x_step, y_step, w_step, x_image, y_image, images = numbers
+    def conv_slide_weight_grad(x, dy, parts, x_lines, y_lines, pixels, numbers, part_count, start, stop):
+        channels, size, count, x_step, y_step, w_step, w_run, x_image, y_image, images = numbers
         lines, tap_rows = len(y_lines), len(pixels)
         units = images * lines
         for part in range(start, stop):
@@ -81,12 +86,13 @@ def depthwise_weight_grad_kernel(rows, taps, stride, distance, edge, sums):
                             low, high = -first, size - first
                             if valid >= lanes(x):
                                 tile = tile_slide_grad(
-                                    tile, x, position, x_step, dy, here, y_step, rows, taps, stride, distance, edge, low, high, 0
+                                    tile, x, position, x_step, dy, here, y_step, rows, taps, stride, distance,
+                                    segment, edge, low, high, 0,
                                 )  # fmt: skip
                             else:
                                 tile = tile_slide_grad(
                                     tile, x, position, x_step, dy, here, y_step, rows, taps, stride, distance,
-                                    edge, low, high, valid,
+                                    segment, edge, low, high, valid,
                                 )  # fmt: skip
                             pixel += rows
                         for left_over in range(pixel, count):
@@ -94,26 +100,26 @@ def depthwise_weight_grad_kernel(rows, taps, stride, distance, edge, sums):
                             position, here = left + first * x_step, at + left_over * y_step
                             tile = tile_slide_grad(
                                 tile, x, position, x_step, dy, here, y_step, 1, taps, stride, distance,
-                                one_edge, -first, size - first, valid,
+                                segment, one_edge, -first, size - first, valid,
                             )  # fmt: skip
                         tile_store(tile, parts, target, channels, valid)
 
-    return conv_depthwise_weight_grad
+    return conv_slide_weight_grad
 
 
 def _numbers(lines: Lines, channels: int) -> tuple[int, ...]:
-    return (channels, lines.size, lines.count, lines.x_step, lines.y_step, lines.w_step, lines.x_image, lines.y_image)
+    return (channels, lines.size, lines.count, lines.x_step, lines.y_step, lines.w_step, lines.w_run, lines.x_image, lines.y_image)
 
 
-class _Depthwise:
+class _Slide:
     """The results of some Lines with everything chosen; called with (split, x, w, bias, y), all flat."""
 
     def __init__(self, lines: Lines, channels: int, dtype: np.dtype, flops: int):
         rows = fit_rows(lines.count, min(14, REGISTERS - 2 - lines.taps))
         self.units, self.flops = lines.images * len(lines.y_lines), flops
-        self.name = f"conv_depthwise_{dtype.name}_{rows}x{lines.taps}x{lanes_of(dtype)}"
+        self.name = f"conv_slide_{dtype.name}_{rows}x{lines.taps}x{lanes_of(dtype)}"
         self._tables = (lines.x_lines.ravel(), lines.y_lines, lines.pixels, lines.w_rows, _numbers(lines, channels))
-        self._kernel = depthwise_output_kernel(rows, lines.taps, lines.stride, lines.distance, lines.edge(rows))
+        self._kernel = slide_output_kernel(rows, lines.taps, lines.stride, lines.distance, lines.segment, lines.edge(rows))
         self._no_bias = np.zeros(channels, dtype)
 
     def __call__(self, split, x, w, bias, y):
@@ -121,44 +127,49 @@ class _Depthwise:
         split(self.units, lambda a, b: kernel(x, w, bias, y, *tables, a, b), self.flops)
 
 
-class DepthwiseOutputPlan(_Depthwise):
-    """A depthwise convolution's output; called with (split, x, w, bias, y), all flat."""
+class SlideOutputPlan(_Slide):
+    """The output of a convolution of small groups; called with (split, x, w, bias, y), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         super().__init__(output_lines(spec), spec.channels, dtype, spec.flops)
 
 
-class DepthwiseInputGradPlan:
-    """A depthwise convolution's input gradient, by phases of the stride; called with (split, dy, w, dx), all flat."""
+class SlideInputGradPlan:
+    """The input gradient of a convolution of small groups, by phases of the stride; called with (split, dy, w, dx), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         phases = input_grad_lines(spec)
-        self._phases = [_Depthwise(lines, spec.channels, dtype, spec.flops // len(phases)) for lines in phases]
+        self._phases = [_Slide(lines, spec.channels, dtype, spec.flops // len(phases)) for lines in phases]
         self._covered = len(phases) == spec.stride[-1]
-        self.name = self._phases[0].name if phases else "conv_depthwise_empty"
+        self._packing = (-1, spec.channels // spec.groups, spec.groups, spec.channels // spec.groups)
+        self.name = self._phases[0].name if phases else "conv_slide_empty"
 
     def __call__(self, split, dy, w, dx):
         if not self._covered:
             dx[:] = 0  # the pixels of a phase that no tap reaches
+        if self._packing[1] > 1:
+            w = np.ascontiguousarray(w.reshape(self._packing).swapaxes(1, 3)).reshape(-1)
         for phase in self._phases:
             phase(split, dy, w, None, dx)
 
 
-class DepthwiseWeightGradPlan:
-    """A depthwise convolution's weight gradient; called with (split, x, dy, dw), all flat.
+class SlideWeightGradPlan:
+    """The weight gradient of a convolution of small groups; called with (split, x, dy, dw), all flat.
 
     The pieces of work are parts of the lines, as many as the shape says whatever the number of threads, summed in their order.
     """
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         lines = output_lines(spec)
-        self._sums = -(-PARTIAL_SUMS // lines.taps)
+        self._sums = -(-PARTIAL_SUMS // (lines.taps * lines.segment))
         rows = min(range(1, min(lines.count, 14) + 1), key=lambda n: lines.count // n * (n + 1) + lines.count % n * 3)
         self._parts = 1 if spec.flops < 2**22 else min(lines.images * len(lines.y_lines), 8)
-        self.flops, self.name = spec.flops, f"conv_depthwise_weight_{dtype.name}_{rows}x{lines.taps}x{lanes_of(dtype)}"
+        self.flops, self.name = spec.flops, f"conv_slide_weight_{dtype.name}_{rows}x{lines.taps}x{lanes_of(dtype)}"
         numbers = (*_numbers(lines, spec.channels), lines.images)
         self._tables = (lines.x_lines.ravel(), lines.y_lines, lines.pixels, numbers, self._parts)
-        self._kernel = depthwise_weight_grad_kernel(rows, lines.taps, lines.stride, lines.distance, lines.edge(rows), self._sums)
+        self._kernel = slide_weight_grad_kernel(
+            rows, lines.taps, lines.stride, lines.distance, lines.segment, lines.edge(rows), self._sums
+        )
         self._shape = (self._parts, -1, self._sums, spec.channels)
 
     def __call__(self, split, x, dy, dw):
