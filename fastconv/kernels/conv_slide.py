@@ -21,8 +21,11 @@ PARTIAL_SUMS = 8
 
 
 @cache
-def slide_output_kernel(rows, taps, stride, distance, segment, edge):
-    """Return the kernel for tiles of `rows` pixels; it needs lines of at least so many. The same computes the input gradient."""
+def slide_output_kernel(rows, taps, stride, distance, segment, edge, narrow):
+    """Return the kernel for tiles of `rows` pixels; it needs lines of at least so many. The same computes the input gradient.
+
+    `narrow`: there are fewer channels than lanes.
+    """
 
     @jit
     def conv_slide(x, w, bias, y, x_lines, y_lines, pixels, w_rows, numbers, start, stop):
@@ -31,78 +34,93 @@ def slide_output_kernel(rows, taps, stride, distance, segment, edge):
         for unit in range(start, stop):
             image, line = unit // lines, unit % lines
             for p in range(0, count, rows):
-                pixel = min(p, count - rows)  # the last tile moves back and overlaps: it only stores, so it may
+                pixel = min(p, count - rows)  # the last tile, and vector, move back and overlap: they only store, so they may
                 end = image * y_image + y_lines[line] + pixel * y_step
-                for c in range(0, channels, lanes(x)):
-                    part = channels - c
-                    tile = tile_load(bias, c, 0, rows, 1) if part >= lanes(x) else tile_load_part(bias, c, 0, rows, 1, part)
+                for block in range(0, channels, lanes(x)):
+                    c = 0 if narrow else min(block, channels - lanes(x))
+                    tile = tile_load_part(bias, c, 0, rows, 1, channels) if narrow else tile_load(bias, c, 0, rows, 1)
                     for r in range(tap_rows):
                         source = x_lines[line * tap_rows + r]
                         if source < 0:
                             continue
-                        first = pixels[r] + pixel * stride
-                        at, wt = image * x_image + source + first * x_step + c, w_rows[r] + c
-                        low, high = -first, size - first
-                        if part >= lanes(x):
+                        low, high = -pixels[r] - pixel * stride, size - pixels[r] - pixel * stride
+                        at, wt = image * x_image + source - low * x_step + c, w_rows[r] + c
+                        if narrow:
                             tile = tile_slide(
-                                tile, x, at, x_step, w, wt, w_step, w_run, taps, stride, distance, segment, edge, low, high, 0
+                                tile,
+                                x,
+                                at,
+                                x_step,
+                                w,
+                                wt,
+                                w_step,
+                                w_run,
+                                taps,
+                                stride,
+                                distance,
+                                segment,
+                                edge,
+                                low,
+                                high,
+                                channels,
                             )
                         else:
                             tile = tile_slide(
-                                tile, x, at, x_step, w, wt, w_step, w_run, taps, stride, distance, segment, edge, low, high, part
+                                tile, x, at, x_step, w, wt, w_step, w_run, taps, stride, distance, segment, edge, low, high, 0
                             )
-                    tile_store(tile, y, end + c, y_step, part)
+                    tile_store(tile, y, end + c, y_step, channels if narrow else lanes(x))
 
     return conv_slide
 
 
 @cache
-def slide_weight_grad_kernel(rows, taps, stride, distance, segment, edge, sums):
-    """Return the kernel that takes `rows` pixels at once and, where fewer are left, one, with `sums` partial sums for a tap."""
+def slide_weight_grad_kernel(rows, taps, stride, distance, segment, edge, narrow, sums):
+    """Return the kernel that takes `rows` pixels at once and, where fewer are left, one, with `sums` partial sums for a tap.
+
+    It writes parts[part][tap row][tap, channel of a segment, sum][lanes of all vectors], the last of which moves back.
+    """
     tile_rows, one_edge = taps * segment * sums, (taps - 1) * distance + 1
 
     @jit
     def conv_slide_weight_grad(x, dy, parts, x_lines, y_lines, pixels, numbers, part_count, start, stop):
         channels, size, count, x_step, y_step, w_step, w_run, x_image, y_image, images = numbers
         lines, tap_rows = len(y_lines), len(pixels)
-        units = images * lines
+        units, room = images * lines, (channels + lanes(x) - 1) // lanes(x) * lanes(x)
         for part in range(start, stop):
             for unit in range(units * part // part_count, units * (part + 1) // part_count):
                 image, line = unit // lines, unit % lines
-                for c in range(0, channels, lanes(x)):
-                    valid = channels - c
+                for block in range(0, channels, lanes(x)):
+                    c = 0 if narrow else min(block, channels - lanes(x))
                     for r in range(tap_rows):
                         source = x_lines[line * tap_rows + r]
                         if source < 0:
                             continue
-                        target = (part * tap_rows + r) * tile_rows * channels + c
-                        tile = tile_load_part(parts, target, channels, tile_rows, 1, valid)
-                        left = image * x_image + source + c
-                        at = image * y_image + y_lines[line] + c
+                        target = (part * tap_rows + r) * tile_rows * room + block
+                        tile = tile_load(parts, target, room, tile_rows, 1)
+                        left, end = image * x_image + source + c, image * y_image + y_lines[line] + c
                         pixel = 0
                         while pixel + rows <= count:
-                            first = pixels[r] + pixel * stride
-                            position, here = left + first * x_step, at + pixel * y_step
-                            low, high = -first, size - first
-                            if valid >= lanes(x):
+                            low, high = -pixels[r] - pixel * stride, size - pixels[r] - pixel * stride
+                            at, here = left - low * x_step, end + pixel * y_step
+                            if narrow:
                                 tile = tile_slide_grad(
-                                    tile, x, position, x_step, dy, here, y_step, rows, taps, stride, distance,
-                                    segment, edge, low, high, 0,
+                                    tile, x, at, x_step, dy, here, y_step, rows, taps, stride, distance,
+                                    segment, edge, low, high, channels,
                                 )  # fmt: skip
                             else:
                                 tile = tile_slide_grad(
-                                    tile, x, position, x_step, dy, here, y_step, rows, taps, stride, distance,
-                                    segment, edge, low, high, valid,
+                                    tile, x, at, x_step, dy, here, y_step, rows, taps, stride, distance,
+                                    segment, edge, low, high, 0,
                                 )  # fmt: skip
                             pixel += rows
                         for left_over in range(pixel, count):
-                            first = pixels[r] + left_over * stride
-                            position, here = left + first * x_step, at + left_over * y_step
+                            low, high = -pixels[r] - left_over * stride, size - pixels[r] - left_over * stride
+                            at, here = left - low * x_step, end + left_over * y_step
                             tile = tile_slide_grad(
-                                tile, x, position, x_step, dy, here, y_step, 1, taps, stride, distance,
-                                segment, one_edge, -first, size - first, valid,
+                                tile, x, at, x_step, dy, here, y_step, 1, taps, stride, distance,
+                                segment, one_edge, low, high, channels - c,
                             )  # fmt: skip
-                        tile_store(tile, parts, target, channels, valid)
+                        tile_store(tile, parts, target, room, lanes(x))
 
     return conv_slide_weight_grad
 
@@ -119,7 +137,7 @@ class _Slide:
         self.units, self.flops = lines.images * len(lines.y_lines), flops
         self.name = f"conv_slide_{dtype.name}_{rows}x{lines.taps}x{lanes_of(dtype)}"
         self._tables = (lines.x_lines.ravel(), lines.y_lines, lines.pixels, lines.w_rows, _numbers(lines, channels))
-        self._kernel = slide_output_kernel(rows, lines.taps, lines.stride, lines.distance, lines.segment, lines.edge(rows))
+        self._kernel = slide_output_kernel(rows, *lines.steps(rows), channels < lanes_of(dtype))
         self._no_bias = np.zeros(channels, dtype)
 
     def __call__(self, split, x, w, bias, y):
@@ -167,14 +185,18 @@ class SlideWeightGradPlan:
         self.flops, self.name = spec.flops, f"conv_slide_weight_{dtype.name}_{rows}x{lines.taps}x{lanes_of(dtype)}"
         numbers = (*_numbers(lines, spec.channels), lines.images)
         self._tables = (lines.x_lines.ravel(), lines.y_lines, lines.pixels, numbers, self._parts)
-        self._kernel = slide_weight_grad_kernel(
-            rows, lines.taps, lines.stride, lines.distance, lines.segment, lines.edge(rows), self._sums
-        )
-        self._shape = (self._parts, -1, self._sums, spec.channels)
+        self._kernel = slide_weight_grad_kernel(rows, *lines.steps(rows), spec.channels < lanes_of(dtype), self._sums)
+        self._lanes, self._channels = lanes_of(dtype), spec.channels
+        self._shape = (self._parts, -1, self._sums, -(-spec.channels // self._lanes) * self._lanes)
 
     def __call__(self, split, x, dy, dw):
-        kernel, tables = self._kernel, self._tables
-        parts = buffer(self._parts * self._sums * len(dw), x.dtype)
+        kernel, tables, channels, room = self._kernel, self._tables, self._channels, self._shape[-1]
+        parts = buffer(self._parts * self._sums * (len(dw) // channels) * room, x.dtype)
         parts[:] = 0
         split(self._parts, lambda a, b: kernel(x, dy, parts, *tables, a, b), self.flops)
-        np.add.reduce(parts.reshape(self._shape), axis=(0, 2), out=dw.reshape(-1, self._shape[3]))
+        total, dw = np.add.reduce(parts.reshape(self._shape), axis=(0, 2)), dw.reshape(-1, channels)
+        whole = channels - channels % self._lanes
+        dw[:, :whole] = total[:, :whole]
+        if whole < channels:
+            last = min(self._lanes, channels)
+            dw[:, channels - last :] = total[:, room - self._lanes : room - self._lanes + last]

@@ -44,12 +44,16 @@ class Lines:
     stride: int
     distance: int
 
-    def edge(self, rows: int) -> int:
-        """Return how many pixels at either end of a tile's window may be outside the line: none, those of one tap less, or all."""
+    def steps(self, rows: int) -> tuple[int, ...]:
+        """Return what kernels of tiles of so many rows are made for: taps, stride, distance, segment, edge.
+
+        The edge is how many pixels at either end of a tile's window may be outside the line: none, those of one tap less, or all.
+        """
         window = (rows - 1) * self.stride + (self.taps - 1) * self.distance + 1
         last = self.pixels.max() + (self.count - 1) * self.stride + (self.taps - 1) * self.distance
         outside = max(0, -self.pixels.min(), last + 1 - self.size)
-        return min(n for n in (0, (self.taps - 1) * self.distance, window) if n >= min(outside, window))
+        edge = min(n for n in (0, (self.taps - 1) * self.distance, window) if n >= min(outside, window))
+        return self.taps, self.stride, self.distance, self.segment, edge
 
 
 def output_lines(spec: ConvSpec) -> Lines:
