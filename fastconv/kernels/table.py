@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..shapes import ConvSpec
+from .conv_dot import DotInputGradPlan, DotOutputPlan
 from .conv_fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
 from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from .conv_output import InputGradPlan, OutputPlan
@@ -41,6 +42,15 @@ def _large_groups(spec: ConvSpec) -> bool:
     return spec.groups == 1 or min(spec.channels, spec.filters) >= 4 * spec.groups
 
 
+def _few_filters(spec: ConvSpec) -> bool:
+    """Return whether a vector has lanes for several pixels' results, and as much is summed as a vector holds."""
+    return spec.groups == 1 and spec.filters <= VECTOR_BYTES // 16 and spec.channels * spec.kernel[-1] >= VECTOR_BYTES // 4
+
+
+def _few_channels(spec: ConvSpec) -> bool:
+    return spec.groups == 1 and spec.channels <= VECTOR_BYTES // 16 and spec.filters * spec.kernel[-1] >= VECTOR_BYTES // 4
+
+
 def _any(spec: ConvSpec) -> bool:
     return True
 
@@ -49,6 +59,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
     "output": (
         Kernel("depthwise", _depthwise, SlideOutputPlan),
         Kernel("grouped", _groups_in_a_vector, SlideOutputPlan),
+        Kernel("dot", _few_filters, DotOutputPlan),
         Kernel("direct", _large_groups, OutputPlan),
         Kernel("fft", _any, FFTOutputPlan, automatic=False),
         Kernel("generic", _any, GenericOutputPlan),
@@ -56,6 +67,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
     "input_grad": (
         Kernel("depthwise", _depthwise, SlideInputGradPlan),
         Kernel("grouped", _groups_in_a_vector, SlideInputGradPlan),
+        Kernel("dot", _few_channels, DotInputGradPlan),
         Kernel("direct", _large_groups, InputGradPlan),
         Kernel("fft", _any, FFTInputGradPlan, automatic=False),
         Kernel("generic", _any, GenericInputGradPlan),

@@ -40,18 +40,61 @@ def tile_dot(typing_context, tile, v, position):
             for j, factor in enumerate(factors):
                 total = multiply_add(builder, builder.extract_value(args[0], i * tile.vectors + j), factor, total)
             sums.append(total)
-        lanes = ir.VectorType(INT32, count)
-        even, odd = (ir.Constant(lanes, [2 * i + k for i in range(count)]) for k in (0, 1))
-        while len(sums) > 1:
-            sums = [
-                builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
-                for a, b in zip(sums[::2], sums[1::2], strict=True)
-            ]
-        return sums[0]
+        return _lane_sums(builder, sums)
 
     if tile.rows == count:
         return Vector(tile.dtype)(tile, v, types.intp), generate
     return None
+
+
+def _lane_sums(builder, vectors):
+    """Return the vector whose lane i is the sum of vector i's lanes; there are as many vectors as lanes."""
+    count = len(vectors)
+    even, odd = (ir.Constant(ir.VectorType(INT32, count), [2 * i + k for i in range(count)]) for k in (0, 1))
+    while len(vectors) > 1:
+        vectors = [
+            builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
+            for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+    return vectors[0]
+
+
+@intrinsic
+def tile_lane_sums(typing_context, tile):
+    """tile_lane_sums(tile): the vector whose lane i is the sum of tile row i; the tile has as many rows as a vector has lanes."""
+
+    def generate(context, builder, signature, args):
+        return _lane_sums(builder, [builder.extract_value(args[0], i) for i in range(tile.rows)])
+
+    return (Vector(tile.dtype)(tile), generate) if tile.rows == tile.llvm.count and tile.vectors == 1 else None
+
+
+@intrinsic(prefer_literal=True)
+def tile_add_products(typing_context, tile, x, position, x_step, w, w_position, w_step, pixels, outputs, count):
+    """tile[i * outputs + o, :] += x[position + i * x_step :] * w[w_position + o * w_step :] for i < pixels and o < outputs.
+
+    Only the first `count` lanes are loaded, the others count as zero; a constant 0 stands for whole vectors. For one-vector tiles.
+    """
+    whole = isinstance(count, types.Literal) and count.literal_value == 0
+
+    def generate(context, builder, signature, args):
+        value, x_array, x_start, x_distance, w_array, w_start, w_distance, _, _, valid = args
+        mask = None if whole else lane_mask(builder, tile.llvm, valid)
+
+        def row(array_type, array, start, distance, index):
+            pointer = element_pointer(context, builder, array_type, array, start)
+            pointer = builder.gep(pointer, [builder.mul(distance, ir.Constant(INT64, index))])
+            return load(builder, tile.llvm, pointer) if whole else masked_load(builder, tile.llvm, pointer, mask)
+
+        weights = [row(signature.args[4], w_array, w_start, w_distance, o) for o in range(outputs.literal_value)]
+        for i in range(pixels.literal_value):
+            pixel = row(signature.args[1], x_array, x_start, x_distance, i)
+            for k, weight in enumerate(weights, i * len(weights)):
+                value = builder.insert_value(value, multiply_add(builder, pixel, weight, builder.extract_value(value, k)), k)
+        return value
+
+    numbers = (pixels, outputs, count if whole else types.intp)
+    return tile(tile, x, types.intp, types.intp, w, types.intp, types.intp, *numbers), generate
 
 
 @intrinsic
@@ -97,32 +140,6 @@ def tile_scale_add(typing_context, tile, w, position, step, v):
         return value
 
     return (tile(tile, w, types.intp, types.intp, v), generate) if tile.vectors == 1 else None
-
-
-@intrinsic(prefer_literal=True)
-def tile_patch_scale_add(typing_context, tile, x, position, columns, column_step, row_step, v, count):
-    """tile_patch_scale_add(tile, x, position, columns, column_step, row_step, v, count): tile[i, :] += patch[i] * v (one vector).
-
-    The patch's vector i starts at x[position + (i // columns) * row_step + i % columns * column_step]. Only the first `count`
-    lanes are loaded, the others count as zero; a constant 0 stands for whole vectors.
-    """
-    width, whole = columns.literal_value, isinstance(count, types.Literal) and count.literal_value == 0
-
-    def generate(context, builder, signature, args):
-        value, array, start, _, across, down, factor, valid = args
-        pointer = row_pointer = element_pointer(context, builder, signature.args[1], array, start)
-        mask = None if whole else lane_mask(builder, tile.llvm, valid)
-        for i in range(tile.rows):
-            pointer = row_pointer if i % width == 0 else builder.gep(pointer, [across])
-            part = load(builder, tile.llvm, pointer) if whole else masked_load(builder, tile.llvm, pointer, mask)
-            value = builder.insert_value(value, multiply_add(builder, part, factor, builder.extract_value(value, i)), i)
-            if i % width == width - 1:
-                row_pointer = builder.gep(row_pointer, [down])
-        return value
-
-    if tile.vectors != 1:
-        return None
-    return tile(tile, x, types.intp, columns, types.intp, types.intp, v, count if whole else types.intp), generate
 
 
 @intrinsic

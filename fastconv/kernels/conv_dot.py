@@ -1,0 +1,123 @@
+"""Convolution with few results a pixel, as a first layer's input gradient: vectors along what is summed, not along the results.
+
+A tile holds the partial sums of neighbouring pixels' results; at its end each is summed over its lanes.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from .._jit import jit
+from ..shapes import ConvSpec
+from .geometry import pack_geometry, read_geometry, read_weight_layout
+from .lowering import Contraction, lower_input_grad, lower_output
+from .pack import buffer, pad_rows
+from .simd import lanes, lanes_of, vstore
+from .tile import tile_zero
+from .tile_math import tile_add_products, tile_lane_sums
+
+BLOCK_BYTES = 192 * 1024
+"""So much input of a block of lines stays in the second-level cache."""
+
+
+@cache
+def dot_kernel(pixels, outputs, rows):
+    """Return the kernel for tiles of `pixels` pixels with `outputs` results each, in `rows` rows, as many as a vector has lanes.
+
+    It needs lines of at least so many pixels.
+    """
+    results = pixels * outputs
+
+    @jit
+    def conv_dot(x, w, bias, y, scratch, sums, geometry, start, stop):
+        (
+            taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, _, border_rows, left, width, right, block,
+        ) = read_geometry(geometry)  # fmt: skip
+        blocks, row = (len(x_lines) + block - 1) // block, left + width + right
+        whole = run // lanes(x) * lanes(x)
+        for item in range(start, stop):
+            image, first = item // blocks, item % blocks * block
+            last = min(first + block, len(x_lines))
+            source, origin = x, image * x_image
+            if len(scratch):
+                low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
+                pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
+                source, origin = scratch, -low * row
+            for line in range(first, last):
+                for p in range(0, count, pixels):
+                    pixel = min(p, count - pixels)  # the last tile moves back and overlaps: it only stores, so it may
+                    begin = origin + x_lines[line] + pixel * x_step
+                    end = image * y_image + y_lines[line] + pixel * y_step
+                    tile, at = tile_zero(x, rows, 1), 0
+                    for tap in taps:
+                        for c in range(0, whole, lanes(x)):
+                            tile = tile_add_products(tile, source, begin + tap + c, x_step, w, at + c, run, pixels, outputs, 0)
+                        if whole < run:
+                            c = whole
+                            tile = tile_add_products(
+                                tile, source, begin + tap + c, x_step, w, at + c, run, pixels, outputs, run - c
+                            )
+                        at += outputs * run
+                    vstore(sums, 0, tile_lane_sums(tile))
+                    for k in range(results):
+                        y[end + k // outputs * y_step + k % outputs] = sums[k] + bias[k % outputs]
+
+    return conv_dot
+
+
+@jit
+def pack_dots(w, geometry, run, packed):
+    """Write w as packed[long tap][output][run], a long tap's run being one or more taps' runs, joined."""
+    taps, w_run, run_step, outputs, output_step = read_weight_layout(geometry)
+    for t in range(len(taps)):
+        long_tap, k = t * w_run // run, t * w_run % run
+        for o in range(outputs):
+            for c in range(w_run):
+                packed[(long_tap * outputs + o) * run + k + c] = w[taps[t] + c * run_step + o * output_step]
+
+
+class DotContraction:
+    """One contraction of few outputs with everything chosen; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, contraction: Contraction, dtype: np.dtype):
+        self._contraction = c = contraction
+        pixels = max(1, min(c.count, lanes_of(dtype) // c.outputs))
+        block = min(len(c.x_lines), max(1, BLOCK_BYTES // c.line_bytes(dtype.itemsize)))
+        self.units, self.flops = c.images * -(-len(c.x_lines) // block), c.flops
+        self.name = f"conv_dot_{dtype.name}_{pixels}x{c.outputs}x{lanes_of(dtype)}"
+        self._geometry, self._scratch_size = pack_geometry(c, block), c.scratch_size(block)
+        self._kernel = dot_kernel(pixels, c.outputs, lanes_of(dtype))
+        self._no_bias, self._lanes = np.zeros(c.outputs, dtype), lanes_of(dtype)
+
+    def __call__(self, split, x, w, bias, y):
+        c, kernel, geometry, size = self._contraction, self._kernel, self._geometry, self._scratch_size
+        packed = buffer(len(c.taps) * c.run * c.outputs, x.dtype)
+        pack_dots(w, geometry, c.run, packed)
+        bias = self._no_bias if bias is None else bias
+
+        def work(start, stop):
+            kernel(x, packed, bias, y, buffer(size, x.dtype), buffer(self._lanes, x.dtype), geometry, start, stop)
+
+        split(self.units, work, self.flops)
+
+
+class DotOutputPlan(DotContraction):
+    """The output of a convolution of few filters; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        super().__init__(lower_output(spec), dtype)
+
+
+class DotInputGradPlan:
+    """The input gradient of few channels, by phases of the stride; called with (split, dy, w, dx), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        self._phases = [DotContraction(contraction, dtype) for contraction in lower_input_grad(spec)]
+        self._covered = all(k >= s for k, s in zip(spec.kernel, spec.stride, strict=True)) and max(spec.dilation) == 1
+        self.name = self._phases[0].name if self._phases else "conv_dot_empty"
+
+    def __call__(self, split, dy, w, dx):
+        if not self._covered:
+            dx[:] = 0  # the phases that no tap reaches
+        for phase in self._phases:
+            phase(split, dy, w, None, dx)
