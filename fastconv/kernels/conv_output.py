@@ -9,7 +9,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .geometry import pack_geometry, read_geometry, read_groups
+from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import buffer, pack_weights, pad_rows
 from .simd import lanes, lanes_of
@@ -36,6 +36,7 @@ def output_kernel(rows, vectors, depth):
             taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, border_rows, left, width, right, block,
         ) = read_geometry(geometry)  # fmt: skip
         groups, x_group, y_group, _ = read_groups(geometry)
+        tap_ranges = read_tap_ranges(geometry)
         lines = len(x_lines)
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)
@@ -60,8 +61,9 @@ def output_kernel(rows, vectors, depth):
                         end = image * y_image + y_lines[line] + pixel * y_step + group * y_group
                         for o in range(chunk, min(chunk + outputs_block, outputs), channels):
                             packed = group * packed_outputs + o
-                            tile, at = tile_load(bias, packed, 0, rows, vectors), packed * len(taps) * run
-                            for tap in taps:
+                            first_tap, last_tap = tap_ranges[2 * line], tap_ranges[2 * line + 1]
+                            tile, at = tile_load(bias, packed, 0, rows, vectors), (packed * len(taps) + first_tap * channels) * run
+                            for tap in taps[first_tap:last_tap]:
                                 for position in range(begin + tap, begin + tap + deep, depth):
                                     tile = tile_outer_run(tile, source, position, x_step, 1, w, at, channels, depth)
                                     at += depth * channels

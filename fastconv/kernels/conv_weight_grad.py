@@ -6,7 +6,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .geometry import pack_geometry, read_geometry, read_groups
+from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_output
 from .pack import buffer, pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
@@ -39,6 +39,7 @@ def weight_grad_kernel(rows, vectors, columns):
         run_tiles = (run + rows - 1) // rows
         tap_tiles = 1 if columns else len(taps) * run_tiles
         groups, x_group, y_group, _ = read_groups(geometry)
+        tap_ranges = read_tap_ranges(geometry)
         group_tiles = (outputs + channels - 1) // channels * tap_tiles
         tiles = groups * group_tiles
         for part in range(start // tiles, (stop + tiles - 1) // tiles):
@@ -52,9 +53,12 @@ def weight_grad_kernel(rows, vectors, columns):
                     source, origin = scratch, -low * row
                 for unit in range(max(start, part * tiles), min(stop, (part + 1) * tiles)):
                     group, o = (unit - part * tiles) // group_tiles, (unit - part * tiles) % group_tiles // tap_tiles * channels
-                    tap = taps[0] if columns else taps[unit % tap_tiles // run_tiles] + min(unit % run_tiles * rows, run - rows)
+                    t = unit % tap_tiles // run_tiles
+                    tap = taps[0] if columns else taps[t] + min(unit % run_tiles * rows, run - rows)
                     tile = tile_load(parts, unit * rows * channels, channels, rows, vectors)
                     for line in range(first, last):
+                        if not columns and not tap_ranges[2 * line] <= t < tap_ranges[2 * line + 1]:
+                            continue
                         position = origin + x_lines[line] + tap + group * x_group
                         at = image * y_image + y_lines[line] + o + group * y_group
                         if columns:

@@ -15,9 +15,9 @@ def pack_geometry(contraction: Contraction, block: int) -> np.ndarray:
     """Return the contraction as one array; `block` is how many lines a kernel takes as one piece of work."""
     c = contraction
     border = c.border or Border(np.empty(0, np.int64), 0, 0, 0)
-    tables = (c.taps, c.x_lines, c.y_lines, border.rows, c.w_taps)
+    tables = (c.taps, c.x_lines, c.y_lines, border.rows, c.tap_ranges().ravel(), c.w_taps)
     numbers = (
-        *(len(table) for table in tables), c.run, c.count, c.x_step, c.y_step, c.x_image, c.y_image, c.outputs,
+        *(len(table) for table in (*tables[:4], c.w_taps)), c.run, c.count, c.x_step, c.y_step, c.x_image, c.y_image, c.outputs,
         border.left, border.width, border.right, block, c.w_run, c.w_run_step, c.w_output_step,
         c.groups, c.x_group, c.y_group, c.w_group,
     )  # fmt: skip
@@ -47,3 +47,10 @@ def read_weight_layout(g):
 def read_groups(g):
     """Return how many groups there are, and how far apart in x, y and w."""
     return g[19], g[20], g[21], g[22]
+
+
+@jit
+def read_tap_ranges(g):
+    """Return the lines' pairs, one behind the other, of the first tap not in a row of zeros, and one behind the last."""
+    start = NUMBERS + g[0] + g[1] + g[2] + g[3]
+    return g[start : start + 2 * g[1]]

@@ -72,6 +72,16 @@ class Contraction:
         span = int(self.x_lines[-1] - self.x_lines[0]) + self.count * self.x_step
         return max(1, span * itemsize // len(self.x_lines))
 
+    def tap_ranges(self) -> np.ndarray:
+        """Return (lines, 2): the first tap that isn't in a row of zeros of the border, and one behind the last."""
+        there = np.ones((len(self.x_lines), len(self.taps)), bool)
+        if self.border is not None:
+            images = np.append(0, np.cumsum(self.border.rows >= 0))  # the rows of the image among the padded ones before
+            starts = self.x_lines[:, None] + self.taps
+            there = images[(starts + self.run - 1) // self.border.row + 1] > images[starts // self.border.row]
+        firsts, lasts = there.argmax(1), len(self.taps) - there[:, ::-1].argmax(1)
+        return np.stack([firsts, np.where(there.any(1), lasts, firsts)], 1)
+
     def scratch_size(self, block: int) -> int:
         """Return how many elements of bordered input a block of lines needs."""
         if self.border is None:
