@@ -43,7 +43,7 @@ def draw(facts: dict[str, Any], records: list[dict[str, Any]], path: str) -> Non
     roof.legend()
     key = "ratio" if any(record["ratio"] for record in records) else "ratio_to_best"
     order = sorted((record for record in records if record[key]), key=lambda record: record[key])
-    bars.bar(range(len(order)), [r[key] for r in order], color=[COLOURS[r["operation"]] for r in order], width=1)
+    bars.bar(range(len(order)), [r[key] - 1 for r in order], bottom=1, color=[COLOURS[r["operation"]] for r in order], width=1)
     bars.axhline(1, color="black")
     bars.set(yscale="log", xlabel="layers and operations", ylabel="times as fast", xticks=[])
     bars.set_title(f"fastconv to {'the better PyTorch layout' if key == 'ratio' else 'the best peer'}")
