@@ -74,8 +74,8 @@ def kernels(figures: dict[str, Any]) -> str:
     best = facts["ratio_to_best"]["all"]
     lines = [
         f"GFLOP/s beside PyTorch (oneDNN), {facts['dtype']}, {count}, best round (`python -m bench.run`).",
-        f"The ratio is to PyTorch's better layout, median of the rounds: below 1 fastconv loses. Geometric mean {ratios['all']['mean']:.2f} ({each}), least "
-        f"{ratios['all']['least']:.2f}.",
+        "The ratio is to PyTorch's better layout, median of the rounds: below 1 fastconv loses.",
+        f"Geometric mean {ratios['all']['mean']:.2f} ({each}), least {ratios['all']['least']:.2f}.",
         f"{others(records)} To the best of all: {best['mean']:.2f}, least {best['least']:.2f}.",
         f"The machine's peak is {facts['peak']:.0f} GFLOP/s of multiply-adds a core, and {facts['bandwidth']:.0f} GB/s of copying.",
         f"{machine(facts)}.",
