@@ -1,4 +1,4 @@
-"""What starting costs: importing fastconv, and the first training step from an empty and from a warm cache.
+"""What starting costs: importing fastconv, the first training step from an empty and from a warm cache, and each kernel.
 
 python -m bench.compile_time
 """
@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from . import timing
+from .kernel_times import slowest_table
 
 FIRST_STEP = """
 import numpy as np
@@ -29,6 +31,16 @@ PROGRAMS = {
     "first training step": FIRST_STEP,
     "fastconv train, 60,000 images": "import sys; from fastconv.cli import main; sys.exit(main(['train']))",
 }
+
+
+def kernel_times(which: str) -> list[dict[str, Any]]:
+    """Return what bench.kernel_times measures, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/kernels.json"
+        command = [sys.executable, "-m", "bench.kernel_times", which, "--json", path]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        with open(path) as file:
+            return json.load(file)
 
 
 def seconds(program: str, cache: str) -> float:
@@ -56,9 +68,11 @@ def main() -> None:
             warm = statistics.median(seconds(program, warm_cache) for _ in range(5))
             rows.append((name, cold, warm))
     timing.print_table(["", "empty cache", "warm cache"], [[name, f"{cold:.2f}", f"{warm:.2f}"] for name, cold, warm in rows])
+    kernels = kernel_times("shapes")
+    slowest_table(kernels, 5)
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"machine": facts, "rows": rows}, file, indent=1)
+            json.dump({"machine": facts, "rows": rows, "kernels": kernels}, file, indent=1)
 
 
 if __name__ == "__main__":

@@ -53,33 +53,63 @@ def dropin(figures: dict[str, Any]) -> str:
     )
 
 
+OPERATIONS = {"output": "output", "input_grad": "input gradient", "weight_grad": "weight gradient"}
+
+
 def kernels(figures: dict[str, Any]) -> str:
-    """Return the section on the kernels beside PyTorch."""
-    rows = []
-    for record in figures["records"]:
+    """Return the section on the kernels beside PyTorch and others."""
+    facts, records = figures["machine"], figures["records"]
+    rows: dict[str, list[str]] = {}
+    for record in records:
         speeds = record["gflops"]
-        mine = speeds["fastconv"]
-        peak = figures["machine"]["peak"] * figures["machine"]["threads"]
-        others = [f"{value:.0f}" for name, value in speeds.items() if name != "fastconv"]
-        name = record["shape"] if record["operation"] == "output" else ""
-        rows.append(
-            [name, record["operation"].replace("_", " "), f"{mine:.0f}", f"{mine / peak:.0%}", *others, f"{record['ratio']:.2f}"]
+        theirs = max(speed for name, speed in speeds.items() if name.startswith("torch"))
+        row = rows.setdefault(record["shape"], [record["shape"]])
+        row += [f"{speeds['fastconv']:.0f}", f"{theirs:.0f}", f"{record['ratio']:.2f}"]
+    header = ["layer"]
+    for name in OPERATIONS.values():
+        header += [f"{name}: fastconv", "PyTorch", "ratio"]
+    ratios = facts["ratio"]
+    each = ", ".join(f"{name} {ratios[operation]['mean']:.2f}" for operation, name in OPERATIONS.items())
+    count = f"{facts['threads']} thread" + ("s" if facts["threads"] > 1 else "")
+    best = facts["ratio_to_best"]["all"]
+    lines = [
+        f"GFLOP/s beside PyTorch (oneDNN), {facts['dtype']}, {count}, best round (`python -m bench.run`).",
+        "The ratio is to PyTorch's better layout, median of the rounds: below 1 fastconv loses.",
+        f"Geometric mean {ratios['all']['mean']:.2f} ({each}), least {ratios['all']['least']:.2f}.",
+        f"{others(records)} To the best of all: {best['mean']:.2f}, least {best['least']:.2f}.",
+        f"The machine's peak is {facts['peak']:.0f} GFLOP/s of multiply-adds a core, and {facts['bandwidth']:.0f} GB/s of copying.",
+        f"{machine(facts)}.",
+    ]
+    return "\n".join(lines) + f"\n\n{table(header, list(rows.values()))}"
+
+
+def others(records: list[dict[str, Any]]) -> str:
+    """Return a sentence on each peer but PyTorch: fastconv's speed over theirs, where they can do the layer."""
+    names = dict.fromkeys(name for r in records for name in r["gflops"] if name != "fastconv" and not name.startswith("torch"))
+    known = {"jax": "JAX", "onnxruntime": "ONNX Runtime", "numpy": "NumPy (sliding_window_view and tensordot)"}
+    parts = []
+    for name in names:
+        ratios = [r["gflops"]["fastconv"] / r["gflops"][name] for r in records if name in r["gflops"]]
+        parts.append(
+            f"{statistics.geometric_mean(ratios):.2g} times {known.get(name, name)}'s ({min(ratios):.2g} to {max(ratios):.2g}; "
+            f"{len(ratios)} of {len(records)} cases)"
         )
-    header = ["layer", "", "fastconv", "of FMA peak", "PyTorch NCHW", "PyTorch channels_last", "ratio"]
-    ratios = [record["ratio"] for record in figures["records"]]
-    facts = figures["machine"]
-    return (
-        f"GFLOP/s beside PyTorch (oneDNN), {facts['dtype']}, {facts['threads']} thread (`python -m bench.run`; best round; the "
-        f"ratio is to PyTorch's better layout, median of the rounds:\nbelow 1 fastconv loses). Geometric mean "
-        f"{statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}. {machine(facts)}.\n\n{table(header, rows)}"
-    )
+    return f"The speed is, in the geometric mean, {', '.join(parts)}." if parts else ""
 
 
 def start(figures: dict[str, Any]) -> str:
     """Return the section on starting."""
     rows = [[name, f"{cold:.2f}", f"{warm:.2f}"] for name, cold, warm in figures["rows"]]
     text = table(["", "empty cache", "warm cache"], rows)
-    return f"Seconds from the start of the process (`python -m bench.compile_time`):\n\n{text}"
+    kernels = figures.get("kernels", [])
+    slowest = ""
+    if kernels:
+        seconds = [kernel["seconds"] for kernel in kernels]
+        slowest = (
+            f"\n\nEach kernel is compiled when first used: the {len(seconds)} of `bench/shapes.py` take "
+            f"{statistics.median(seconds):.2f} s each in the median, {max(seconds):.2f} s at most."
+        )
+    return f"Seconds from the start of the process (`python -m bench.compile_time`):\n\n{text}{slowest}"
 
 
 def main() -> None:

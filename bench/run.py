@@ -1,8 +1,8 @@
-"""Time convolution outputs and gradients beside PyTorch, interleaved in one process, results checked first.
+"""Time convolution outputs and gradients beside PyTorch, JAX, ONNX Runtime and NumPy, interleaved in one process, results checked.
 
-python -m bench.run                       all shapes, float32, one thread
+python -m bench.run                       all shapes, float32, one thread, all peers
 python -m bench.run mnist --threads 2     one group
-python -m bench.run --dtype float64 --json figures.json
+python -m bench.run --peers torch --dtype float64 --json figures.json --plot roofline.png
 """
 
 from __future__ import annotations
@@ -10,105 +10,153 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from math import prod
 from typing import Any
 
 import numpy as np
 
 import fastconv
+from fastconv import _threads
 from fastconv import functional as fn
-from fastconv._arrays import aligned_copy
+from fastconv.kernels.peak import copy_bandwidth, fma_peak
 from fastconv.kernels.table import choose
 
 from . import peers, timing
-from .peak import fma_peak
+from .peers import OPERATIONS
 from .shapes import SHAPES, Layer, label, spec_of
 
-OPERATIONS = ("output", "input_grad", "weight_grad")
 
-
-def measure(row: Layer, dtype: str, threads: int, rounds: int, with_torch: bool) -> list[dict[str, Any]]:
-    """Check and time the three operations of one layer; return a record for each."""
+def measure(row: Layer, dtype: str, threads: int, rounds: int, names: list[str]) -> list[dict[str, Any]]:
+    """Check and time the three operations of one layer, fastconv's and the named peers'; return a record for each."""
     spec = spec_of(row)
-    rng = np.random.default_rng(0)
-    x, w, dy = (
-        aligned_copy(rng.standard_normal(shape), np.dtype(dtype))
-        for shape in (spec.input_shape, spec.weight_shape, spec.output_shape)
-    )
+    x, w, dy = peers.arrays_of(spec, dtype)
     geometry: dict = {"stride": spec.stride, "padding": spec.pads, "groups": spec.groups}
     ours = {
         "output": lambda: fn.conv2d(x, w, **geometry),
         "input_grad": lambda: fn.conv2d_input_grad(dy, w, spec.input_shape, **geometry),
         "weight_grad": lambda: fn.conv2d_weight_grad(x, dy, spec.weight_shape, **geometry),
     }
-    theirs = peers.torch_calls(spec, x, w, dy, threads) if with_torch else {operation: {} for operation in OPERATIONS}
+    theirs = peers.all_calls(names, spec, (x, w, dy), threads)
+    gflop, count = spec.flops / 1e9, sum(map(prod, (spec.input_shape, spec.weight_shape, spec.output_shape)))
     records = []
     for operation in OPERATIONS:
         result = ours[operation]()
         for name, call in theirs[operation].items():
-            error = np.abs(result - call().numpy()).max() / np.abs(result).max()
+            error = np.abs(result - np.asarray(call())).max() / np.abs(result).max()
             if not error < (1e-4 if dtype == "float32" else 1e-12):
                 raise AssertionError(f"{label(row)} {operation}: {name} differs by {error}")
         seconds = timing.interleaved({"fastconv": ours[operation], **theirs[operation]}, rounds)
-        best = min(theirs[operation], key=lambda name: statistics.median(seconds[name]), default=None)
+        best_torch, ratio = against([name for name in seconds if name.startswith("torch")], seconds)
+        best_peer, ratio_to_best = against([name for name in seconds if name != "fastconv"], seconds)
         records.append(
             {
                 "shape": label(row),
                 "operation": operation,
                 "kernel": choose("bench", operation, spec, np.dtype(dtype)).name,
-                "gflop": spec.flops / 1e9,
-                "gflops": {name: spec.flops / 1e9 / min(times) for name, times in seconds.items()},
-                "median_gflops": {name: spec.flops / 1e9 / statistics.median(times) for name, times in seconds.items()},
-                "best_peer": best,
-                "ratio": timing.median_ratio(seconds[best], seconds["fastconv"]) if best else None,
+                "gflop": gflop,
+                "bytes": count * np.dtype(dtype).itemsize,
+                "gflops": {name: gflop / min(times) for name, times in seconds.items()},
+                "median_gflops": {name: gflop / statistics.median(times) for name, times in seconds.items()},
+                "best_torch": best_torch,
+                "ratio": ratio,
+                "best_peer": best_peer,
+                "ratio_to_best": ratio_to_best,
             }
         )
     return records
+
+
+def against(names: list[str], seconds: dict[str, list[float]]) -> tuple[str | None, float | None]:
+    """Return the fastest of the names, and how many times as fast fastconv is."""
+    best = min(names, key=lambda name: statistics.median(seconds[name]), default=None)
+    return best, timing.median_ratio(seconds[best], seconds["fastconv"]) if best else None
+
+
+def add_shares(records: list[dict[str, Any]], peak: float, bandwidth: float) -> None:
+    """Add to each record what the machine allows, min(peak, bandwidth x intensity), and fastconv's shares of it and of the peak."""
+    for record in records:
+        mine = record["gflops"]["fastconv"]
+        record["roofline"] = min(peak, bandwidth * 1e9 * record["gflop"] / record["bytes"])
+        record["share_of_peak"], record["share_of_roofline"] = mine / peak, mine / record["roofline"]
+
+
+def means(records: list[dict[str, Any]], key: str) -> dict[str, dict[str, float]]:
+    """Return the geometric mean and the least of a ratio, of all records and for each operation."""
+    found = {}
+    for name in ("all", *OPERATIONS):
+        ratios = [r[key] for r in records if r[key] and name in ("all", r["operation"])]
+        if ratios:
+            found[name] = {"mean": statistics.geometric_mean(ratios), "least": min(ratios)}
+    return found
+
+
+def print_records(records: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(name for record in records for name in record["gflops"] if name != "fastconv"))
+    rows = []
+    for record in records:
+        speeds = record["gflops"]
+        rows.append(
+            [
+                record["shape"] if record["operation"] == "output" else "",
+                record["operation"],
+                f"{speeds['fastconv']:.1f}",
+                f"{record['share_of_peak']:.0%}",
+                f"{record['share_of_roofline']:.0%}",
+                *(f"{speeds[name]:.1f}" if name in speeds else "-" for name in names),
+                *(f"{record[key]:.2f}" if record[key] else "-" for key in ("ratio", "ratio_to_best")),
+            ]
+        )
+    print("GFLOP/s of the best round; ratios are medians of the rounds: to the better PyTorch layout, and to the best peer\n")
+    timing.print_table(["layer", "operation", "fastconv", "of peak", "of roofline", *names, "ratio", "to best"], rows)
 
 
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", help=f"of {', '.join(SHAPES)} (all)")
+    parser.add_argument("--peers", default="all", help=f"all, none, or some of {','.join(peers.PEERS)}, with commas (all)")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", metavar="PATH", help="write all figures here")
+    parser.add_argument("--plot", metavar="PATH", help="draw them: a roofline, and the ratios")
     options = parser.parse_args()
-    unknown = set(options.groups) - set(SHAPES)
-    if unknown:
-        parser.error(f"groups must be of {sorted(SHAPES)}, but {sorted(unknown)} are not")
+    wanted = {"all": list(peers.PEERS), "none": []}.get(options.peers, options.peers.split(","))
+    for kind, given, known in (("groups", options.groups, SHAPES), ("--peers", wanted, peers.PEERS)):
+        if set(given) - set(known):
+            parser.error(f"{kind} must be of {list(known)}, but {sorted(set(given) - set(known))} are not")
+    if options.plot:
+        from .plot import draw, need_matplotlib
+
+        need_matplotlib()
     fastconv.set_num_threads(options.threads)
-    missing = peers.missing_peers()
-    facts = {**timing.machine(), "dtype": options.dtype, "threads": options.threads, "left_out": missing}
+    environment = peers.hold_threads(options.threads)
+    found, left_out = peers.find(wanted, options.dtype, options.threads)
+    facts = {**timing.machine(), "dtype": options.dtype, "threads": options.threads, "peers": found, "left_out": left_out}
+    facts["environment"] = environment
     print(facts)
-    records, peak = [], 0.0
+    for reason in left_out:
+        print(f"left out: {reason}")
+    records, dtype, peak, bandwidth = [], np.dtype(options.dtype), 0.0, 0.0
     for group in options.groups or SHAPES:
         for row in SHAPES[group]:
-            peak = max(peak, fma_peak(options.dtype))  # the machine's speed drifts: the best that it was seen to do
-            records += measure(row, options.dtype, options.threads, options.rounds, not missing)
-    facts["peak"] = peak
-    rows = []
-    for record in records:
-        mine = record["gflops"]["fastconv"]
-        rows.append(
-            [
-                record["shape"] if record["operation"] == "output" else "",
-                record["operation"],
-                f"{mine:.0f}",
-                f"{mine / peak / options.threads:.0%}",
-                *(f"{value:.0f}" for name, value in record["gflops"].items() if name != "fastconv"),
-                f"{record['ratio']:.2f}" if record["ratio"] else "-",
-            ]
-        )
-    names = [name for name in records[0]["gflops"] if name != "fastconv"]
-    print("GFLOP/s of the best round; ratio to the better PyTorch layout, median of the rounds\n")
-    timing.print_table(["layer", "operation", "fastconv", "of FMA peak", *names, "ratio"], rows)
-    if not missing:
-        ratios = [record["ratio"] for record in records]
-        print(f"\ngeometric mean of the ratios {statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
+            # the machine's speed drifts: the best that it was seen to do
+            peak, bandwidth = max(peak, fma_peak(dtype)), max(bandwidth, copy_bandwidth(_threads.split))
+            records += measure(row, options.dtype, options.threads, options.rounds, list(found))
+    add_shares(records, peak * options.threads, bandwidth)
+    facts |= {"peak": peak, "bandwidth": bandwidth}
+    facts |= {"ratio": means(records, "ratio"), "ratio_to_best": means(records, "ratio_to_best")}
+    print_records(records)
+    print(f"\npeak {peak:.0f} GFLOP/s a core; {bandwidth:.0f} GB/s read and written by a copy, which what fits in a cache can pass")
+    for key, what in (("ratio", "to the better PyTorch layout"), ("ratio_to_best", "to the best peer")):
+        each = [f"{name} {figures['mean']:.3f}, least {figures['least']:.2f}" for name, figures in facts[key].items()]
+        if each:
+            print(f"geometric mean of the ratios {what}: {'; '.join(each)}")
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"machine": facts, "records": records}, file, indent=1)
+    if options.plot:
+        draw(facts, records, options.plot)
 
 
 if __name__ == "__main__":

@@ -13,27 +13,38 @@ from typing import Any
 LEAST_SECONDS = 0.004
 
 
+SLOW, SLOW_ROUNDS = 20, 2
+"""A call that takes SLOW times the first one's seconds takes part in so many rounds only."""
+
+
 def interleaved(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Return each call's seconds, one figure a round; within a round every call is repeated to LEAST_SECONDS at least."""
-    repeats = {}
+    """Return each call's seconds, one figure a round; within a round every call is repeated to LEAST_SECONDS at least.
+
+    A call's figures are fewer than the rounds if it is much slower than the first.
+    """
+    once: dict[str, float] = {}
     for name, call in calls.items():
         call()
         start = time.perf_counter()
         call()
-        repeats[name] = max(1, int(LEAST_SECONDS / (time.perf_counter() - start)))
+        once[name] = time.perf_counter() - start
+    limit = SLOW * next(iter(once.values()))
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    for round_number in range(rounds):
         for name, call in calls.items():
+            if once[name] > limit and round_number >= SLOW_ROUNDS:
+                continue
+            repeats = max(1, int(LEAST_SECONDS / once[name]))
             start = time.perf_counter()
-            for _ in range(repeats[name]):
+            for _ in range(repeats):
                 call()
-            seconds[name].append((time.perf_counter() - start) / repeats[name])
+            seconds[name].append((time.perf_counter() - start) / repeats)
     return seconds
 
 
 def median_ratio(slow: list[float], fast: list[float]) -> float:
-    """Return how many times faster `fast` is: the median of the ratios round by round."""
-    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
+    """Return how many times faster `fast` is: the median of the ratios round by round, of the rounds that both took part in."""
+    return statistics.median(a / b for a, b in zip(slow, fast, strict=False))
 
 
 def machine() -> dict[str, Any]:

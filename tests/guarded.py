@@ -290,6 +290,19 @@ def check_online(back: bool) -> int:
     return 4
 
 
+def check_peak(back: bool, dtypes: list[str]) -> int:
+    """Run the loop of multiply-adds that the machine's peak is measured with; return how many ran."""
+    from fastconv.kernels.peak import ROWS, VECTORS, multiply_add
+    from fastconv.kernels.simd import lanes_of
+
+    for dtype in dtypes:
+        w = np.arange(VECTORS * lanes_of(np.dtype(dtype)), dtype=dtype)
+        y = guarded(np.full(ROWS * w.size, np.nan, dtype), back)
+        multiply_add(guarded(np.full(1, 2, dtype), back), guarded(w, back), y, 5)
+        np.testing.assert_array_equal(y, np.tile(10 * w, ROWS))
+    return len(dtypes)
+
+
 def main(scope: str) -> None:
     """Run everything guarded at both ends and print a line about it; "quick" compiles least: float32, and a few shapes."""
     from fastconv.kernels.simd import REGISTERS, VECTOR_BYTES
@@ -302,6 +315,7 @@ def main(scope: str) -> None:
         guard_buffers(back)
         count += check_convolutions(back, scope, dtypes) + check_pools(back, scope, dtypes) + check_dense(back, dtypes)
         count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_online(back)
+        count += check_peak(back, dtypes)
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")
 
 

@@ -54,6 +54,7 @@ from .conv_transpose import (
     conv_transpose3d_input_grad,
     conv_transpose3d_weight_grad,
 )
+from .explain import Explanation, explain
 from .linear import linear, linear_grad, linear_input_grad, linear_weight_grad
 from .loss import cross_entropy, cross_entropy_grad
 from .pool import (
@@ -80,6 +81,7 @@ from .unpool import (
 )
 
 __all__ = [
+    "Explanation",
     "adaptive_avg_pool",
     "adaptive_avg_pool_grad",
     "adaptive_max_pool",
@@ -110,6 +112,7 @@ __all__ = [
     "conv_transpose3d_weight_grad",
     "cross_entropy",
     "cross_entropy_grad",
+    "explain",
     "global_avg_pool",
     "global_avg_pool_grad",
     "global_max_pool",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,30 +29,40 @@ class Kernel:
     plan: Callable[[ConvSpec, np.dtype], Any]
     automatic: bool = True
 
+    @property
+    def rule(self) -> str:
+        """What it takes, in a few words: the first line of the docstring of `accepts`."""
+        words = self.accepts.__doc__ or self.accepts.__name__.strip("_").replace("_", " ")
+        return words[0].lower() + words[1:].splitlines()[0].rstrip(".")
+
 
 def _depthwise(spec: ConvSpec) -> bool:
+    """A group and one filter for each of several channels."""
     return 1 < spec.groups == spec.channels == spec.filters
 
 
 def _groups_in_a_vector(spec: ConvSpec) -> bool:
-    """Return whether each group has as many filters as channels, and they divide a vector of either type."""
+    """Groups of as many filters as channels, a number that divides a vector's lanes."""
     return 1 < spec.groups < spec.channels == spec.filters and (VECTOR_BYTES // 8) % (spec.channels // spec.groups) == 0
 
 
-def _large_groups(spec: ConvSpec) -> bool:
-    return spec.groups == 1 or min(spec.channels, spec.filters) >= 4 * spec.groups
-
-
 def _few_filters(spec: ConvSpec) -> bool:
-    """Return whether a vector has lanes for several pixels' results, and as much is summed as a vector holds."""
+    """One group with few filters, so that a vector has lanes for several pixels' results, and with many inputs to each."""
     return spec.groups == 1 and spec.filters <= VECTOR_BYTES // 16 and spec.channels * spec.kernel[-1] >= VECTOR_BYTES // 4
 
 
 def _few_channels(spec: ConvSpec) -> bool:
+    """One group with few channels, so that a vector has lanes for several pixels' gradients, and with many filters."""
     return spec.groups == 1 and spec.channels <= VECTOR_BYTES // 16 and spec.filters * spec.kernel[-1] >= VECTOR_BYTES // 4
 
 
+def _large_groups(spec: ConvSpec) -> bool:
+    """One group, or several of at least 4 channels and 4 filters each."""
+    return spec.groups == 1 or min(spec.channels, spec.filters) >= 4 * spec.groups
+
+
 def _any(spec: ConvSpec) -> bool:
+    """Everything."""
     return True
 
 
@@ -95,22 +106,57 @@ def check_algorithm(name: str, operation: str, algorithm: object) -> None:
         raise ValueError(f"{name}: algorithm must be 'auto' or one of {known}, but is {algorithm!r}")
 
 
-@lru_cache(maxsize=512)
+VARIABLE = "FASTCONV_KERNEL"
+"""The environment variable that names the algorithm that "auto" takes wherever it can; read at every call."""
+
+
+def preferred() -> str:
+    """Return what FASTCONV_KERNEL names, or "auto"; ValueError for a name that "auto" never takes."""
+    chosen = os.environ.get(VARIABLE) or "auto"
+    known = dict.fromkeys(kernel.algorithm for rows in TABLE.values() for kernel in rows if kernel.automatic)
+    if chosen not in ("auto", *known):
+        raise ValueError(f"{VARIABLE} must be 'auto' or one of {[*known]}, but is {chosen!r}")
+    return chosen
+
+
+def refusal(kernel: Kernel, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> str | None:
+    """Return in a few words why a kernel isn't for the case, or None if it is."""
+    if algorithm not in ("auto", kernel.algorithm):
+        return f"{algorithm!r} was asked for"
+    if algorithm == "auto" and not kernel.automatic:
+        return "runs only if asked for"
+    if kernel.algorithm != "generic" and dtype not in TILED_TYPES:
+        return "takes float32 and float64"
+    if kernel.algorithm != "generic" and algorithm == "auto" and spec.flops < TINY_FLOPS:
+        return f"not worth compiling for less than {TINY_FLOPS:,} FLOPs"
+    return None if kernel.accepts(spec) else f"takes only {kernel.rule}"
+
+
+def chosen_row(operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> Kernel | None:
+    """Return the first kernel of an operation that is for the case: of what FASTCONV_KERNEL names, else of all."""
+    wanted = (preferred(), "auto") if algorithm == "auto" else (algorithm,)
+    rows = (kernel for name in wanted for kernel in TABLE[operation] if refusal(kernel, spec, dtype, name) is None)
+    return next(rows, None)
+
+
 def choose(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> Any:
-    """Return the plan of the first kernel that takes the case; `algorithm` asks for one by its name.
+    """Return the plan of the kernel that is chosen; `algorithm` asks for one by its name.
 
     Raises
     ------
     ValueError
         If the algorithm can't do the case.
     """
-    wanted = "generic" if algorithm == "auto" and spec.flops < TINY_FLOPS else algorithm
-    for kernel in TABLE[operation]:
-        tiled_type = dtype in TILED_TYPES or kernel.algorithm == "generic"
-        asked = kernel.automatic if wanted == "auto" else wanted == kernel.algorithm
-        if asked and tiled_type and kernel.accepts(spec):
-            return kernel.plan(spec, dtype)
-    raise ValueError(
-        f"{name}: algorithm {algorithm!r} can't do {spec.groups} groups of {spec.channels} channels and {spec.filters} filters in "
-        f"{dtype}; 'auto' can"
-    )
+    return _plan(name, operation, spec, dtype, algorithm, os.environ.get(VARIABLE))
+
+
+@lru_cache(maxsize=512)
+def _plan(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str, variable: str | None) -> Any:
+    """As choose; `variable` is what FASTCONV_KERNEL says now, so that its plans are kept apart."""
+    kernel = chosen_row(operation, spec, dtype, algorithm)
+    if kernel is None:
+        raise ValueError(
+            f"{name}: algorithm {algorithm!r} can't do {spec.groups} groups of {spec.channels} channels and {spec.filters} "
+            f"filters in {dtype}; 'auto' can"
+        )
+    return kernel.plan(spec, dtype)
