@@ -52,7 +52,7 @@ GRID = [
     for dtype in dtypes
     for operation, algorithm in zip(ROWS, algorithms)
 ]
-X, W = (2, 12, 12, 4), (3, 3, 4, 16)
+X, W = (2, 12, 12, 8), (3, 3, 8, 16)
 
 
 @pytest.fixture(autouse=True)
