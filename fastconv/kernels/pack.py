@@ -5,6 +5,7 @@ import numpy as np
 from .._jit import jit
 from .geometry import read_groups, read_weight_layout
 from .simd import lanes, vload, vstore
+from .tile_math import copy_transposed
 
 
 def buffer(size: int, dtype: np.dtype) -> np.ndarray:
@@ -64,16 +65,20 @@ def pack_weights(w, geometry, vectors, packed):
         for first in range(0, outputs, block):
             filled = min(block, outputs - first)
             for tap in taps:
-                for c in range(run):
-                    source = group * w_group + tap + c * run_step + first * output_step
+                source = group * w_group + tap + first * output_step
+                square = run // lanes(w) * lanes(w) if run_step == 1 and filled == block else 0
+                for c in range(0, square, lanes(w)):
+                    for o in range(0, block, lanes(w)):
+                        copy_transposed(w, source + c + o * output_step, output_step, packed, at + c * block + o, block)
+                for c in range(square, run):
                     if output_step == 1 and filled == block:
                         for o in range(0, block, lanes(w)):
-                            vstore(packed, at + o, vload(w, source + o))
+                            vstore(packed, at + c * block + o, vload(w, source + c * run_step + o))
                     else:
                         for o in range(filled):
-                            packed[at + o] = w[source + o * output_step]
-                        packed[at + filled : at + block] = 0
-                    at += block
+                            packed[at + c * block + o] = w[source + c * run_step + o * output_step]
+                        packed[at + c * block + filled : at + (c + 1) * block] = 0
+                at += run * block
 
 
 @jit

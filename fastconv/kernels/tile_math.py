@@ -4,7 +4,20 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .simd import INT32, Vector, element_pointer, lane_mask, lane_sum, load, masked_load, multiply_add, nan_extreme, splat
+from .simd import (
+    INT32,
+    Vector,
+    element_pointer,
+    lane_mask,
+    lane_sum,
+    lanes_of,
+    load,
+    masked_load,
+    multiply_add,
+    nan_extreme,
+    splat,
+    store,
+)
 
 INT64 = ir.IntType(64)
 
@@ -170,3 +183,31 @@ def tile_row_sum(typing_context, tile, y, position):
         return context.get_dummy_value()
 
     return (types.void(tile, y, types.intp), generate) if tile.vectors == 1 else None
+
+
+@intrinsic
+def copy_transposed(typing_context, x, position, step, y, y_position, y_step):
+    """copy_transposed(x, xp, step, y, yp, y_step): y[yp + j * y_step + i] = x[xp + i * step + j] for i and j below lanes(x).
+
+    Blocks of 1, 2, 4, ... lanes are exchanged between the rows of a square.
+    """
+    vector, count = Vector(x.dtype).llvm, lanes_of(x.dtype)
+
+    def generate(context, builder, signature, args):
+        source = element_pointer(context, builder, signature.args[0], *args[:2])
+        target = element_pointer(context, builder, signature.args[3], *args[3:5])
+        rows = [load(builder, vector, builder.gep(source, [builder.mul(args[2], ir.Constant(INT64, i))])) for i in range(count)]
+        width = 1
+        while width < count:
+            low = [i if i // width % 2 == 0 else count + i - width for i in range(count)]
+            high = [i + width if i // width % 2 == 0 else count + i for i in range(count)]
+            picks = [ir.Constant(ir.VectorType(INT32, count), lanes) for lanes in (low, high)]
+            for i in (i for i in range(count) if i // width % 2 == 0):
+                pair = rows[i], rows[i + width]
+                rows[i], rows[i + width] = (builder.shuffle_vector(*pair, pick) for pick in picks)
+            width *= 2
+        for j, row in enumerate(rows):
+            store(builder, row, builder.gep(target, [builder.mul(args[5], ir.Constant(INT64, j))]))
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp, types.intp, y, types.intp, types.intp), generate

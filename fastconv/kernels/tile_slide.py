@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .simd import INT32, element_pointer, lane_mask, load, masked_load, multiply_add
+from .simd import INT32, element_pointer, lane_mask, load, masked_load, multiply_add, store
 
 INT64 = ir.IntType(64)
 
@@ -129,3 +129,21 @@ def tile_slide_grad(
         return None
     numbers = (rows, taps, stride, distance, segment, edge, types.intp, types.intp, count if whole else types.intp)
     return tile(tile, x, types.intp, types.intp, dy, types.intp, types.intp, *numbers), generate
+
+
+@intrinsic(prefer_literal=True)
+def tile_fold_add(typing_context, tile, y, position, step, count):
+    """tile_fold_add(tile, y, position, step, count): y[position + k * step :] += the sum of `count` tile rows from k * count on."""
+    size = count.literal_value
+
+    def generate(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
+        for first in range(0, tile.rows, size):
+            total = load(builder, tile.llvm, pointer)
+            for i in range(first, first + size):
+                total = builder.fadd(total, builder.extract_value(args[0], i))
+            store(builder, total, pointer)
+            pointer = builder.gep(pointer, [args[3]])
+        return context.get_dummy_value()
+
+    return (types.void(tile, y, types.intp, types.intp, count), generate) if tile.vectors == 1 else None
