@@ -12,7 +12,7 @@ from ..shapes import ConvSpec
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import buffer, pack_weights, pad_rows
-from .simd import lanes, lanes_of
+from .simd import lanes, lanes_of, prefetch
 from .tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store
 
 DEEPEST = 4
@@ -59,6 +59,10 @@ def output_kernel(rows, vectors, depth):
                         pixel = min(p, count - rows)  # the last tile moves back and overlaps: it only stores, so it may
                         begin = origin + x_lines[line] + pixel * x_step + group * x_group
                         end = image * y_image + y_lines[line] + pixel * y_step + group * y_group
+                        if chunk == 0 and not len(scratch):
+                            ahead = begin + taps[-1] + rows * x_step
+                            for position in range(ahead, ahead + rows * x_step, lanes(x)):
+                                prefetch(source, position)
                         for o in range(chunk, min(chunk + outputs_block, outputs), channels):
                             packed = group * packed_outputs + o
                             first_tap, last_tap = tap_ranges[2 * line], tap_ranges[2 * line + 1]

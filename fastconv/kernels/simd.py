@@ -176,6 +176,20 @@ def vload(typing_context, array, position):
 
 
 @intrinsic
+def prefetch(typing_context, array, position):
+    """prefetch(array, position): have the cache line of array[position] brought to the second-level cache; it need not exist."""
+
+    def generate(context, builder, signature, args):
+        pointer = builder.bitcast(element_pointer(context, builder, signature.args[0], *args), ir.IntType(8).as_pointer())
+        arguments = [ir.Constant(INT32, value) for value in (0, 2, 1)]  # to read, to the second level, data
+        signature = ir.FunctionType(ir.VoidType(), [pointer.type, *(argument.type for argument in arguments)])
+        builder.call(cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0"), [pointer, *arguments])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
 def vload_part(typing_context, array, position, count):
     """vload_part(array, position, count): like vload, but only the first `count` lanes; the rest are zero."""
     vector = Vector(array.dtype)
