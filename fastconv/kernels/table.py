@@ -15,7 +15,9 @@ from .conv_fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
 from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from .conv_grouped import GroupedInputGradPlan, GroupedOutputPlan, GroupedWeightGradPlan
 from .conv_output import InputGradPlan, OutputPlan
+from .conv_plane import PlaneInputGradPlan, PlaneOutputPlan
 from .conv_weight_grad import WeightGradPlan
+from .simd import VECTOR_BYTES
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ def _one_group(spec: ConvSpec) -> bool:
     return spec.groups == 1
 
 
+def _plane(spec: ConvSpec) -> bool:
+    return (
+        spec.channels == spec.filters == max(spec.stride) == 1
+        and len(spec.size) <= 2
+        and min(spec.size[-1], spec.outputs[-1]) >= VECTOR_BYTES // 4
+    )
+
+
 def _depthwise(spec: ConvSpec) -> bool:
     return 1 < spec.groups == spec.channels == spec.filters
 
@@ -46,6 +56,7 @@ def _any(spec: ConvSpec) -> bool:
 
 TABLE: dict[str, tuple[Kernel, ...]] = {
     "output": (
+        Kernel("plane", _plane, PlaneOutputPlan),
         Kernel("direct", _one_group, OutputPlan),
         Kernel("depthwise", _depthwise, DepthwiseOutputPlan),
         Kernel("grouped", _some_large_groups, GroupedOutputPlan),
@@ -53,6 +64,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("generic", _any, GenericOutputPlan),
     ),
     "input_grad": (
+        Kernel("plane", _plane, PlaneInputGradPlan),
         Kernel("direct", _one_group, InputGradPlan),
         Kernel("depthwise", _depthwise, DepthwiseInputGradPlan),
         Kernel("grouped", _some_large_groups, GroupedInputGradPlan),

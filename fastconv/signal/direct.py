@@ -57,11 +57,15 @@ def by_engine(p: Problem) -> np.ndarray:
         pieces.append(slice(max(0, first), min(n, last)))
     image = _channels(p.x[tuple(pieces)], dtype)
     weights = _weights(p.w[(slice(None, None, -1),) * p.w.ndim], dtype, p.x.dtype.kind == "c", p.result.kind == "c")
-    lanes = p.lanes(dtype.itemsize)
+    lanes = 1 if by_rows(p) else p.lanes(dtype.itemsize)
     y = _correlation(image, weights, tuple(pads), p.size, lanes)
     if lanes > 1 and np.isnan(y.max()):  # a pixel that is not finite, times the zeros around w, may have spread
         y = _correlation(image, weights, tuple(pads), p.size, 1)
     return p.as_result((y.view(np.result_type(dtype, np.complex64)) if p.result.kind == "c" else y)[..., 0])
+
+
+def by_rows(p):
+    return p.x.ndim <= 2 and p.result.kind != "c" and p.size[-1] >= 16
 
 
 def _channels(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
