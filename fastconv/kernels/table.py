@@ -16,6 +16,7 @@ from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeight
 from .conv_grouped import GroupedInputGradPlan, GroupedOutputPlan, GroupedWeightGradPlan
 from .conv_output import InputGradPlan, OutputPlan
 from .conv_plane import PlaneInputGradPlan, PlaneOutputPlan
+from .conv_plane_weight_grad import PlaneWeightGradPlan
 from .conv_weight_grad import WeightGradPlan
 from .simd import VECTOR_BYTES
 
@@ -72,6 +73,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("generic", _any, GenericInputGradPlan),
     ),
     "weight_grad": (
+        Kernel("plane", _plane, PlaneWeightGradPlan),
         Kernel("direct", _one_group, WeightGradPlan),
         Kernel("depthwise", _depthwise, DepthwiseWeightGradPlan),
         Kernel("grouped", _some_large_groups, GroupedWeightGradPlan),
