@@ -105,7 +105,7 @@ def conv(
     groups : int
         Filters are cut into groups, each of which sees its own c / groups channels. (Depthwise: groups = c.)
     layout : "{layout}" or "{first}"
-    algorithm : "auto", "direct", "depthwise", "grouped", "generic" or "fft"
+    algorithm : "auto", "plane", "direct", "depthwise", "grouped", "generic" or "fft"
         "auto" takes the fastest that can do the case, but "fft"; the others ask for one. "fft" computes by numpy.fft's
         transforms, for large kernels: rounding errors are those of the image's largest pixels, and NaN spreads to all results.
     out : ndarray, optional

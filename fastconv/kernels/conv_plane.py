@@ -78,14 +78,15 @@ class PlaneOutputPlan(_Correlation):
         super().__init__(Plane.of_output(spec), False, dtype, spec.flops)
 
 
-class PlaneInputGradPlan(_Correlation):
+class PlaneInputGradPlan:
     """The input gradient of one channel and one filter; called with (split, dy, w, dx), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
-        super().__init__(Plane.of_input_grad(spec), True, dtype, spec.flops)
+        self._correlation = _Correlation(Plane.of_input_grad(spec), True, dtype, spec.flops)
+        self.name = self._correlation.name
 
     def __call__(self, split, dy, w, dx):
-        super().__call__(split, dy, w, None, dx)
+        self._correlation(split, dy, w, None, dx)
 
 
 def _fit_vectors(columns: int, dtype: np.dtype) -> int:

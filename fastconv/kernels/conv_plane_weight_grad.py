@@ -39,7 +39,10 @@ def plane_weight_grad_kernel(rows, columns):
                 count = end - begin
                 whole = count // lanes(x) * lanes(x)
                 for t in range(tiles):
-                    a, b = min(t // across_tiles * rows, kernel_rows - rows), min(t % across_tiles * columns, kernel_columns - columns)
+                    a, b = (
+                        min(t // across_tiles * rows, kernel_rows - rows),
+                        min(t % across_tiles * columns, kernel_columns - columns),
+                    )
                     slot = (part * tiles + t) * taps * lanes(x)
                     tile = tile_load(sums, slot, lanes(x), taps, 1)
                     for i in range(last - first):

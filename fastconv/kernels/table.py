@@ -36,11 +36,12 @@ def _one_group(spec: ConvSpec) -> bool:
 
 
 def _plane(spec: ConvSpec) -> bool:
-    return (
-        spec.channels == spec.filters == max(spec.stride) == 1
-        and len(spec.size) <= 2
-        and min(spec.size[-1], spec.outputs[-1]) >= VECTOR_BYTES // 4
-    )
+    single = spec.channels == spec.filters == max(spec.stride) == 1
+    return single and len(spec.size) <= 2 and spec.outputs[-1] >= VECTOR_BYTES // 4
+
+
+def _plane_grad(spec: ConvSpec) -> bool:
+    return _plane(spec) and spec.size[-1] >= VECTOR_BYTES // 4
 
 
 def _depthwise(spec: ConvSpec) -> bool:
@@ -65,7 +66,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("generic", _any, GenericOutputPlan),
     ),
     "input_grad": (
-        Kernel("plane", _plane, PlaneInputGradPlan),
+        Kernel("plane", _plane_grad, PlaneInputGradPlan),
         Kernel("direct", _one_group, InputGradPlan),
         Kernel("depthwise", _depthwise, DepthwiseInputGradPlan),
         Kernel("grouped", _some_large_groups, GroupedInputGradPlan),

@@ -25,30 +25,27 @@ def tile_correlate(typing_context, tile, x, position, row_step, column_step, w, 
         pointer = element_pointer(context, builder, signature.args[1], x_array, start)
         weights = element_pointer(context, builder, signature.args[5], w_array, w_start)
 
-        def add_row(x_pointer, w_pointer, first, last):
-            """Add one row of x to the tile's rows first to last; w_pointer is at the weight of tile row 0."""
+        def add_row(index, first, last):
+            """Add one row of x, of an index from the tile's first, to the tile's rows first to last."""
+            x_pointer, w_pointer = builder.gep(pointer, [builder.mul(index, down)]), builder.gep(weights, [index])
             with cgutils.for_range(builder, columns) as loop:
                 source = builder.gep(x_pointer, [builder.mul(loop.index, across)])
-                factor = builder.gep(w_pointer, [builder.mul(loop.index, rows)])
+                factor = builder.gep(w_pointer, [builder.mul(loop.index, rows)])  # tile row 0's; the next row's is one before
                 pixels = [load(builder, tile.llvm, _moved(builder, source, j * tile.llvm.count)) for j in range(tile.vectors)]
                 for i in range(first, last):
                     weight = splat(builder, tile.llvm, builder.load(_moved(builder, factor, -i)))
-                    for j, part in enumerate(pixels, i * tile.vectors):
-                        total = sums[j]
+                    for total, part in zip(sums[i * tile.vectors :], pixels, strict=False):
                         builder.store(multiply_add(builder, weight, part, builder.load(total)), total)
-
-        def row(index):
-            return builder.gep(pointer, [builder.mul(index, down)]), builder.gep(weights, [index])
 
         def constant(number):
             return ir.Constant(rows.type, number)
 
         for i in range(tile.rows - 1):
-            add_row(*row(constant(i)), 0, i + 1)
+            add_row(constant(i), 0, i + 1)
         with cgutils.for_range(builder, builder.sub(rows, constant(tile.rows - 1))) as loop:
-            add_row(*row(builder.add(loop.index, constant(tile.rows - 1))), 0, tile.rows)
+            add_row(builder.add(loop.index, constant(tile.rows - 1)), 0, tile.rows)
         for i in range(tile.rows - 1):
-            add_row(*row(builder.add(rows, constant(i))), i + 1, tile.rows)
+            add_row(builder.add(rows, constant(i)), i + 1, tile.rows)
         for k, total in enumerate(sums):
             value = builder.insert_value(value, builder.load(total), k)
         return value
