@@ -81,8 +81,10 @@ def _cuts(count: int, size: int, before: int, reach: int, least: int, most: int)
     if high - low < least:
         low, high = 0, count
     step = max(least, most // least * least)
-    middle = [low + step * i for i in range(max(1, (high - low) // step))]
-    return np.unique(np.array([0, *middle, high, count], np.int64))
+    starts = [
+        first + step * i for first, last in ((0, low), (low, high), (high, count)) for i in range((last - first) // step or 1)
+    ]
+    return np.unique(np.array([*starts, count], np.int64))
 
 
 @jit
