@@ -158,7 +158,7 @@ def depthwise(dtype):
 
 
 def plane(dtype):
-    x, w = normal((1, 611, 601, 1), dtype, 1), normal((5, 3, 1, 1), dtype, 2)
+    x, w = normal((1, 611, 601, 1), dtype, 1), normal((3, 3, 1, 1), dtype, 2)
     y = fn.conv2d(x, w, padding="same")
     dx = fn.conv2d_input_grad(y, w, x.shape, padding="same")
     return y, dx, fn.conv2d_weight_grad(x, y, w.shape, padding="same")
