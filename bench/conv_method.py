@@ -82,7 +82,8 @@ def main() -> None:
     while len(tried) < options.problems:
         p = random_problem(rng)
         tried.append((p, {way: least_seconds(WAYS[way], p) for way in WAYS if SECONDS[way](p) < MOST_SECONDS}))
-    report("ENGINE", cost.engine_terms, [(p, took["engine"]) for p, took in tried if "engine" in took])
+    report("ENGINE", cost.engine_terms, [(p, took["engine"]) for p, took in tried if "engine" in took and not p.by_rows])
+    report("PLANE", cost.plane_terms, [(p, took["engine"]) for p, took in tried if "engine" in took and p.by_rows])
     report("SHIFTS", cost.shift_terms, [(p, took["plain"]) for p, took in tried if "plain" in took and p.x.ndim > 1])
     report("NUMPY", cost.numpy_terms, [(p, took["plain"]) for p, took in tried if "plain" in took and p.x.ndim == 1])
     report("FFT", cost.fft_terms, [(p, took["fft"]) for p, took in tried if "fft" in took])

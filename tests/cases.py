@@ -74,11 +74,26 @@ CASES = [
     Case("one pixel, padded", (1, 1, 1, 3), (3, 3, 3, 2), 1, 1),
     Case("one column", (2, 9, 1, 2), (3, 1, 2, 4)),
     Case("one row", (2, 1, 31, 2), (1, 3, 2, 4)),
+    Case("plane, same", (1, 6, 25, 1), (3, 3, 1, 1), 1, "same"),
     Case("1-D", (2, 17, 3), (4, 3, 9), 1, "same"),
     Case("1-D strided and dilated", (1, 20, 2), (3, 2, 5), 2, 3, 3),
     Case("3-D", (1, 4, 5, 6, 2), (2, 3, 3, 2, 9), 1, 1),
     Case("3-D strided", (2, 5, 4, 6, 1), (3, 2, 3, 1, 4), (2, 1, 2), ((1, 0), (0, 0), (1, 2))),
 ]
+
+
+PLANE_CASES = [
+    Case("plane, four vectors", (1, 7, 190, 1), (3, 3, 1, 1), 1, "same"),
+    Case("plane, two images, valid", (2, 5, 18, 1), (3, 3, 1, 1)),
+    Case("plane, full", (1, 3, 19, 1), (3, 3, 1, 1), 1, "full"),
+    Case("plane, one row of a kernel", (1, 4, 33, 1), (1, 5, 1, 1), 1, ((0, 0), (4, 0))),
+    Case("plane, a column, tall tiles", (1, 9, 190, 1), (8, 1, 1, 1), 1, ((3, 2), (0, 0))),
+    Case("plane, kernel wider than the image", (1, 3, 18, 1), (3, 29, 1, 1), 1, ((1, 1), (18, 12))),
+    Case("plane, all outside", (1, 2, 17, 1), (1, 5, 1, 1), 1, ((3, 0), (20, 0))),
+    Case("plane, 1-D", (2, 24, 1), (5, 1, 1), 1, "same"),
+    Case("plane, dilated", (1, 9, 24, 1), (3, 3, 1, 1), 1, ((1, 2), (0, 4)), (3, 2)),
+]
+"""More for the kernels for one channel and one filter, which the others need not run."""
 
 
 def integers(shape: tuple[int, ...], dtype: Any, seed: int, most: int = 4) -> np.ndarray:

@@ -49,19 +49,21 @@ def guard_buffers(back: bool) -> None:
             module.buffer = buffer
 
 
-QUICK = ("first layer, 10 filters", "3x3 same, deep", "asymmetric", "depthwise")
+QUICK = ("first layer, 10 filters", "3x3 same, deep", "asymmetric", "depthwise", "plane, same")
 
 
 def convolution_cases(scope: str):
     """Yield shapes: "quick" a few, "full" the whole grid, "wide" also each count of filters, channels and pixels with a tail."""
-    from .cases import CASES, Case
+    from .cases import CASES, PLANE_CASES, Case
 
     yield from (case for case in CASES if scope != "quick" or case.name in QUICK)
+    yield from (PLANE_CASES if scope != "quick" else PLANE_CASES[:1])
     if scope == "wide":
         for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47):
             yield Case(f"{n} filters", (2, 4, 7, 2), (2, 3, 2, n))
             yield Case(f"{n} channels", (1, 4, 6, n), (3, 3, n, 4), 1, 1)
             yield Case(f"{n} pixels", (1, 2, n, 1), (1, 1, 1, 3))
+            yield Case(f"plane, {n} pixels more", (1, 4, 16 + n, 1), (3, 3, 1, 1), 1, 1)
 
 
 def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
@@ -69,7 +71,7 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
     from fastconv.kernels.table import TABLE
 
     from . import naive
-    from .cases import integers
+    from .cases import PLANE_CASES, integers
 
     count = 0
     for case, dtype in product(convolution_cases(scope), map(np.dtype, dtypes)):
@@ -86,7 +88,8 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
         for operation, kernels in TABLE.items():
             operands = {"output": (x, w, bias), "input_grad": (dy, w), "weight_grad": (x, dy)}[operation]
             for kernel in kernels:
-                if kernel.accepts(spec) and kernel.automatic:
+                wanted = kernel.automatic and (kernel.algorithm == "plane" or case not in PLANE_CASES)
+                if wanted and kernel.accepts(spec):
                     result = guarded(np.full(expected[operation].shape, np.nan, dtype), back)
                     kernel.plan(spec, dtype)(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
                     np.testing.assert_array_equal(result, expected[operation], f"{case.name} {operation} {kernel.algorithm}")

@@ -30,7 +30,8 @@ CHOICES = [
     (((4, 224, 224, 3), (7, 7, 3, 64), 2, 3), FLOATS, ("direct", STEM_GRAD, "direct")),
     (((4, 56, 56, 128), (3, 3, 128, 128), 2, 1), FLOATS, ("direct", "direct", "direct")),
     (((8, 29, 29, 29), (3, 3, 29, 65), 1, 1, 2), FLOATS, ("direct", "direct", "direct")),
-    (((1, 400, 400, 1), (3, 3, 1, 1)), FLOATS, ("direct", "direct", "direct")),
+    (((1, 400, 400, 1), (3, 3, 1, 1)), FLOATS, ("plane", "plane", "plane")),
+    (((1, 400, 400, 1), (3, 3, 1, 1), 2), FLOATS, ("direct", "direct", "direct")),
     (((2, 1000, 8), (5, 8, 16)), FLOATS, ("direct", "direct", "direct")),
     (((1, 8, 9, 10, 4), (3, 3, 3, 4, 8)), FLOATS, ("direct", STEM_GRAD, "direct")),
     # groups: depthwise, some large ones, many or small ones, several filters for a channel
@@ -118,13 +119,13 @@ def test_an_argument_wins_over_the_variable(monkeypatch):
 @pytest.mark.parametrize("name", ["fastest", "fft", "Direct", " "])
 def test_a_name_that_the_variable_cant_have(monkeypatch, name):
     monkeypatch.setenv("FASTCONV_KERNEL", name)
-    message = f"^FASTCONV_KERNEL must be 'auto' or one of \\['direct', .*'generic'\\], but is '{name}'$"
+    message = f"^FASTCONV_KERNEL must be 'auto' or one of \\['plane', .*'generic'\\], but is '{name}'$"
     for _ in range(2):
         with pytest.raises(ValueError, match=message):
             fn.conv2d(np.ones(X), np.ones(W))
     with pytest.raises(ValueError, match=message):
         fn.explain("conv2d", X, W, measure=False)
-    assert fn.conv2d(np.ones(X), np.ones(W), algorithm="direct")[0, 0, 0, 0] == 36
+    assert fn.conv2d(np.ones(X), np.ones(W), algorithm="direct")[0, 0, 0, 0] == 72
 
 
 # explain

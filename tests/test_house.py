@@ -34,6 +34,7 @@ MAY_IMPORT = [
     ("kernels.tile", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_math", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_slide", "numba llvmlite kernels.simd", ""),
+    ("kernels.tile_plane", "numba llvmlite kernels.simd", ""),
     ("kernels.segments", "numba llvmlite kernels.simd kernels.tile", ""),
     ("kernels", "numpy kernels shapes _jit", ""),
     ("layers", "numpy layers functional shapes _arrays", ""),

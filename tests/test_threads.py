@@ -157,6 +157,13 @@ def depthwise(dtype):
     return y, dx, fn.conv2d_weight_grad(x, y, w.shape, padding=1, groups=33)
 
 
+def plane(dtype):
+    x, w = normal((1, 611, 601, 1), dtype, 1), normal((3, 3, 1, 1), dtype, 2)
+    y = fn.conv2d(x, w, padding="same")
+    dx = fn.conv2d_input_grad(y, w, x.shape, padding="same")
+    return y, dx, fn.conv2d_weight_grad(x, y, w.shape, padding="same")
+
+
 def small_groups(dtype):
     x, w = normal((3, 61, 59, 18), dtype, 1), normal((3, 3, 2, 18), dtype, 2)
     y = fn.conv2d(x, w, groups=9)
@@ -176,7 +183,7 @@ def pooling(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("compute", [convolution, grouped, depthwise, small_groups, dense, pooling])
+@pytest.mark.parametrize("compute", [convolution, grouped, depthwise, small_groups, plane, dense, pooling])
 def test_no_number_of_threads_changes_a_bit(monkeypatch, compute, dtype):
     fastconv.set_num_threads(1)
     expected = [array.tobytes() for array in compute(dtype)]

@@ -105,7 +105,7 @@ def conv(
     groups : int
         Filters are cut into groups, each of which sees its own c / groups channels. (Depthwise: groups = c.)
     layout : "{layout}" or "{first}"
-    algorithm : "auto", "direct", "depthwise", "grouped", "generic" or "fft"
+    algorithm : "auto", "plane", "depthwise", "grouped", "dot", "direct", "generic" or "fft"
         "auto" takes what the environment variable FASTCONV_KERNEL names, if that can do the case, else the fastest that can, but
         never "fft"; the others ask for one. `explain` tells which it is. "fft" computes by numpy.fft's transforms, for large
         kernels: rounding errors are those of the image's largest pixels, and NaN spreads to all results.

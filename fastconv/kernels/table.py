@@ -15,6 +15,8 @@ from .conv_dot import DotInputGradPlan, DotOutputPlan
 from .conv_fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
 from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from .conv_output import InputGradPlan, OutputPlan
+from .conv_plane import PlaneInputGradPlan, PlaneOutputPlan
+from .conv_plane_weight_grad import PlaneWeightGradPlan
 from .conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
 from .conv_weight_grad import WeightGradPlan
 from .simd import VECTOR_BYTES
@@ -34,6 +36,17 @@ class Kernel:
         """What it takes, in a few words: the first line of the docstring of `accepts`."""
         words = self.accepts.__doc__ or self.accepts.__name__.strip("_").replace("_", " ")
         return words[0].lower() + words[1:].splitlines()[0].rstrip(".")
+
+
+def _plane(spec: ConvSpec) -> bool:
+    """Images of one channel, one filter and stride 1, of one or two axes and as wide as a vector."""
+    single = spec.channels == spec.filters == max(spec.stride) == 1
+    return single and len(spec.size) <= 2 and spec.outputs[-1] >= VECTOR_BYTES // 4
+
+
+def _plane_grad(spec: ConvSpec) -> bool:
+    """Images of one channel, one filter and stride 1, of one or two axes, they and dy as wide as a vector."""
+    return _plane(spec) and spec.size[-1] >= VECTOR_BYTES // 4
 
 
 def _depthwise(spec: ConvSpec) -> bool:
@@ -68,6 +81,7 @@ def _any(spec: ConvSpec) -> bool:
 
 TABLE: dict[str, tuple[Kernel, ...]] = {
     "output": (
+        Kernel("plane", _plane, PlaneOutputPlan),
         Kernel("depthwise", _depthwise, SlideOutputPlan),
         Kernel("grouped", _groups_in_a_vector, SlideOutputPlan),
         Kernel("dot", _few_filters, DotOutputPlan),
@@ -76,6 +90,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("generic", _any, GenericOutputPlan),
     ),
     "input_grad": (
+        Kernel("plane", _plane_grad, PlaneInputGradPlan),
         Kernel("depthwise", _depthwise, SlideInputGradPlan),
         Kernel("grouped", _groups_in_a_vector, SlideInputGradPlan),
         Kernel("dot", _few_channels, DotInputGradPlan),
@@ -84,6 +99,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("generic", _any, GenericInputGradPlan),
     ),
     "weight_grad": (
+        Kernel("plane", _plane, PlaneWeightGradPlan),
         Kernel("depthwise", _depthwise, SlideWeightGradPlan),
         Kernel("grouped", _groups_in_a_vector, SlideWeightGradPlan),
         Kernel("direct", _large_groups, WeightGradPlan),

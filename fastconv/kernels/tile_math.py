@@ -155,6 +155,32 @@ def tile_scale_add(typing_context, tile, w, position, step, v):
     return (tile(tile, w, types.intp, types.intp, v), generate) if tile.vectors == 1 else None
 
 
+@intrinsic(prefer_literal=True)
+def tile_patch_scale_add(typing_context, tile, x, position, columns, column_step, row_step, v, count):
+    """tile_patch_scale_add(tile, x, position, columns, column_step, row_step, v, count): tile[i, :] += patch[i] * v (one vector).
+
+    The patch's vector i starts at x[position + (i // columns) * row_step + i % columns * column_step]. Only the first `count`
+    lanes are loaded, the others count as zero; a constant 0 stands for whole vectors.
+    """
+    width, whole = columns.literal_value, isinstance(count, types.Literal) and count.literal_value == 0
+
+    def generate(context, builder, signature, args):
+        value, array, start, _, across, down, factor, valid = args
+        pointer = row_pointer = element_pointer(context, builder, signature.args[1], array, start)
+        mask = None if whole else lane_mask(builder, tile.llvm, valid)
+        for i in range(tile.rows):
+            pointer = row_pointer if i % width == 0 else builder.gep(pointer, [across])
+            part = load(builder, tile.llvm, pointer) if whole else masked_load(builder, tile.llvm, pointer, mask)
+            value = builder.insert_value(value, multiply_add(builder, part, factor, builder.extract_value(value, i)), i)
+            if i % width == width - 1:
+                row_pointer = builder.gep(row_pointer, [down])
+        return value
+
+    if tile.vectors != 1:
+        return None
+    return tile(tile, x, types.intp, columns, types.intp, types.intp, v, count if whole else types.intp), generate
+
+
 @intrinsic
 def tile_weighted_sum(typing_context, tile, x, position):
     """tile_weighted_sum(tile, x, position): the vector sum of tile[i, :] * x[position + i] over the rows (one-vector tiles)."""

@@ -14,6 +14,8 @@ from ..shapes import Ints, check_elements
 MODES = ("full", "same", "valid")
 ENGINE_DIMS = 3
 VECTOR_BYTES = 64
+LONGEST_ROW = 48
+"""A kernel of one row of so many pixels takes as long by either of the engine's kernels."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,14 @@ class Problem:
             return FLOAT32 if self.largest <= 2**24 else FLOAT64 if self.largest <= 2**53 else None
         real = self.result.itemsize // (2 if self.result.kind == "c" else 1)
         return FLOAT32 if real <= 4 else FLOAT64 if real == 8 else None
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether the engine takes its kernel for one channel and one filter: not for long single rows, which it is slower for."""
+        real = self.result.kind != "c"
+        rows_shared = self.x.ndim == 2 and min(self.w.shape[0], self.size[0]) > 1
+        short = self.x.ndim <= 2 and self.w.shape[-1] <= LONGEST_ROW
+        return real and (rows_shared or short) and self.size[-1] >= VECTOR_BYTES // 4
 
     def lanes(self, bytes_each: int) -> int:
         """Return how many neighbouring results the engine computes at once: as many as fill a vector."""

@@ -1,0 +1,101 @@
+"""Weight gradient of images of one channel and one filter, stride 1: vectors along the row, tiles of kernel pixels."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from .._jit import jit
+from ..shapes import ConvSpec
+from .pack import buffer
+from .plane import Plane, cut_out, locate
+from .simd import lanes, lanes_of, vload, vload_part
+from .tile import most_rows, tile_load, tile_store
+from .tile_math import tile_patch_scale_add
+
+MOST_TAPS = 28
+MOST_PARTS = 16
+"""The images' pieces are summed in up to so many parts, whatever the number of threads."""
+
+
+@cache
+def plane_weight_grad_kernel(rows, columns):
+    """Return the kernel for tiles of rows x columns kernel pixels, a vector of partial sums for each."""
+    taps = rows * columns
+
+    @jit
+    def conv_plane_weight_grad(x, dy, sums, scratch, geometry, row_cuts, column_cuts, pieces, parts, start, stop):
+        height, width, y_height, y_width, kernel_rows, kernel_columns, down, across = geometry[:8]
+        across_tiles = (kernel_columns + columns - 1) // columns
+        tiles = (kernel_rows + rows - 1) // rows * across_tiles
+        for part in range(start, stop):
+            for item in range(pieces * part // parts, pieces * (part + 1) // parts):
+                image, first, last, begin, end, top, bottom, left, right, inside = locate(item, geometry, row_cuts, column_cuts)
+                source, origin, step = x, (image * height + top) * width + left, width
+                if not inside:
+                    cut_out(x, image * height * width, height, width, top, bottom, left, right, scratch)
+                    source, origin, step = scratch, 0, right - left
+                count = end - begin
+                whole = count // lanes(x) * lanes(x)
+                for t in range(tiles):
+                    a, b = (
+                        min(t // across_tiles * rows, kernel_rows - rows),
+                        min(t % across_tiles * columns, kernel_columns - columns),
+                    )
+                    slot = (part * tiles + t) * taps * lanes(x)
+                    tile = tile_load(sums, slot, lanes(x), taps, 1)
+                    for i in range(last - first):
+                        position, at = origin + (i + a * down) * step + b * across, (image * y_height + first + i) * y_width + begin
+                        for j in range(0, whole, lanes(x)):
+                            v = vload(dy, at + j)
+                            tile = tile_patch_scale_add(tile, source, position + j, columns, across, down * step, v, 0)
+                        if whole < count:
+                            v = vload_part(dy, at + whole, count - whole)
+                            tile = tile_patch_scale_add(
+                                tile, source, position + whole, columns, across, down * step, v, count - whole
+                            )
+                    tile_store(tile, sums, slot, lanes(x), lanes(x))
+
+    return conv_plane_weight_grad
+
+
+class PlaneWeightGradPlan:
+    """The weight gradient of one channel and one filter; called with (split, x, dy, dw), all flat.
+
+    Tiles at the kernel's end move back and overlap, with the same sums for the same pixels.
+    """
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        plane = Plane.of_output(spec)
+        most = most_rows(1, MOST_TAPS)
+        kernel_rows, kernel_columns = self._kernel_size = plane.kernel
+        columns = _even(kernel_columns, most)
+        rows = _even(kernel_rows, most // columns)
+        self._tile = rows, columns
+        self.name, self.flops = f"conv_plane_weight_{dtype.name}_{rows}x{columns}x{lanes_of(dtype)}", spec.flops
+        self._starts = [
+            (min(a, kernel_rows - rows), min(b, kernel_columns - columns))
+            for a in range(0, kernel_rows, rows)
+            for b in range(0, kernel_columns, columns)
+        ]
+        self._cuts = plane.cuts((1, min(lanes_of(dtype), plane.outputs[1])))
+        self._geometry, self._pieces = plane.geometry, plane.pieces(self._cuts)
+        self._parts = 1 if spec.flops < 2**22 else min(self._pieces, MOST_PARTS)
+        self._scratch_size = plane.scratch_size(self._cuts)
+        self._kernel = plane_weight_grad_kernel(rows, columns)
+
+    def __call__(self, split, x, dy, dw):
+        shape = (self._parts, len(self._starts), *self._tile, lanes_of(x.dtype))
+        sums = buffer(int(np.prod(shape)), x.dtype)
+        sums[:] = 0
+        kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, self._pieces, self._parts)
+        split(self._parts, lambda a, b: kernel(x, dy, sums, buffer(size, x.dtype), *rest, a, b), self.flops)
+        total, kernel_pixels = sums.reshape(shape).sum(0).sum(-1), dw.reshape(self._kernel_size)
+        for (a, b), tile in zip(self._starts, total, strict=True):
+            kernel_pixels[a : a + len(tile), b : b + tile.shape[1]] = tile
+
+
+def _even(count: int, most: int) -> int:
+    """Return the length of the fewest equal pieces, none over `most`, that cover `count`."""
+    return -(-count // -(-count // most))
