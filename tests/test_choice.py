@@ -154,10 +154,12 @@ def test_the_reasons(monkeypatch):
         found = fn.explain(operation, x, w, measure=False, **options)
         return {found.algorithm: found.reason, **dict(found.passed_over)}
 
-    assert reasons("conv2d", X, W) == {"direct": "takes one group"}
-    depthwise = ((2, 12, 12, 8), (3, 3, 1, 8))
-    wanted = {"depthwise": "takes a group and one filter for each of several channels", "direct": "takes only one group"}
-    assert reasons("conv2d_input_grad", *depthwise, groups=8) == wanted
+    plain = reasons("conv2d", X, W)
+    assert plain["direct"] == "takes one group, or several of at least 4 channels and 4 filters each"
+    assert plain["depthwise"] == "takes only a group and one filter for each of several channels"
+    depthwise = reasons("conv2d_input_grad", (2, 12, 12, 8), (3, 3, 1, 8), groups=8)
+    assert depthwise["depthwise"] == "takes a group and one filter for each of several channels"
+    assert "direct" not in depthwise
     tiny = reasons("conv2d", (1, 5, 5, 1), (3, 3, 1, 4))
     assert tiny["generic"] == "takes everything"
     assert tiny["direct"] == "not worth compiling for less than 20,000 FLOPs"
