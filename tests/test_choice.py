@@ -172,7 +172,7 @@ def test_the_reasons(monkeypatch):
 
 def test_layouts_borders_and_arrays_are_understood():
     plain = fn.explain("conv2d", X, W, padding=1, measure=False)
-    first = fn.explain("conv2d", (2, 4, 12, 12), (16, 4, 3, 3), padding=1, layout="NCHW", measure=False)
+    first = fn.explain("conv2d", (2, 8, 12, 12), (16, 8, 3, 3), padding=1, layout="NCHW", measure=False)
     assert first == plain and plain.output_shape == (2, 12, 12, 16) and plain.dtype == "float32"
     arrays = fn.explain("conv2d", np.zeros(X, np.int64), np.zeros(W, np.float32), measure=False)
     assert (arrays.dtype, arrays.input_shape, arrays.weight_shape) == ("float64", X, W)
