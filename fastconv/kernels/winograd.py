@@ -1,0 +1,187 @@
+"""Winograd's convolution F(m x m, 3 x 3): output and input gradient of 3 x 3 kernels with 4 (m = 4) to 2.25 (m = 2) times fewer products.
+
+Patches of (m + 2)^2 pixels and the weights are transformed, multiplied pixel by pixel and summed over channels by the register
+tile, and transformed back to m x m outputs. Rounding errors are those of sums in another order, a few times larger; what is not
+finite spreads to all outputs of its tiles.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from .._jit import jit
+from ..shapes import ConvSpec
+from .pack import buffer
+from .simd import lanes, lanes_of
+from .tile import fit_tile
+from .winograd_tiles import outputs_kernel, patches_kernel, products_kernel, weights_kernel
+
+V_BYTES = 768 * 1024
+"""So much of transformed patches stays in the second-level cache while all outputs use them."""
+U_BYTES = 640 * 1024
+"""So much of transformed weights stays in the second-level cache while all tiles use them."""
+FEW_BYTES = 6 * 1024 * 1024
+"""Patches that take less than this once transformed, and less than the weights, are all transformed first, then the weights."""
+
+
+@cache
+def packing_kernel(m, vectors, turned):
+    """Return the kernel that transforms all weights; units are chunks of `vectors` vectors of outputs."""
+    transform_weights, n = weights_kernel(m, vectors, turned), m + 2
+
+    @jit
+    def winograd_pack(w, u, g, room, turn, start, stop):
+        channels, outputs, groups, chunks, u_plane = g[14], g[15], g[16], g[17], g[21]
+        for unit in range(start, stop):
+            group, o = unit // chunks, unit % chunks * vectors * lanes(w)
+            transform_weights(w, group, groups, channels, outputs, o, 0, channels, u, unit * n * n * u_plane, u_plane, room, turn)
+
+    return winograd_pack
+
+
+@cache
+def many_tiles_kernel(m, rows, vectors):
+    """Return the kernel for many tiles, whose weights are transformed already; units are blocks of tiles, group by group."""
+    patches, outputs_back = patches_kernel(m, False), outputs_kernel(m, vectors)
+    products, n = products_kernel(m, rows, vectors), m + 2
+
+    @jit
+    def winograd_many(x, u, bias, y, g, v, sums, room, start, stop):
+        source, target, tiles = g[0:7], g[7:14], g[24]
+        channels, outputs, chunks, blocks, v_step, v_plane, u_plane, plane = g[14], g[15], g[17], g[18], g[19], g[20], g[21], g[22]
+        size = vectors * lanes(x)
+        v[:] = 0
+        for unit in range(start, stop):
+            group, block = unit // blocks, unit % blocks
+            first, last = tiles * block // blocks, tiles * (block + 1) // blocks
+            count = (last - first + rows - 1) // rows * rows
+            patches(x, source, group * channels, channels, first, last, v, 0, v_step, v_plane, channels, room)
+            for chunk in range(chunks):
+                at, o = (group * chunks + chunk) * n * n * u_plane, group * outputs + chunk * size
+                products(v, 0, v_step, 1, v_plane, u, at, size, u_plane, channels, sums, 0, plane, count, True)
+                outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, room)
+
+    return winograd_many
+
+
+@cache
+def few_patches_kernel(m):
+    """Return the kernel that transforms all patches; units are tiles, group by group."""
+    patches, n = patches_kernel(m, False), m + 2
+
+    @jit
+    def winograd_few_patches(x, v, g, room, start, stop):
+        source, tiles, channels, v_step, v_plane = g[0:7], g[24], g[14], g[19], g[20]
+        for unit in range(start, stop):
+            group, tile = unit // tiles, unit % tiles
+            at = group * n * n * v_plane + tile * v_step
+            patches(x, source, group * channels, channels, tile, tile + 1, v, at, v_step, v_plane, channels, room)
+
+    return winograd_few_patches
+
+
+@cache
+def few_tiles_kernel(m, rows, vectors, turned):
+    """Return the kernel for few tiles, whose patches are transformed already; units are chunks of outputs, group by group."""
+    transform_weights, outputs_back = weights_kernel(m, vectors, turned), outputs_kernel(m, vectors)
+    products, n = products_kernel(m, rows, vectors), m + 2
+
+    @jit
+    def winograd_few(v, w, bias, y, g, u, sums, room, turn, start, stop):
+        target, tiles, run = g[7:14], g[24], g[23]
+        channels, outputs, groups, chunks, v_step, v_plane, u_plane, plane = (
+            g[14], g[15], g[16], g[17], g[19], g[20], g[21], g[22],
+        )  # fmt: skip
+        size = vectors * lanes(w)
+        count = (tiles + rows - 1) // rows * rows
+        for unit in range(start, stop):
+            group, o = unit // chunks, unit % chunks * size
+            for c in range(0, channels, run):
+                last = min(c + run, channels)
+                transform_weights(w, group, groups, channels, outputs, o, c, last, u, 0, u_plane, room, turn)
+                at = group * n * n * v_plane + c
+                products(v, at, v_step, 1, v_plane, u, 0, size, u_plane, last - c, sums, 0, plane, count, c == 0)
+            outputs_back(sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room)
+
+    return winograd_few
+
+
+def round_up(value: int, multiple: int) -> int:
+    """Return the next multiple."""
+    return -(-value // multiple) * multiple
+
+
+class WinogradContraction:
+    """A 3 x 3 convolution with everything chosen; called with (split, x, w, bias, y), all flat.
+
+    With `turned` it is the convolution of dy with the turned kernels, whose result is the input gradient.
+    """
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, m: int, turned: bool = False):
+        n, size = m + 2, lanes_of(dtype)
+        before = [pads[0] for pads in spec.pads]
+        source, target, channels, outputs = spec.size, spec.outputs, spec.channels, spec.filters
+        if turned:
+            source, target, channels, outputs = target, source, outputs, channels
+            before = [2 - pad for pad in before]
+        grid = [-(-pixels // m) for pixels in target]
+        self.tiles = spec.images * grid[0] * grid[1]
+        run, self.outputs, self.groups = channels // spec.groups, outputs // spec.groups, spec.groups
+        width = round_up(run, size)
+        v_step = width + (size if width * dtype.itemsize % 1024 == 0 else 0)
+        v_bytes, u_bytes = (n * n * count * width * dtype.itemsize * spec.groups for count in (self.tiles, self.outputs))
+        self.few = v_bytes < min(FEW_BYTES, u_bytes)
+        block = self.tiles if self.few else max(14, V_BYTES // (n * n * width * dtype.itemsize))
+        self.blocks = -(-self.tiles // block)
+        rows, vectors = fit_tile(self.tiles // self.blocks, self.outputs, dtype, (1, 2, 4))
+        chunk = vectors * size
+        self.chunks = -(-self.outputs // chunk)
+        part = min(run, max(size, U_BYTES // (n * n * chunk * dtype.itemsize) // size * size)) if self.few else run
+        count = round_up(-(-self.tiles // self.blocks), rows)
+        v_plane, u_plane, plane = count * v_step + size, part * chunk + size, count * chunk + size
+        self.v_size, self.sums_size, self.room_size = n * n * v_plane, n * n * plane, n * n * size
+        self.u_size, self.turn_size = n * n * u_plane, 9 * size * size if turned else 0
+        self.geometry = np.array(
+            [*source, channels, *before, *grid, *target, outputs, 0, 0, *grid]
+            + [run, self.outputs, spec.groups, self.chunks, self.blocks, v_step, v_plane, u_plane, plane, part, self.tiles],
+            np.int64,
+        )
+        self.flops = spec.flops
+        self.name = f"conv_winograd_{dtype.name}_{m}_{rows}x{vectors}x{size}"
+        if self.few:
+            self._first, self._second = few_patches_kernel(m), few_tiles_kernel(m, rows, vectors, turned)
+        else:
+            self._first, self._second = packing_kernel(m, vectors, turned), many_tiles_kernel(m, rows, vectors)
+        self.no_bias = buffer(outputs + chunk, dtype)
+        self.no_bias[:] = 0
+
+    def __call__(self, split, x, w, bias, y):
+        """Compute y from flat x, w and bias (None: zero)."""
+        g, first, second, room, turn = self.geometry, self._first, self._second, self.room_size, self.turn_size
+        padded_bias = self.no_bias
+        if bias is not None:
+            padded_bias = buffer(len(self.no_bias), x.dtype)
+            padded_bias[: len(bias)], padded_bias[len(bias) :] = bias, 0
+
+        def make(size):
+            return buffer(size, x.dtype)
+
+        if self.few:
+            v = make(self.groups * self.v_size)
+            v[:] = 0
+            split(self.groups * self.tiles, lambda a, b: first(x, v, g, make(room), a, b), self.flops)
+            split(
+                self.groups * self.chunks,
+                lambda a, b: second(
+                    v, w, padded_bias, y, g, make(self.u_size), make(self.sums_size), make(room), make(turn), a, b
+                ),
+                self.flops,
+            )
+        else:
+            u = make(self.groups * self.chunks * self.u_size)
+            split(self.groups * self.chunks, lambda a, b: first(w, u, g, make(room), make(turn), a, b), self.flops)
+            split(
+                self.groups * self.blocks,
+                lambda a, b: second(x, u, padded_bias, y, g, make(self.v_size), make(self.sums_size), make(room), a, b),
+                self.flops,
+            )
