@@ -1,7 +1,7 @@
 """One-vector tiles as columns of small matrices: transform them, load their transpose, and load and store those rows that are there."""
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .simd import (
@@ -159,3 +159,20 @@ def tile_store_rows(typing_context, tile, y, position, step, last, count):
         return context.get_dummy_value()
 
     return (types.void(tile, y, types.intp, types.intp, types.intp, types.intp), generate) if tile.vectors == 1 else None
+
+
+@intrinsic(prefer_literal=True)
+def prefetch_rows(typing_context, array, position, step, rows):
+    """prefetch_rows(array, position, step, rows): fetch the lines of array[position + i * step], soon to be written, if they exist."""
+
+    def generate(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        for _ in range(rows.literal_value):
+            builder.call(function, [builder.bitcast(pointer, byte), *(ir.Constant(INT32, value) for value in (1, 3, 1))])
+            pointer = builder.gep(pointer, [args[2]])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, rows), generate

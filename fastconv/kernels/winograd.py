@@ -43,14 +43,13 @@ def packing_kernel(m, vectors, turned):
 def many_tiles_kernel(m, rows, vectors):
     """Return the kernel for many tiles, whose weights are transformed already; units are blocks of tiles, group by group."""
     patches, outputs_back = patches_kernel(m, False), outputs_kernel(m, vectors)
-    products, n = products_kernel(m, rows, vectors), m + 2
+    products, n = products_kernel(m, rows, vectors, False), m + 2
 
     @jit
     def winograd_many(x, u, bias, y, g, v, sums, room, start, stop):
         source, target, tiles = g[0:7], g[7:14], g[24]
         channels, outputs, chunks, blocks, v_step, v_plane, u_plane, plane = g[14], g[15], g[17], g[18], g[19], g[20], g[21], g[22]
         size = vectors * lanes(x)
-        v[:] = 0
         for unit in range(start, stop):
             group, block = unit // blocks, unit % blocks
             first, last = tiles * block // blocks, tiles * (block + 1) // blocks
@@ -58,7 +57,7 @@ def many_tiles_kernel(m, rows, vectors):
             patches(x, source, group * channels, channels, first, last, v, 0, v_step, v_plane, channels, room)
             for chunk in range(chunks):
                 at, o = (group * chunks + chunk) * n * n * u_plane, group * outputs + chunk * size
-                products(v, 0, v_step, 1, v_plane, u, at, size, u_plane, channels, sums, 0, plane, count, True)
+                products(v, 0, v_step, v_plane, u, at, size, u_plane, channels, sums, 0, plane, count, True)
                 outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, room)
 
     return winograd_many
@@ -66,29 +65,29 @@ def many_tiles_kernel(m, rows, vectors):
 
 @cache
 def few_patches_kernel(m):
-    """Return the kernel that transforms all patches; units are tiles, group by group."""
-    patches, n = patches_kernel(m, False), m + 2
+    """Return the kernel that transforms all patches of one group; units are tiles."""
+    patches = patches_kernel(m, False)
 
     @jit
     def winograd_few_patches(x, v, g, room, start, stop):
-        source, tiles, channels, v_step, v_plane = g[0:7], g[24], g[14], g[19], g[20]
-        for unit in range(start, stop):
-            group, tile = unit // tiles, unit % tiles
-            at = group * n * n * v_plane + tile * v_step
-            patches(x, source, group * channels, channels, tile, tile + 1, v, at, v_step, v_plane, channels, room)
+        source, channels, v_step, v_plane = g[0:7], g[14], g[19], g[20]
+        patches(x, source, 0, channels, start, stop, v, start * v_step, v_step, v_plane, channels, room)
 
     return winograd_few_patches
 
 
 @cache
 def few_tiles_kernel(m, rows, vectors, turned):
-    """Return the kernel for few tiles, whose patches are transformed already; units are chunks of outputs, group by group."""
+    """Return the kernel for few tiles; units are chunks of outputs, group by group.
+
+    Where there is one group its patches are transformed already; otherwise v is this thread's own, for a group at a time.
+    """
     transform_weights, outputs_back = weights_kernel(m, vectors, turned), outputs_kernel(m, vectors)
-    products, n = products_kernel(m, rows, vectors), m + 2
+    patches, products = patches_kernel(m, False), products_kernel(m, rows, vectors, False)
 
     @jit
-    def winograd_few(v, w, bias, y, g, u, sums, room, turn, start, stop):
-        target, tiles, run = g[7:14], g[24], g[23]
+    def winograd_few(x, v, w, bias, y, g, u, sums, room, turn, start, stop):
+        source, target, tiles, run = g[0:7], g[7:14], g[24], g[23]
         channels, outputs, groups, chunks, v_step, v_plane, u_plane, plane = (
             g[14], g[15], g[16], g[17], g[19], g[20], g[21], g[22],
         )  # fmt: skip
@@ -96,11 +95,12 @@ def few_tiles_kernel(m, rows, vectors, turned):
         count = (tiles + rows - 1) // rows * rows
         for unit in range(start, stop):
             group, o = unit // chunks, unit % chunks * size
+            if groups > 1 and (unit == start or o == 0):
+                patches(x, source, group * channels, channels, 0, tiles, v, 0, v_step, v_plane, channels, room)
             for c in range(0, channels, run):
                 last = min(c + run, channels)
                 transform_weights(w, group, groups, channels, outputs, o, c, last, u, 0, u_plane, room, turn)
-                at = group * n * n * v_plane + c
-                products(v, at, v_step, 1, v_plane, u, 0, size, u_plane, last - c, sums, 0, plane, count, c == 0)
+                products(v, c, v_step, v_plane, u, 0, size, u_plane, last - c, sums, 0, plane, count, c == 0)
             outputs_back(sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room)
 
     return winograd_few
@@ -129,8 +129,8 @@ class WinogradContraction:
         run, self.outputs, self.groups = channels // spec.groups, outputs // spec.groups, spec.groups
         width = round_up(run, size)
         v_step = width + (size if width * dtype.itemsize % 1024 == 0 else 0)
-        v_bytes, u_bytes = (n * n * count * width * dtype.itemsize * spec.groups for count in (self.tiles, self.outputs))
-        self.few = v_bytes < min(FEW_BYTES, u_bytes)
+        v_bytes, u_bytes = (n * n * count * width * dtype.itemsize for count in (self.tiles, self.outputs))
+        self.few = v_bytes <= min(FEW_BYTES, u_bytes)
         block = self.tiles if self.few else max(14, V_BYTES // (n * n * width * dtype.itemsize))
         self.blocks = -(-self.tiles // block)
         rows, vectors = fit_tile(self.tiles // self.blocks, self.outputs, dtype, (1, 2, 4))
@@ -139,6 +139,7 @@ class WinogradContraction:
         part = min(run, max(size, U_BYTES // (n * n * chunk * dtype.itemsize) // size * size)) if self.few else run
         count = round_up(-(-self.tiles // self.blocks), rows)
         v_plane, u_plane, plane = count * v_step + size, part * chunk + size, count * chunk + size
+        self.filled = self.tiles // self.blocks * v_step
         self.v_size, self.sums_size, self.room_size = n * n * v_plane, n * n * plane, n * n * size
         self.u_size, self.turn_size = n * n * u_plane, 9 * size * size if turned else 0
         self.geometry = np.array(
@@ -166,22 +167,26 @@ class WinogradContraction:
         def make(size):
             return buffer(size, x.dtype)
 
+        def make_patches():
+            v = make(self.v_size)
+            v.reshape(-1, g[20])[:, self.filled :] = 0  # the last tiles' rows that no patch fills
+            return v
+
         if self.few:
-            v = make(self.groups * self.v_size)
-            v[:] = 0
-            split(self.groups * self.tiles, lambda a, b: first(x, v, g, make(room), a, b), self.flops)
-            split(
-                self.groups * self.chunks,
-                lambda a, b: second(
-                    v, w, padded_bias, y, g, make(self.u_size), make(self.sums_size), make(room), make(turn), a, b
-                ),
-                self.flops,
-            )
+            patches = make_patches()
+            if self.groups == 1:
+                split(self.tiles, lambda a, b: first(x, patches, g, make(room), a, b), self.flops)
+
+            def second_stage(start, stop):
+                v = patches if self.groups == 1 else make_patches()
+                second(x, v, w, padded_bias, y, g, make(self.u_size), make(self.sums_size), make(room), make(turn), start, stop)
+
+            split(self.groups * self.chunks, second_stage, self.flops)
         else:
             u = make(self.groups * self.chunks * self.u_size)
             split(self.groups * self.chunks, lambda a, b: first(w, u, g, make(room), make(turn), a, b), self.flops)
             split(
                 self.groups * self.blocks,
-                lambda a, b: second(x, u, padded_bias, y, g, make(self.v_size), make(self.sums_size), make(room), a, b),
+                lambda a, b: second(x, u, padded_bias, y, g, make_patches(), make(self.sums_size), make(room), a, b),
                 self.flops,
             )

@@ -13,7 +13,7 @@ from .._jit import jit
 from .simd import lanes
 from .tile import tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from .tile_math import tile_add
-from .tile_transform import tile_load_rows, tile_load_turned, tile_store_rows, tile_transform
+from .tile_transform import prefetch_rows, tile_load_rows, tile_load_turned, tile_store_rows, tile_transform
 from .winograd_matrices import GRADIENT, INPUT, OUTPUT, WEIGHT_GRADIENT, WEIGHTS
 
 DEPTH = 4
@@ -36,6 +36,9 @@ def patches_kernel(m, gradient):
             corner = ((t // tiles * height + top) * columns + left) * pixel + channel
             inside = top >= 0 and left >= 0 and top + size <= height and left + size <= columns
             for c in range(0, width, lanes(x)):
+                ahead = at + (t - first) * step + c + lanes(x)
+                for i in range(n):
+                    prefetch_rows(v, ahead + i * n * plane, plane, n)
                 whole = inside and c + lanes(x) <= channels
                 for j in range(size):
                     position = corner + j * pixel + c
@@ -85,6 +88,9 @@ def weights_kernel(m, vectors, turned):
                     for b in range(3):
                         tile = tile_load_rows(w, position + b * row, 3 * row, 3, 0, 3, valid)
                         tile_store(tile_transform(tile, m, WEIGHTS), room, b * lanes(w), 3 * lanes(w), lanes(w))
+                ahead = at + (c + 1 - first) * vectors * lanes(w) + vector
+                for i in range(n):
+                    prefetch_rows(u, ahead + i * n * plane, plane, n)
                 for i in range(n):
                     tile = tile_load(room, 3 * i * lanes(w), lanes(w), 3, 1)
                     target = at + i * n * plane + (c - first) * vectors * lanes(w) + vector
@@ -94,34 +100,46 @@ def weights_kernel(m, vectors, turned):
 
 
 @cache
-def products_kernel(m, rows, vectors):
-    """Return the loop of the sums over a run, in each plane, of products of v and u, by register tiles of rows x vectors."""
+def products_kernel(m, rows, vectors, over_tiles):
+    """Return the loop that sums products of v and u, in each plane, by register tiles of rows x vectors.
+
+    The rows are tiles and the sum is over channels; or, `over_tiles`, the rows are channels, and u is transformed gradients.
+    """
     n = m + 2
 
     @jit
-    def winograd_products(v, v_at, v_step, v_next, v_plane, u, u_at, u_next, u_plane, run, sums, at, plane, count, fresh):
+    def winograd_products(v, v_at, v_step, v_plane, u, u_at, u_step, u_plane, run, sums, at, plane, count, fresh):
         """Set sums[plane][row][vectors] from sums[at] on, or add to it unless `fresh`, for `count` rows, a multiple of the tile's.
 
-        v is read at v_at + row * v_step + k * v_next, u at u_at + k * u_next, for k up to run.
+        v's tiles are v_step apart. u is read at u_at + k * u_step, for k up to run.
         """
         channels = vectors * lanes(v)
         deep = run // DEPTH * DEPTH
         for p in range(n * n):
             for row in range(0, count, rows):
-                target = at + p * plane + row * channels
-                position, weights = v_at + p * v_plane + row * v_step, u_at + p * u_plane
+                target, weights = at + p * plane + row * channels, u_at + p * u_plane
                 if fresh:
                     tile = tile_zero(v, rows, vectors)
                 else:
                     tile = tile_load(sums, target, channels, rows, vectors)
-                for _ in range(0, deep, DEPTH):
-                    tile = tile_outer_run(tile, v, position, v_step, v_next, u, weights, u_next, DEPTH)
-                    position += DEPTH * v_next
-                    weights += DEPTH * u_next
-                for _ in range(deep, run):
-                    tile = tile_outer(tile, v, position, v_step, u, weights)
-                    position += v_next
-                    weights += u_next
+                if over_tiles:
+                    position = v_at + p * v_plane + row
+                    for _ in range(0, deep, DEPTH):
+                        tile = tile_outer_run(tile, v, position, 1, v_step, u, weights, u_step, DEPTH)
+                        position += DEPTH * v_step
+                        weights += DEPTH * u_step
+                    for _ in range(deep, run):
+                        tile = tile_outer(tile, v, position, 1, u, weights)
+                        position += v_step
+                        weights += u_step
+                else:
+                    position = v_at + p * v_plane + row * v_step
+                    for k in range(0, deep, DEPTH):
+                        tile = tile_outer_run(tile, v, position + k, v_step, 1, u, weights, channels, DEPTH)
+                        weights += DEPTH * channels
+                    for k in range(deep, run):
+                        tile = tile_outer(tile, v, position + k, v_step, u, weights)
+                        weights += channels
                 tile_store(tile, sums, target, channels, channels)
 
     return winograd_products

@@ -24,7 +24,7 @@ PARTS = 4
 def winograd_weight_grad_kernel(m, rows, vectors):
     """Return the kernel; units are blocks of filters, of channels, parts of the tiles, and groups, the first of these fastest."""
     patches, gradients = patches_kernel(m, False), patches_kernel(m, True)
-    products, gradients_back = products_kernel(m, rows, vectors), weight_grads_kernel(m, vectors)
+    products, gradients_back = products_kernel(m, rows, vectors, True), weight_grads_kernel(m, vectors)
 
     @jit
     def winograd_weight_grad(x, dy, parts, g, v, z, sums, room, start, stop):
@@ -44,7 +44,7 @@ def winograd_weight_grad_kernel(m, rows, vectors):
                 gradients(dy, target, group * filters + f, f_count, first, last, z, 0, z_step, z_plane, z_step, room)
                 for o in range(0, f_count, size):
                     products(
-                        v, 0, 1, v_step, v_plane, z, o, z_step, z_plane, last - first, sums, o * c_rows, plane, c_rows, first == begin
+                        v, 0, v_step, v_plane, z, o, z_step, z_plane, last - first, sums, o * c_rows, plane, c_rows, first == begin
                     )  # fmt: skip
             for o in range(0, f_count, size):
                 at = (part * 9 * channels + c) * groups * filters + group * filters + f + o
