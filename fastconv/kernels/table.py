@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,23 @@ from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeight
 from .conv_grouped import GroupedInputGradPlan, GroupedOutputPlan, GroupedWeightGradPlan
 from .conv_output import InputGradPlan, OutputPlan
 from .conv_weight_grad import WeightGradPlan
+from .cost import winograd_pays
+from .winograd import WinogradInputGradPlan, WinogradOutputPlan
+from .winograd_weight_grad import WinogradWeightGradPlan
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One way to compute an operation: its algorithm's name, which cases it takes, how it plans one, and whether unasked."""
+    """One way to compute an operation: its algorithm's name, which cases it takes, how it plans one, and whether unasked.
+
+    With `pays`, unasked only where that is true.
+    """
 
     algorithm: str
     accepts: Callable[[ConvSpec], bool]
     plan: Callable[[ConvSpec, np.dtype], Any]
     automatic: bool = True
+    pays: Callable[[ConvSpec, np.dtype], bool] | None = None
 
 
 def _one_group(spec: ConvSpec) -> bool:
@@ -40,12 +47,28 @@ def _some_large_groups(spec: ConvSpec) -> bool:
     return 1 < spec.groups <= 64 and min(spec.channels, spec.filters) >= 4 * spec.groups
 
 
+def _three_by_three(spec: ConvSpec) -> bool:
+    dense = spec.kernel == (3, 3) and spec.stride == spec.dilation == (1, 1)
+    return dense and (spec.groups == 1 or min(spec.channels, spec.filters) >= 16 * spec.groups)
+
+
+def _winograd(operation: str, plan: Callable[..., Any]) -> Kernel:
+    """Return Winograd's row for an operation; what is not finite its plan leaves to the next kernel that takes the case."""
+
+    def make(spec: ConvSpec, dtype: np.dtype) -> Any:
+        kernels = [kernel for kernel in TABLE[operation] if kernel.algorithm != "winograd" and kernel.automatic]
+        return plan(spec, dtype, lambda: next(kernel for kernel in kernels if kernel.accepts(spec)).plan(spec, dtype))
+
+    return Kernel("winograd", _three_by_three, make, pays=partial(winograd_pays, operation))
+
+
 def _any(spec: ConvSpec) -> bool:
     return True
 
 
 TABLE: dict[str, tuple[Kernel, ...]] = {
     "output": (
+        _winograd("output", WinogradOutputPlan),
         Kernel("direct", _one_group, OutputPlan),
         Kernel("depthwise", _depthwise, DepthwiseOutputPlan),
         Kernel("grouped", _some_large_groups, GroupedOutputPlan),
@@ -53,6 +76,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("generic", _any, GenericOutputPlan),
     ),
     "input_grad": (
+        _winograd("input_grad", WinogradInputGradPlan),
         Kernel("direct", _one_group, InputGradPlan),
         Kernel("depthwise", _depthwise, DepthwiseInputGradPlan),
         Kernel("grouped", _some_large_groups, GroupedInputGradPlan),
@@ -60,6 +84,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("generic", _any, GenericInputGradPlan),
     ),
     "weight_grad": (
+        _winograd("weight_grad", WinogradWeightGradPlan),
         Kernel("direct", _one_group, WeightGradPlan),
         Kernel("depthwise", _depthwise, DepthwiseWeightGradPlan),
         Kernel("grouped", _some_large_groups, GroupedWeightGradPlan),
@@ -94,7 +119,8 @@ def choose(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm
     wanted = "generic" if algorithm == "auto" and spec.flops < TINY_FLOPS else algorithm
     for kernel in TABLE[operation]:
         tiled_type = dtype in TILED_TYPES or kernel.algorithm == "generic"
-        asked = kernel.automatic if wanted == "auto" else wanted == kernel.algorithm
+        unasked = kernel.automatic and (kernel.pays is None or kernel.pays(spec, dtype))
+        asked = unasked if wanted == "auto" else wanted == kernel.algorithm
         if asked and tiled_type and kernel.accepts(spec):
             return kernel.plan(spec, dtype)
     raise ValueError(

@@ -162,17 +162,34 @@ def tile_store_rows(typing_context, tile, y, position, step, last, count):
 
 
 @intrinsic(prefer_literal=True)
-def prefetch_rows(typing_context, array, position, step, rows):
-    """prefetch_rows(array, position, step, rows): fetch the lines of array[position + i * step], soon to be written, if they exist."""
+def prefetch_rows(typing_context, array, position, step, rows, write):
+    """prefetch_rows(array, position, step, rows, write): fetch the lines of array[position + i * step] into the cache, if they exist.
+
+    With a constant 1 for `write` they are soon to be written, and go to the first level, with 0 to be read, and go to the second.
+    """
+    kind = write.literal_value
 
     def generate(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
         byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        prefetch = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
+        function = cgutils.get_or_insert_function(builder.module, prefetch, "llvm.prefetch.p0")
         for _ in range(rows.literal_value):
-            builder.call(function, [builder.bitcast(pointer, byte), *(ir.Constant(INT32, value) for value in (1, 3, 1))])
+            builder.call(function, [builder.bitcast(pointer, byte), *(ir.Constant(INT32, value) for value in (kind, 2 + kind, 1))])
             pointer = builder.gep(pointer, [args[2]])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.intp, rows), generate
+    return types.void(array, types.intp, types.intp, rows, write), generate
+
+
+@intrinsic
+def tile_watch(typing_context, total, tile):
+    """tile_watch(total, tile): the vector total plus zero times each row: NaN in the lanes where any row was not finite."""
+
+    def generate(context, builder, signature, args):
+        value = args[0]
+        for i in range(tile.rows):
+            value = multiply_add(builder, builder.extract_value(args[1], i), _constant(value.type, 0.0), value)
+        return value
+
+    return (total(total, tile), generate) if tile.vectors == 1 else None

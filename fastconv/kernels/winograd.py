@@ -1,16 +1,19 @@
 """Winograd's convolution F(m x m, 3 x 3): output and input gradient of 3 x 3 kernels with 4 (m = 4) to 2.25 (m = 2) times fewer products.
 
 Patches of (m + 2)^2 pixels and the weights are transformed, multiplied pixel by pixel and summed over channels by the register
-tile, and transformed back to m x m outputs. Rounding errors are those of sums in another order, a few times larger; what is not
-finite spreads to all outputs of its tiles.
+tile, and transformed back to m x m outputs. In these sums a NaN or an infinity would spread to all outputs of its tiles, so where
+any output is not finite, all are computed again by another kernel.
 """
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .cost import best_tile
 from .pack import buffer
 from .simd import lanes, lanes_of
 from .tile import fit_tile
@@ -49,7 +52,7 @@ def many_tiles_kernel(m, rows, vectors):
     def winograd_many(x, u, bias, y, g, v, sums, room, start, stop):
         source, target, tiles = g[0:7], g[7:14], g[24]
         channels, outputs, chunks, blocks, v_step, v_plane, u_plane, plane = g[14], g[15], g[17], g[18], g[19], g[20], g[21], g[22]
-        size = vectors * lanes(x)
+        size, watch = vectors * lanes(x), 0.0
         for unit in range(start, stop):
             group, block = unit // blocks, unit % blocks
             first, last = tiles * block // blocks, tiles * (block + 1) // blocks
@@ -58,7 +61,8 @@ def many_tiles_kernel(m, rows, vectors):
             for chunk in range(chunks):
                 at, o = (group * chunks + chunk) * n * n * u_plane, group * outputs + chunk * size
                 products(v, 0, v_step, v_plane, u, at, size, u_plane, channels, sums, 0, plane, count, True)
-                outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, room)
+                watch += outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, room)
+        return watch == 0
 
     return winograd_many
 
@@ -91,7 +95,7 @@ def few_tiles_kernel(m, rows, vectors, turned):
         channels, outputs, groups, chunks, v_step, v_plane, u_plane, plane = (
             g[14], g[15], g[16], g[17], g[19], g[20], g[21], g[22],
         )  # fmt: skip
-        size = vectors * lanes(w)
+        size, watch = vectors * lanes(w), 0.0
         count = (tiles + rows - 1) // rows * rows
         for unit in range(start, stop):
             group, o = unit // chunks, unit % chunks * size
@@ -101,7 +105,8 @@ def few_tiles_kernel(m, rows, vectors, turned):
                 last = min(c + run, channels)
                 transform_weights(w, group, groups, channels, outputs, o, c, last, u, 0, u_plane, room, turn)
                 products(v, c, v_step, v_plane, u, 0, size, u_plane, last - c, sums, 0, plane, count, c == 0)
-            outputs_back(sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room)
+            watch += outputs_back(sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room)
+        return watch == 0
 
     return winograd_few
 
@@ -157,7 +162,8 @@ class WinogradContraction:
         self.no_bias[:] = 0
 
     def __call__(self, split, x, w, bias, y):
-        """Compute y from flat x, w and bias (None: zero)."""
+        """Compute y from flat x, w and bias (None: zero); return whether all of it is finite."""
+        finite: list[bool] = []
         g, first, second, room, turn = self.geometry, self._first, self._second, self.room_size, self.turn_size
         padded_bias = self.no_bias
         if bias is not None:
@@ -179,14 +185,40 @@ class WinogradContraction:
 
             def second_stage(start, stop):
                 v = patches if self.groups == 1 else make_patches()
-                second(x, v, w, padded_bias, y, g, make(self.u_size), make(self.sums_size), make(room), make(turn), start, stop)
+                scratch = (make(size) for size in (self.u_size, self.sums_size, room, turn))
+                finite.append(second(x, v, w, padded_bias, y, g, *scratch, start, stop))
 
             split(self.groups * self.chunks, second_stage, self.flops)
         else:
             u = make(self.groups * self.chunks * self.u_size)
             split(self.groups * self.chunks, lambda a, b: first(w, u, g, make(room), make(turn), a, b), self.flops)
-            split(
-                self.groups * self.blocks,
-                lambda a, b: second(x, u, padded_bias, y, g, make_patches(), make(self.sums_size), make(room), a, b),
-                self.flops,
-            )
+
+            def second_stage(start, stop):
+                finite.append(second(x, u, padded_bias, y, g, make_patches(), make(self.sums_size), make(room), start, stop))
+
+            split(self.groups * self.blocks, second_stage, self.flops)
+        return all(finite)
+
+
+class WinogradOutputPlan:
+    """A convolution's output; called with (split, x, w, bias, y), all flat. What isn't finite is left to plan `otherwise()`."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = 0):
+        self._contraction = WinogradContraction(spec, dtype, m or best_tile("output", spec))
+        self._otherwise, self.name = otherwise, self._contraction.name
+
+    def __call__(self, split, x, w, bias, y):
+        if not self._contraction(split, x, w, bias, y):
+            self._otherwise()(split, x, w, bias, y)
+
+
+class WinogradInputGradPlan:
+    """The input gradient; called with (split, dy, w, dx), all flat. What isn't finite is left to the plan `otherwise()`."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = 0):
+        self._contraction = WinogradContraction(spec, dtype, m or best_tile("input_grad", spec), turned=True)
+        self._otherwise, self.name = otherwise, self._contraction.name
+
+    def __call__(self, split, dy, w, dx):
+        if not self._contraction(split, dy, w, None, dx):
+            self._otherwise()(split, dy, w, dx)

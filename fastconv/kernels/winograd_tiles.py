@@ -10,10 +10,10 @@ of tiles, columns of tiles): of the images, or of the outputs or their gradients
 from functools import cache
 
 from .._jit import jit
-from .simd import lanes
+from .simd import lanes, vsum, vzero
 from .tile import tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from .tile_math import tile_add
-from .tile_transform import prefetch_rows, tile_load_rows, tile_load_turned, tile_store_rows, tile_transform
+from .tile_transform import prefetch_rows, tile_load_rows, tile_load_turned, tile_store_rows, tile_transform, tile_watch
 from .winograd_matrices import GRADIENT, INPUT, OUTPUT, WEIGHT_GRADIENT, WEIGHTS
 
 DEPTH = 4
@@ -38,7 +38,7 @@ def patches_kernel(m, gradient):
             for c in range(0, width, lanes(x)):
                 ahead = at + (t - first) * step + c + lanes(x)
                 for i in range(n):
-                    prefetch_rows(v, ahead + i * n * plane, plane, n)
+                    prefetch_rows(v, ahead + i * n * plane, plane, n, 1)
                 whole = inside and c + lanes(x) <= channels
                 for j in range(size):
                     position = corner + j * pixel + c
@@ -69,32 +69,32 @@ def weights_kernel(m, vectors, turned):
     def winograd_weights(w, group, groups, channels, outputs, o, first, last, u, at, plane, room, turn):
         """Write u[plane][channel][output] from u[at] on for the channels first..last and the outputs from o on."""
         block = lanes(w) * lanes(w)
-        for vector in range(0, vectors * lanes(w), lanes(w)):
-            valid = outputs - o - vector
-            for c in range(first, last):
+        row, tap = (groups * channels, outputs * groups * channels) if turned else (groups * outputs, channels * groups * outputs)
+        for base in range(first, last, lanes(w)):
+            for vector in range(0, vectors * lanes(w), lanes(w)):
+                valid = outputs - o - vector
                 if turned:
-                    if (c - first) % lanes(w) == 0:
-                        position = (8 * outputs + o + vector) * groups * channels + group * channels + c
-                        for tap in range(9):
-                            part = tile_load_turned(w, position, groups * channels, valid, channels - c)
-                            tile_store(part, turn, tap * block, lanes(w), lanes(w))
-                            position -= outputs * groups * channels
-                    for b in range(3):
-                        tile = tile_load(turn, b * block + (c - first) % lanes(w) * lanes(w), 3 * block, 3, 1)
-                        tile_store(tile_transform(tile, m, WEIGHTS), room, b * lanes(w), 3 * lanes(w), lanes(w))
+                    corner = (o + vector) * row + group * channels + base
+                    for k in range(9):
+                        part = tile_load_turned(w, corner + (8 - k) * tap, row, valid, channels - base)
+                        tile_store(part, turn, k * block, lanes(w), lanes(w))
                 else:
-                    position = c * groups * outputs + group * outputs + o + vector
-                    row = channels * groups * outputs
+                    corner = base * row + group * outputs + o + vector
+                for c in range(base, min(base + lanes(w), last)):
+                    position = corner + (c - base) * row
+                    prefetch_rows(w, position + (lanes(w) if turned else lanes(w) * row), tap, 9, 0)
                     for b in range(3):
-                        tile = tile_load_rows(w, position + b * row, 3 * row, 3, 0, 3, valid)
+                        if turned:
+                            tile = tile_load(turn, b * block + (c - base) * lanes(w), 3 * block, 3, 1)
+                        else:
+                            tile = tile_load_rows(w, position + b * tap, 3 * tap, 3, 0, 3, valid)
                         tile_store(tile_transform(tile, m, WEIGHTS), room, b * lanes(w), 3 * lanes(w), lanes(w))
-                ahead = at + (c + 1 - first) * vectors * lanes(w) + vector
-                for i in range(n):
-                    prefetch_rows(u, ahead + i * n * plane, plane, n)
-                for i in range(n):
-                    tile = tile_load(room, 3 * i * lanes(w), lanes(w), 3, 1)
-                    target = at + i * n * plane + (c - first) * vectors * lanes(w) + vector
-                    tile_store(tile_transform(tile, m, WEIGHTS), u, target, plane, lanes(w))
+                    target = at + (c - first) * vectors * lanes(w) + vector
+                    for i in range(n):
+                        prefetch_rows(u, target + vectors * lanes(w) + i * n * plane, plane, n, 1)
+                    for i in range(n):
+                        tile = tile_load(room, 3 * i * lanes(w), lanes(w), 3, 1)
+                        tile_store(tile_transform(tile, m, WEIGHTS), u, target + i * n * plane, plane, lanes(w))
 
     return winograd_weights
 
@@ -152,7 +152,8 @@ def outputs_kernel(m, vectors):
 
     @jit
     def winograd_outputs(sums, plane, side, bias, first_bias, channel, outputs, first, last, y, room):
-        """Store the tiles first..last of up to `outputs` channels from `channel` on."""
+        """Store the tiles first..last of up to `outputs` channels from `channel` on; return 0, or NaN if any is not finite."""
+        watch = vzero(y)
         height, columns, pixel = side[0], side[1], side[2]
         tiles = side[5] * side[6]
         for t in range(first, last):
@@ -167,7 +168,10 @@ def outputs_kernel(m, vectors):
                 for i in range(min(m, height - top)):
                     tile = tile_transform(tile_load(room, i * n * lanes(y), lanes(y), n, 1), m, OUTPUT)
                     position = corner + i * columns * pixel + o
-                    tile_store_rows(tile_add(tile, biases), y, position, pixel, columns - left, outputs - o)
+                    tile = tile_add(tile, biases)
+                    watch = tile_watch(watch, tile)
+                    tile_store_rows(tile, y, position, pixel, columns - left, outputs - o)
+        return vsum(watch)
 
     return winograd_outputs
 
@@ -179,7 +183,8 @@ def weight_grads_kernel(m, vectors):
 
     @jit
     def winograd_weight_grads(sums, at, plane, channels, outputs, dw, position, pixel, row, room):
-        """Store (3, 3, channels, outputs) at dw[position]: taps `row` apart, channels `pixel`."""
+        """Store (3, 3, channels, outputs) at dw[position], taps `row` apart, channels `pixel`; return as winograd_outputs."""
+        watch = vzero(dw)
         for c in range(channels):
             for o in range(0, min(outputs, vectors * lanes(dw)), lanes(dw)):
                 start = at + c * vectors * lanes(dw) + o
@@ -188,7 +193,8 @@ def weight_grads_kernel(m, vectors):
                     tile_store(tile, room, j * lanes(dw), n * lanes(dw), lanes(dw))
                 for a in range(3):
                     tile = tile_transform(tile_load(room, a * n * lanes(dw), lanes(dw), n, 1), m, WEIGHT_GRADIENT)
-                    target = position + 3 * a * row + c * pixel + o
-                    tile_store(tile, dw, target, row, outputs - o)
+                    watch = tile_watch(watch, tile)
+                    tile_store(tile, dw, position + 3 * a * row + c * pixel + o, row, outputs - o)
+        return vsum(watch)
 
     return winograd_weight_grads

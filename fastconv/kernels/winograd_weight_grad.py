@@ -1,11 +1,14 @@
 """The weight gradient by Winograd's convolution: transformed patches of the images times those of the gradients, summed over tiles."""
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .cost import best_tile
 from .pack import buffer
 from .simd import lanes, lanes_of
 from .tile import fit_tile
@@ -31,7 +34,7 @@ def winograd_weight_grad_kernel(m, rows, vectors):
         source, target, channels, filters = g[0:7], g[7:14], g[14], g[15]
         groups, part_count, c_blocks, f_blocks, c_block, f_block, chunk, tiles = g[16], g[17], g[18], g[19], g[20], g[21], g[22], g[23]
         v_step, v_plane, z_step, z_plane, plane = g[24], g[25], g[26], g[27], g[28]
-        size = vectors * lanes(x)
+        size, watch = vectors * lanes(x), 0.0
         for unit in range(start, stop):
             f, c = unit % f_blocks * f_block, unit // f_blocks % c_blocks * c_block
             part, group = unit // (f_blocks * c_blocks) % part_count, unit // (f_blocks * c_blocks * part_count)
@@ -49,18 +52,21 @@ def winograd_weight_grad_kernel(m, rows, vectors):
             for o in range(0, f_count, size):
                 at = (part * 9 * channels + c) * groups * filters + group * filters + f + o
                 row = channels * groups * filters
-                gradients_back(sums, o * c_rows, plane, c_count, f_count - o, parts, at, groups * filters, row, room)
+                watch += gradients_back(sums, o * c_rows, plane, c_count, f_count - o, parts, at, groups * filters, row, room)
+        return watch == 0
 
     return winograd_weight_grad
 
 
 class WinogradWeightGradPlan:
-    """The weight gradient of 3 x 3 kernels; called with (split, x, dy, dw), all flat.
+    """The weight gradient of 3 x 3 kernels; called with (split, x, dy, dw), all flat. What isn't finite is left to `otherwise()`.
 
     The number of parts into which the tiles are cut depends on the shape only, and they are summed in their order.
     """
 
-    def __init__(self, spec: ConvSpec, dtype: np.dtype, m: int):
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = 0):
+        m = m or best_tile("weight_grad", spec)
+        self._otherwise = otherwise
         n, size, item = m + 2, lanes_of(dtype), dtype.itemsize
         grid = [-(-pixels // m) for pixels in spec.outputs]
         tiles, groups = spec.images * grid[0] * grid[1], spec.groups
@@ -93,9 +99,14 @@ class WinogradWeightGradPlan:
         kernel, geometry = self._kernel, self._geometry
         parts = dw if self._parts == 1 else buffer(self._parts * len(dw), x.dtype)
 
+        finite: list[bool] = []
+
         def work(start, stop):
-            kernel(x, dy, parts, geometry, *(buffer(size, x.dtype) for size in self._sizes), start, stop)
+            scratch = (buffer(size, x.dtype) for size in self._sizes)
+            finite.append(kernel(x, dy, parts, geometry, *scratch, start, stop))
 
         split(self.units, work, self.flops)
-        if self._parts > 1:
+        if not all(finite):
+            self._otherwise()(split, x, dy, dw)
+        elif self._parts > 1:
             np.add.reduce(parts.reshape(self._parts, -1), axis=0, out=dw)
