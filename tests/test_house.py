@@ -33,6 +33,7 @@ MAY_IMPORT = [
     ("kernels.simd", "numba llvmlite", ""),
     ("kernels.tile", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_math", "numba llvmlite kernels.simd", ""),
+    ("kernels.tile_transform", "numba llvmlite kernels.simd kernels.tile kernels.winograd_matrices", ""),
     ("kernels.segments", "numba llvmlite kernels.simd kernels.tile", ""),
     ("kernels", "numpy kernels shapes _jit", ""),
     ("layers", "numpy layers functional shapes _arrays", ""),

@@ -105,9 +105,13 @@ def conv(
     groups : int
         Filters are cut into groups, each of which sees its own c / groups channels. (Depthwise: groups = c.)
     layout : "{layout}" or "{first}"
-    algorithm : "auto", "direct", "depthwise", "grouped", "generic" or "fft"
-        "auto" takes the fastest that can do the case, but "fft"; the others ask for one. "fft" computes by numpy.fft's
-        transforms, for large kernels: rounding errors are those of the image's largest pixels, and NaN spreads to all results.
+    algorithm : "auto", "winograd", "direct", "depthwise", "grouped", "generic" or "fft"
+        "auto" takes the fastest that can do the case, but "fft"; the others ask for one. "winograd" does 3 x 3 kernels of
+        stride and dilation 1 with at least 16 channels and filters in each group; "auto" takes it where it is the faster, in
+        float32 only. Its rounding errors are larger than those of "direct", up to 8 times, mostly below 2 times; small integers
+        don't come out exact. Where a result is not finite, all is computed again by another algorithm, so NaN and infinity
+        don't spread. "fft" computes by numpy.fft's transforms, for large kernels: rounding errors are those of the image's
+        largest pixels, and NaN spreads to all results.
     out : ndarray, optional
         Where to write the result: of its shape and dtype, not overlapping an input.
 

@@ -49,7 +49,7 @@ def _some_large_groups(spec: ConvSpec) -> bool:
 
 def _three_by_three(spec: ConvSpec) -> bool:
     dense = spec.kernel == (3, 3) and spec.stride == spec.dilation == (1, 1)
-    return dense and (spec.groups == 1 or min(spec.channels, spec.filters) >= 16 * spec.groups)
+    return dense and min(spec.channels, spec.filters) >= 16 * spec.groups
 
 
 def _winograd(operation: str, plan: Callable[..., Any]) -> Kernel:

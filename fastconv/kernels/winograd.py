@@ -105,7 +105,9 @@ def few_tiles_kernel(m, rows, vectors, turned):
                 last = min(c + run, channels)
                 transform_weights(w, group, groups, channels, outputs, o, c, last, u, 0, u_plane, room, turn)
                 products(v, c, v_step, v_plane, u, 0, size, u_plane, last - c, sums, 0, plane, count, c == 0)
-            watch += outputs_back(sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room)
+            watch += outputs_back(
+                sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room
+            )
         return watch == 0
 
     return winograd_few

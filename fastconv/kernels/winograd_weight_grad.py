@@ -32,7 +32,16 @@ def winograd_weight_grad_kernel(m, rows, vectors):
     @jit
     def winograd_weight_grad(x, dy, parts, g, v, z, sums, room, start, stop):
         source, target, channels, filters = g[0:7], g[7:14], g[14], g[15]
-        groups, part_count, c_blocks, f_blocks, c_block, f_block, chunk, tiles = g[16], g[17], g[18], g[19], g[20], g[21], g[22], g[23]
+        groups, part_count, c_blocks, f_blocks, c_block, f_block, chunk, tiles = (
+            g[16],
+            g[17],
+            g[18],
+            g[19],
+            g[20],
+            g[21],
+            g[22],
+            g[23],
+        )
         v_step, v_plane, z_step, z_plane, plane = g[24], g[25], g[26], g[27], g[28]
         size, watch = vectors * lanes(x), 0.0
         for unit in range(start, stop):
