@@ -100,7 +100,7 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
 
 
 def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
-    """Run Winograd's plans, few tiles and many, with tails of pixels and channels, pads from 0 to 3 and groups; return how many ran."""
+    """Run Winograd's plans, few tiles and many, with tails of pixels and channels, pads and groups; return how many ran."""
     from fastconv.kernels.winograd import WinogradInputGradPlan, WinogradOutputPlan
     from fastconv.kernels.winograd_weight_grad import WinogradWeightGradPlan
 

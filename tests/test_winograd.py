@@ -65,7 +65,7 @@ def test_the_matrices_convolve(m):
     rng = np.random.default_rng(m)
     x, w, dy = rng.standard_normal(m + 2), rng.standard_normal(3), rng.standard_normal(m)
     inputs, gradient, weights, output, back = (transform(m, kind).matrix for kind in range(5))
-    assert (INPUT, GRADIENT, WEIGHTS, OUTPUT, WEIGHT_GRADIENT) == tuple(range(5))
+    assert tuple(range(5)) == (INPUT, GRADIENT, WEIGHTS, OUTPUT, WEIGHT_GRADIENT)
     np.testing.assert_allclose(output @ ((inputs @ x) * (weights @ w)), np.correlate(x, w, "valid"), atol=1e-13)
     np.testing.assert_allclose(back @ ((inputs @ x) * (gradient @ dy)), np.correlate(x, dy, "valid"), atol=1e-13)
     for matrix, factored in zip(toom_cook(m), (output, weights, inputs), strict=True):

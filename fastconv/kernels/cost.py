@@ -21,7 +21,7 @@ MILLION = 2**20
 DIRECT = {"output": (3.4, 12.3, 158.0), "input_grad": (4.5, 12.7, 708.0), "weight_grad": (6.2, 13.6, 958.0)}
 """Microseconds for a call, a million products (whole vectors), and a million weights, which are packed or unpacked."""
 WINOGRAD = {"output": (6.5, 14.2, 152.0, 137.0), "input_grad": (8.4, 14.9, 131.0, 153.0), "weight_grad": (4.4, 15.2, 127.0, 150.0)}
-"""Microseconds for a call, a million products, a million pixels of transformed patches and sums, and a million transformed weights."""
+"""Microseconds for a call, and for a million products, pixels of transformed patches and sums, and transformed weights."""
 
 MARGIN = 1.15
 """Winograd's convolution must be so many times faster, for its rounding errors are larger."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def _winograd(operation: str, plan: Callable[..., Any]) -> Kernel:
 
     def make(spec: ConvSpec, dtype: np.dtype) -> Any:
         kernels = [kernel for kernel in TABLE[operation] if kernel.algorithm != "winograd" and kernel.automatic]
-        return plan(spec, dtype, lambda: next(kernel for kernel in kernels if kernel.accepts(spec)).plan(spec, dtype))
+        return plan(spec, dtype, cache(lambda: next(kernel for kernel in kernels if kernel.accepts(spec)).plan(spec, dtype)))
 
     return Kernel("winograd", _three_by_three, make, pays=partial(winograd_pays, operation))
 

@@ -1,4 +1,4 @@
-"""One-vector tiles as columns of small matrices: transform them, load their transpose, and load and store those rows that are there."""
+"""One-vector tiles as small matrices: transform their columns, load them transposed, load and store those rows that are there."""
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -22,7 +22,7 @@ INT64 = ir.IntType(64)
 
 @intrinsic(prefer_literal=True)
 def tile_transform(typing_context, tile, m, kind):
-    """tile_transform(tile, m, kind): the product of a constant matrix, transform(m, kind), and the tile's rows (one vector each)."""
+    """tile_transform(tile, m, kind): the constant matrix transform(m, kind) times the tile (one vector wide)."""
     chosen = transform(m.literal_value, kind.literal_value)
     core, weights = chosen.core, chosen.weights
     result = Tile(tile.dtype, len(core), 1)
@@ -163,7 +163,7 @@ def tile_store_rows(typing_context, tile, y, position, step, last, count):
 
 @intrinsic(prefer_literal=True)
 def prefetch_rows(typing_context, array, position, step, rows, write):
-    """prefetch_rows(array, position, step, rows, write): fetch the lines of array[position + i * step] into the cache, if they exist.
+    """prefetch_rows(array, position, step, rows, write): fetch array[position + i * step] into the cache, if it exists.
 
     With a constant 1 for `write` they are soon to be written, and go to the first level, with 0 to be read, and go to the second.
     """

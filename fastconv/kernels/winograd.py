@@ -1,4 +1,4 @@
-"""Winograd's convolution F(m x m, 3 x 3): output and input gradient of 3 x 3 kernels with 4 (m = 4) to 2.25 (m = 2) times fewer products.
+"""Winograd's convolution F(m x m, 3 x 3): outputs and input gradients with 4 (m = 4) or 2.25 (m = 2) times fewer products.
 
 Patches of (m + 2)^2 pixels and the weights are transformed, multiplied pixel by pixel and summed over channels by the register
 tile, and transformed back to m x m outputs. In these sums a NaN or an infinity would spread to all outputs of its tiles, so where

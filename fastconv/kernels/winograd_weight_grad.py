@@ -1,4 +1,4 @@
-"""The weight gradient by Winograd's convolution: transformed patches of the images times those of the gradients, summed over tiles."""
+"""The weight gradient by Winograd's convolution: transformed patches of images times those of gradients, summed over tiles."""
 
 from collections.abc import Callable
 from functools import cache
@@ -91,7 +91,8 @@ class WinogradWeightGradPlan:
         v_step, z_step = round_up(c_rows, size), f_block
         chunk = max(8, CHUNK_BYTES // (n * n * (v_step + z_step) * item))
         self._parts = max(1, min(-(-PARTS // (c_blocks * f_blocks * groups)), tiles // 32))
-        chunk = -(-(-(-tiles // self._parts)) // -(-tiles // (self._parts * chunk)))
+        longest = -(-tiles // self._parts)
+        chunk = -(-longest // -(-longest // chunk))  # chunks of one size, nearly
         v_plane, z_plane, plane = chunk * v_step + size, chunk * z_step + size, c_rows * f_block + size
         self._sizes = (n * n * v_plane, n * n * z_plane, n * n * plane, n * n * size)
         self._geometry = np.array(
