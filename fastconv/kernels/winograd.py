@@ -23,6 +23,8 @@ V_BYTES = 768 * 1024
 """So much of transformed patches stays in the second-level cache while all outputs use them."""
 U_BYTES = 640 * 1024
 """So much of transformed weights stays in the second-level cache while all tiles use them."""
+LEAST_UNITS = 4
+"""There are at least so many units of work where the shape allows it."""
 FEW_BYTES = 6 * 1024 * 1024
 """Patches that take less than this once transformed, and less than the weights, are all transformed first, then the weights."""
 
@@ -138,9 +140,11 @@ class WinogradContraction:
         v_step = width + (size if width * dtype.itemsize % 1024 == 0 else 0)
         v_bytes, u_bytes = (n * n * count * width * dtype.itemsize for count in (self.tiles, self.outputs))
         self.few = v_bytes <= min(FEW_BYTES, u_bytes)
-        block = self.tiles if self.few else max(14, V_BYTES // (n * n * width * dtype.itemsize))
-        self.blocks = -(-self.tiles // block)
-        rows, vectors = fit_tile(self.tiles // self.blocks, self.outputs, dtype, (1, 2, 4))
+        shared = -(-LEAST_UNITS // spec.groups)
+        block = min(max(14, -(-self.tiles // shared)), max(14, V_BYTES // (n * n * width * dtype.itemsize)))
+        self.blocks = 1 if self.few else -(-self.tiles // block)
+        choices = [v for v in (1, 2, 4) if v == 1 or not self.few or self.outputs > (shared - 1) * v * size]
+        rows, vectors = fit_tile(self.tiles // self.blocks, self.outputs, dtype, tuple(choices))
         chunk = vectors * size
         self.chunks = -(-self.outputs // chunk)
         part = min(run, max(size, U_BYTES // (n * n * chunk * dtype.itemsize) // size * size)) if self.few else run
@@ -181,9 +185,9 @@ class WinogradContraction:
             return v
 
         if self.few:
-            patches = make_patches()
             if self.groups == 1:
-                split(self.tiles, lambda a, b: first(x, patches, g, make(room), a, b), self.flops)
+                patches = make_patches()
+                split(self.tiles, lambda a, b: first(x, patches, g, make(room), a, b), 20 * self.v_size)
 
             def second_stage(start, stop):
                 v = patches if self.groups == 1 else make_patches()
@@ -193,7 +197,7 @@ class WinogradContraction:
             split(self.groups * self.chunks, second_stage, self.flops)
         else:
             u = make(self.groups * self.chunks * self.u_size)
-            split(self.groups * self.chunks, lambda a, b: first(w, u, g, make(room), make(turn), a, b), self.flops)
+            split(self.groups * self.chunks, lambda a, b: first(w, u, g, make(room), make(turn), a, b), 20 * len(u))
 
             def second_stage(start, stop):
                 finite.append(second(x, u, padded_bias, y, g, make_patches(), make(self.sums_size), make(room), start, stop))

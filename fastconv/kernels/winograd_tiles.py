@@ -1,7 +1,8 @@
 """The steps of Winograd's convolution, as loops over vectors of channels: transform patches and weights, multiply, transform back.
 
-n = m + 2; a plane is one of the n * n pixels of a transformed patch, for all tiles and channels at hand. `room` is scratch of
-n * n vectors, in which a two-dimensional transform passes from columns to rows. All arrays are flat.
+n = m + 2; a plane is one of the n * n pixels of a transformed patch, for all tiles and channels at hand. (Planes side by side for
+each tile or channel, for the sake of the page tables, lost 0 to 14 %.) `room` is scratch of n * n vectors, in which a
+two-dimensional transform passes from columns to rows. All arrays are flat.
 
 A side of a convolution is an array of (height, width, channels of a pixel, rows above the first tile's, columns left of it, rows
 of tiles, columns of tiles): of the images, or of the outputs or their gradients.
