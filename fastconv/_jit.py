@@ -32,6 +32,10 @@ STAMP_PATTERN = "[0-9a-f]" * 20
 
 def jit(function: Callable) -> Any:
     """Compile a kernel lazily: no Python objects, no GIL, IEEE division, fused multiply-add allowed, nothing else relaxed."""
+    if function.__closure__:
+        # numba names compiled code by this name, the argument types and a count that starts anew in every process. Two closures
+        # from the disk cache could have one name, and then a kernel that calls one of them may be linked to the other.
+        function.__qualname__ += f".{hashlib.sha256(repr(_identity(function)).encode()).hexdigest()[:16]}"
     dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})(function)
     directory = cache_directory()
     if directory is not None:

@@ -92,8 +92,49 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
                 if wanted and kernel.accepts(spec):
                     result = guarded(np.full(expected[operation].shape, np.nan, dtype), back)
                     kernel.plan(spec, dtype)(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
-                    np.testing.assert_array_equal(result, expected[operation], f"{case.name} {operation} {kernel.algorithm}")
+                    label = f"{case.name} {operation} {kernel.algorithm}"
+                    if kernel.algorithm == "winograd":
+                        np.testing.assert_allclose(
+                            result, expected[operation], 0, 1e-3 if dtype == "float32" else 1e-11, err_msg=label
+                        )
+                    else:
+                        np.testing.assert_array_equal(result, expected[operation], label)
                     count += 1
+    return count
+
+
+def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
+    """Run Winograd's plans, few tiles and many, with tails of pixels and channels, pads and groups; return how many ran."""
+    from fastconv.kernels.winograd import WinogradInputGradPlan, WinogradOutputPlan
+    from fastconv.kernels.winograd_weight_grad import WinogradWeightGradPlan
+
+    from . import naive
+    from .cases import Case, integers
+
+    count, tiles = 0, (2, 4) if scope == "wide" else (4,)
+    cases = [
+        Case("few tiles", (1, 7, 6, 20), (3, 3, 20, 40), 1, ((1, 0), (2, 1))),
+        Case("many tiles, groups", (1, 15, 18, 34), (3, 3, 17, 34), 1, ((3, 0), (0, 2)), 1, 2),
+    ]
+    if scope == "wide":
+        cases += [Case(f"{n} pixels", (2, n, 11 - n, 16 + n), (3, 3, 16 + n, 17), 1, 1) for n in range(1, 11)]
+        cases += [Case("large", (3, 30, 29, 16), (3, 3, 16, 33), 1, 0)]
+    for case, m, dtype in product(cases, tiles, map(np.dtype, dtypes)):
+        spec, geometry = case.spec, case.naive_geometry
+        x, w, bias, dy = (
+            guarded(integers(shape, dtype, seed), back)
+            for seed, shape in enumerate((case.x, case.w, case.w[-1:], spec.output_shape))
+        )
+        for plan, operands, expected in (
+            (WinogradOutputPlan, (x, w, bias), naive.conv(x, w, bias, *geometry)),
+            (WinogradInputGradPlan, (dy, w), naive.conv_input_grad(dy, w, case.x, *geometry)),
+            (WinogradWeightGradPlan, (x, dy), naive.conv_weight_grad(x, dy, case.w, *geometry)),
+        ):
+            result = guarded(np.full(expected.shape, np.nan, dtype), back)
+            plan(spec, dtype, None, m)(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
+            close = 1e-3 if dtype == "float32" else 1e-11
+            np.testing.assert_allclose(result, expected, rtol=0, atol=close, err_msg=f"{case.name} {plan.__name__} {m}")
+            count += 1
     return count
 
 
@@ -317,6 +358,7 @@ def main(scope: str) -> None:
     for back in (True, False):
         guard_buffers(back)
         count += check_convolutions(back, scope, dtypes) + check_pools(back, scope, dtypes) + check_dense(back, dtypes)
+        count += check_winograd(back, scope, dtypes[:1])
         count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_online(back)
         count += check_peak(back, dtypes)
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")

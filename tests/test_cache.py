@@ -201,3 +201,24 @@ def test_a_kernel_that_cannot_be_kept_works_and_leaves_nothing(tmp_path):
     assert json.loads(done.stdout)[0] == [[0.5, 0.5]]
     assert "RuntimeWarning: fastconv could not keep a compiled kernel: No space left on device" in done.stderr
     assert kernel_files(tmp_path / "cache") == []
+
+
+def test_closures_of_different_values_have_different_names():
+    """A name shared by two kernels from the disk cache would let a third one be linked to the wrong one."""
+    from fastconv._jit import jit
+    from fastconv.kernels.conv_output import output_kernel
+
+    names = {output_kernel(rows, vectors, 1).py_func.__qualname__ for rows in (3, 4) for vectors in (1, 2)}
+    assert len(names) == 4
+
+    def adder(number, calls):
+        @jit
+        def add(x):
+            return calls(x) + number
+
+        return add
+
+    inner = [output_kernel(rows, 1, 1) for rows in (3, 4)]
+    names = [adder(number, calls).py_func.__qualname__ for number in (1, 2) for calls in inner]
+    assert len(set(names)) == 4
+    assert adder(1, inner[0]).py_func.__qualname__ == names[0]

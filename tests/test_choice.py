@@ -24,8 +24,9 @@ CHOICES = [
     # dense: first layers, 3x3, 1x1, stems, strided, tails, other dimensions
     (((64, 28, 28, 1), (3, 3, 1, 16)), FLOATS, ("direct", "dot", "direct")),
     (((4, 28, 28, 16), (3, 3, 16, 1)), FLOATS, ("dot", "direct", "direct")),
-    (((64, 26, 26, 32), (3, 3, 32, 64)), FLOATS, ("direct", "direct", "direct")),
-    (((4, 14, 14, 256), (3, 3, 256, 256), 1, 1), FLOATS, ("direct", "direct", "direct")),
+    (((64, 26, 26, 32), (3, 3, 32, 64)), ("float32",), ("winograd", "winograd", "winograd")),
+    (((4, 14, 14, 256), (3, 3, 256, 256), 1, 1), ("float32",), ("winograd", "winograd", "winograd")),
+    (((4, 14, 14, 256), (3, 3, 256, 256), 1, 1), ("float64",), ("direct", "direct", "direct")),
     (((4, 56, 56, 64), (1, 1, 64, 256)), FLOATS, ("direct", "direct", "direct")),
     (((4, 224, 224, 3), (7, 7, 3, 64), 2, 3), FLOATS, ("direct", STEM_GRAD, "direct")),
     (((4, 56, 56, 128), (3, 3, 128, 128), 2, 1), FLOATS, ("direct", "direct", "direct")),
@@ -39,7 +40,7 @@ CHOICES = [
     (((4, 112, 112, 64), (3, 3, 1, 64), 2, 1, 1, 64), FLOATS, ("depthwise", "depthwise", "depthwise")),
     (((4, 28, 28, 256), (3, 3, 8, 256), 1, 1, 1, 32), FLOATS, GROUPS_OF_8),
     (((4, 14, 14, 256), (3, 3, 2, 256), 1, 1, 1, 128), FLOATS, ("grouped", "grouped", "grouped")),
-    (((4, 14, 14, 512), (3, 3, 64, 512), 1, 1, 1, 8), FLOATS, ("direct", "direct", "direct")),
+    (((4, 14, 14, 512), (3, 3, 64, 512), 1, 1, 1, 8), ("float64",), ("direct", "direct", "direct")),
     (((4, 14, 14, 60), (3, 3, 3, 60), 1, 1, 1, 20), FLOATS, ("generic", "generic", "generic")),
     (((4, 14, 14, 64), (3, 3, 1, 128), 1, 1, 1, 64), FLOATS, ("generic", "generic", "generic")),
     # little work, and types without vectors

@@ -35,6 +35,7 @@ MAY_IMPORT = [
     ("kernels.tile_math", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_slide", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_plane", "numba llvmlite kernels.simd", ""),
+    ("kernels.tile_transform", "numba llvmlite kernels.simd kernels.tile kernels.winograd_matrices", ""),
     ("kernels.segments", "numba llvmlite kernels.simd kernels.tile", ""),
     ("kernels", "numpy kernels shapes _jit", ""),
     ("layers", "numpy layers functional shapes _arrays", ""),

@@ -170,7 +170,7 @@ def explain(
     --------
     >>> from fastconv.functional import explain
     >>> print(explain("conv2d_input_grad", (64, 26, 26, 32), (3, 3, 8, 64), groups=4, measure=False).reason)
-    takes 2 to 64 groups, each of at least 4 channels and 4 filters
+    takes one group, or several of at least 4 channels and 4 filters each
     """
     if operation not in OPERATIONS:
         raise ValueError(f"explain: operation must be one of {list(OPERATIONS)}, but is {operation!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,24 @@ from .conv_plane import PlaneInputGradPlan, PlaneOutputPlan
 from .conv_plane_weight_grad import PlaneWeightGradPlan
 from .conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
 from .conv_weight_grad import WeightGradPlan
+from .cost import winograd_pays
 from .simd import VECTOR_BYTES
+from .winograd import WinogradInputGradPlan, WinogradOutputPlan
+from .winograd_weight_grad import WinogradWeightGradPlan
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One way to compute an operation: its algorithm's name, which cases it takes, how it plans one, and whether unasked."""
+    """One way to compute an operation: its algorithm's name, which cases it takes, how it plans one, and whether unasked.
+
+    With `pays`, unasked only where that is true.
+    """
 
     algorithm: str
     accepts: Callable[[ConvSpec], bool]
     plan: Callable[[ConvSpec, np.dtype], Any]
     automatic: bool = True
+    pays: Callable[[ConvSpec, np.dtype], bool] | None = None
 
     @property
     def rule(self) -> str:
@@ -74,6 +81,22 @@ def _large_groups(spec: ConvSpec) -> bool:
     return spec.groups == 1 or min(spec.channels, spec.filters) >= 4 * spec.groups
 
 
+def _three_by_three(spec: ConvSpec) -> bool:
+    """3 x 3 kernels of stride and dilation 1, with at least 16 channels and filters a group."""
+    dense = spec.kernel == (3, 3) and spec.stride == spec.dilation == (1, 1)
+    return dense and min(spec.channels, spec.filters) >= 16 * spec.groups
+
+
+def _winograd(operation: str, plan: Callable[..., Any]) -> Kernel:
+    """Return Winograd's row for an operation; what is not finite its plan leaves to the next kernel that takes the case."""
+
+    def make(spec: ConvSpec, dtype: np.dtype) -> Any:
+        kernels = [kernel for kernel in TABLE[operation] if kernel.algorithm != "winograd" and kernel.automatic]
+        return plan(spec, dtype, cache(lambda: next(kernel for kernel in kernels if kernel.accepts(spec)).plan(spec, dtype)))
+
+    return Kernel("winograd", _three_by_three, make, pays=partial(winograd_pays, operation))
+
+
 def _any(spec: ConvSpec) -> bool:
     """Everything."""
     return True
@@ -85,6 +108,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("depthwise", _depthwise, SlideOutputPlan),
         Kernel("grouped", _groups_in_a_vector, SlideOutputPlan),
         Kernel("dot", _few_filters, DotOutputPlan),
+        _winograd("output", WinogradOutputPlan),
         Kernel("direct", _large_groups, OutputPlan),
         Kernel("fft", _any, FFTOutputPlan, automatic=False),
         Kernel("generic", _any, GenericOutputPlan),
@@ -94,6 +118,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("depthwise", _depthwise, SlideInputGradPlan),
         Kernel("grouped", _groups_in_a_vector, SlideInputGradPlan),
         Kernel("dot", _few_channels, DotInputGradPlan),
+        _winograd("input_grad", WinogradInputGradPlan),
         Kernel("direct", _large_groups, InputGradPlan),
         Kernel("fft", _any, FFTInputGradPlan, automatic=False),
         Kernel("generic", _any, GenericInputGradPlan),
@@ -102,6 +127,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("plane", _plane, PlaneWeightGradPlan),
         Kernel("depthwise", _depthwise, SlideWeightGradPlan),
         Kernel("grouped", _groups_in_a_vector, SlideWeightGradPlan),
+        _winograd("weight_grad", WinogradWeightGradPlan),
         Kernel("direct", _large_groups, WeightGradPlan),
         Kernel("fft", _any, FFTWeightGradPlan, automatic=False),
         Kernel("generic", _any, GenericWeightGradPlan),
@@ -145,7 +171,9 @@ def refusal(kernel: Kernel, spec: ConvSpec, dtype: np.dtype, algorithm: str = "a
         return "takes float32 and float64"
     if kernel.algorithm != "generic" and algorithm == "auto" and spec.flops < TINY_FLOPS:
         return f"not worth compiling for less than {TINY_FLOPS:,} FLOPs"
-    return None if kernel.accepts(spec) else f"takes only {kernel.rule}"
+    if not kernel.accepts(spec):
+        return f"takes only {kernel.rule}"
+    return "would not be faster, or less exact" if algorithm == "auto" and kernel.pays and not kernel.pays(spec, dtype) else None
 
 
 def chosen_row(operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> Kernel | None:

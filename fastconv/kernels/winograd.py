@@ -1,0 +1,230 @@
+"""Winograd's convolution F(m x m, 3 x 3): outputs and input gradients with 4 (m = 4) or 2.25 (m = 2) times fewer products.
+
+Patches of (m + 2)^2 pixels and the weights are transformed, multiplied pixel by pixel and summed over channels by the register
+tile, and transformed back to m x m outputs. In these sums a NaN or an infinity would spread to all outputs of its tiles, so where
+any output is not finite, all are computed again by another kernel.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .._jit import jit
+from ..shapes import ConvSpec
+from .cost import best_tile
+from .pack import buffer
+from .simd import lanes, lanes_of
+from .tile import fit_tile
+from .winograd_tiles import outputs_kernel, patches_kernel, products_kernel, weights_kernel
+
+V_BYTES = 768 * 1024
+"""So much of transformed patches stays in the second-level cache while all outputs use them."""
+U_BYTES = 640 * 1024
+"""So much of transformed weights stays in the second-level cache while all tiles use them."""
+LEAST_UNITS = 4
+"""There are at least so many units of work where the shape allows it."""
+FEW_BYTES = 6 * 1024 * 1024
+"""Patches that take less than this once transformed, and less than the weights, are all transformed first, then the weights."""
+
+
+@cache
+def packing_kernel(m, vectors, turned):
+    """Return the kernel that transforms all weights; units are chunks of `vectors` vectors of outputs."""
+    transform_weights, n = weights_kernel(m, vectors, turned), m + 2
+
+    @jit
+    def winograd_pack(w, u, g, room, turn, start, stop):
+        channels, outputs, groups, chunks, u_plane = g[14], g[15], g[16], g[17], g[21]
+        for unit in range(start, stop):
+            group, o = unit // chunks, unit % chunks * vectors * lanes(w)
+            transform_weights(w, group, groups, channels, outputs, o, 0, channels, u, unit * n * n * u_plane, u_plane, room, turn)
+
+    return winograd_pack
+
+
+@cache
+def many_tiles_kernel(m, rows, vectors):
+    """Return the kernel for many tiles, whose weights are transformed already; units are blocks of tiles, group by group."""
+    patches, outputs_back = patches_kernel(m, False), outputs_kernel(m, vectors)
+    products, n = products_kernel(m, rows, vectors, False), m + 2
+
+    @jit
+    def winograd_many(x, u, bias, y, g, v, sums, room, start, stop):
+        source, target, tiles = g[0:7], g[7:14], g[24]
+        channels, outputs, chunks, blocks, v_step, v_plane, u_plane, plane = g[14], g[15], g[17], g[18], g[19], g[20], g[21], g[22]
+        size, watch = vectors * lanes(x), 0.0
+        for unit in range(start, stop):
+            group, block = unit // blocks, unit % blocks
+            first, last = tiles * block // blocks, tiles * (block + 1) // blocks
+            count = (last - first + rows - 1) // rows * rows
+            patches(x, source, group * channels, channels, first, last, v, 0, v_step, v_plane, channels, room)
+            for chunk in range(chunks):
+                at, o = (group * chunks + chunk) * n * n * u_plane, group * outputs + chunk * size
+                products(v, 0, v_step, v_plane, u, at, size, u_plane, channels, sums, 0, plane, count, True)
+                watch += outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, room)
+        return watch == 0
+
+    return winograd_many
+
+
+@cache
+def few_patches_kernel(m):
+    """Return the kernel that transforms all patches of one group; units are tiles."""
+    patches = patches_kernel(m, False)
+
+    @jit
+    def winograd_few_patches(x, v, g, room, start, stop):
+        source, channels, v_step, v_plane = g[0:7], g[14], g[19], g[20]
+        patches(x, source, 0, channels, start, stop, v, start * v_step, v_step, v_plane, channels, room)
+
+    return winograd_few_patches
+
+
+@cache
+def few_tiles_kernel(m, rows, vectors, turned):
+    """Return the kernel for few tiles; units are chunks of outputs, group by group.
+
+    Where there is one group its patches are transformed already; otherwise v is this thread's own, for a group at a time.
+    """
+    transform_weights, outputs_back = weights_kernel(m, vectors, turned), outputs_kernel(m, vectors)
+    patches, products = patches_kernel(m, False), products_kernel(m, rows, vectors, False)
+
+    @jit
+    def winograd_few(x, v, w, bias, y, g, u, sums, room, turn, start, stop):
+        source, target, tiles, run = g[0:7], g[7:14], g[24], g[23]
+        channels, outputs, groups, chunks, v_step, v_plane, u_plane, plane = (
+            g[14], g[15], g[16], g[17], g[19], g[20], g[21], g[22],
+        )  # fmt: skip
+        size, watch = vectors * lanes(w), 0.0
+        count = (tiles + rows - 1) // rows * rows
+        for unit in range(start, stop):
+            group, o = unit // chunks, unit % chunks * size
+            if groups > 1 and (unit == start or o == 0):
+                patches(x, source, group * channels, channels, 0, tiles, v, 0, v_step, v_plane, channels, room)
+            for c in range(0, channels, run):
+                last = min(c + run, channels)
+                transform_weights(w, group, groups, channels, outputs, o, c, last, u, 0, u_plane, room, turn)
+                products(v, c, v_step, v_plane, u, 0, size, u_plane, last - c, sums, 0, plane, count, c == 0)
+            watch += outputs_back(
+                sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room
+            )
+        return watch == 0
+
+    return winograd_few
+
+
+def round_up(value: int, multiple: int) -> int:
+    """Return the next multiple."""
+    return -(-value // multiple) * multiple
+
+
+class WinogradContraction:
+    """A 3 x 3 convolution with everything chosen; called with (split, x, w, bias, y), all flat.
+
+    With `turned` it is the convolution of dy with the turned kernels, whose result is the input gradient.
+    """
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, m: int, turned: bool = False):
+        n, size = m + 2, lanes_of(dtype)
+        before = [pads[0] for pads in spec.pads]
+        source, target, channels, outputs = spec.size, spec.outputs, spec.channels, spec.filters
+        if turned:
+            source, target, channels, outputs = target, source, outputs, channels
+            before = [2 - pad for pad in before]
+        grid = [-(-pixels // m) for pixels in target]
+        self.tiles = spec.images * grid[0] * grid[1]
+        run, self.outputs, self.groups = channels // spec.groups, outputs // spec.groups, spec.groups
+        width = round_up(run, size)
+        v_step = width + (size if width * dtype.itemsize % 1024 == 0 else 0)
+        v_bytes, u_bytes = (n * n * count * width * dtype.itemsize for count in (self.tiles, self.outputs))
+        self.few = v_bytes <= min(FEW_BYTES, u_bytes)
+        shared = -(-LEAST_UNITS // spec.groups)
+        block = min(max(14, -(-self.tiles // shared)), max(14, V_BYTES // (n * n * width * dtype.itemsize)))
+        self.blocks = 1 if self.few else -(-self.tiles // block)
+        choices = [v for v in (1, 2, 4) if v == 1 or not self.few or self.outputs > (shared - 1) * v * size]
+        rows, vectors = fit_tile(self.tiles // self.blocks, self.outputs, dtype, tuple(choices))
+        chunk = vectors * size
+        self.chunks = -(-self.outputs // chunk)
+        part = min(run, max(size, U_BYTES // (n * n * chunk * dtype.itemsize) // size * size)) if self.few else run
+        count = round_up(-(-self.tiles // self.blocks), rows)
+        v_plane, u_plane, plane = count * v_step + size, part * chunk + size, count * chunk + size
+        self.filled = self.tiles // self.blocks * v_step
+        self.v_size, self.sums_size, self.room_size = n * n * v_plane, n * n * plane, n * n * size
+        self.u_size, self.turn_size = n * n * u_plane, 9 * size * size if turned else 0
+        self.geometry = np.array(
+            [*source, channels, *before, *grid, *target, outputs, 0, 0, *grid]
+            + [run, self.outputs, spec.groups, self.chunks, self.blocks, v_step, v_plane, u_plane, plane, part, self.tiles],
+            np.int64,
+        )
+        self.flops = spec.flops
+        self.name = f"conv_winograd_{dtype.name}_{m}_{rows}x{vectors}x{size}"
+        if self.few:
+            self._first, self._second = few_patches_kernel(m), few_tiles_kernel(m, rows, vectors, turned)
+        else:
+            self._first, self._second = packing_kernel(m, vectors, turned), many_tiles_kernel(m, rows, vectors)
+        self.no_bias = buffer(outputs + chunk, dtype)
+        self.no_bias[:] = 0
+
+    def __call__(self, split, x, w, bias, y):
+        """Compute y from flat x, w and bias (None: zero); return whether all of it is finite."""
+        finite: list[bool] = []
+        g, first, second, room, turn = self.geometry, self._first, self._second, self.room_size, self.turn_size
+        padded_bias = self.no_bias
+        if bias is not None:
+            padded_bias = buffer(len(self.no_bias), x.dtype)
+            padded_bias[: len(bias)], padded_bias[len(bias) :] = bias, 0
+
+        def make(size):
+            return buffer(size, x.dtype)
+
+        def make_patches():
+            v = make(self.v_size)
+            v.reshape(-1, g[20])[:, self.filled :] = 0  # the last tiles' rows that no patch fills
+            return v
+
+        if self.few:
+            if self.groups == 1:
+                patches = make_patches()
+                split(self.tiles, lambda a, b: first(x, patches, g, make(room), a, b), 20 * self.v_size)
+
+            def second_stage(start, stop):
+                v = patches if self.groups == 1 else make_patches()
+                scratch = (make(size) for size in (self.u_size, self.sums_size, room, turn))
+                finite.append(second(x, v, w, padded_bias, y, g, *scratch, start, stop))
+
+            split(self.groups * self.chunks, second_stage, self.flops)
+        else:
+            u = make(self.groups * self.chunks * self.u_size)
+            split(self.groups * self.chunks, lambda a, b: first(w, u, g, make(room), make(turn), a, b), 20 * len(u))
+
+            def second_stage(start, stop):
+                finite.append(second(x, u, padded_bias, y, g, make_patches(), make(self.sums_size), make(room), start, stop))
+
+            split(self.groups * self.blocks, second_stage, self.flops)
+        return all(finite)
+
+
+class WinogradOutputPlan:
+    """A convolution's output; called with (split, x, w, bias, y), all flat. What isn't finite is left to plan `otherwise()`."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = 0):
+        self._contraction = WinogradContraction(spec, dtype, m or best_tile("output", spec))
+        self._otherwise, self.name = otherwise, self._contraction.name
+
+    def __call__(self, split, x, w, bias, y):
+        if not self._contraction(split, x, w, bias, y):
+            self._otherwise()(split, x, w, bias, y)
+
+
+class WinogradInputGradPlan:
+    """The input gradient; called with (split, dy, w, dx), all flat. What isn't finite is left to the plan `otherwise()`."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = 0):
+        self._contraction = WinogradContraction(spec, dtype, m or best_tile("input_grad", spec), turned=True)
+        self._otherwise, self.name = otherwise, self._contraction.name
+
+    def __call__(self, split, dy, w, dx):
+        if not self._contraction(split, dy, w, None, dx):
+            self._otherwise()(split, dy, w, dx)
