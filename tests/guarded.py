@@ -219,22 +219,24 @@ def check_odd_geometry(back: bool, dtypes: list[str]) -> int:
             plan_run(PoolPlan(spec), result.reshape(-1))
             np.testing.assert_allclose(result, wanted, rtol=1e-6)
             count += 1
-    spec = transposed_spec("test", (2, 4, 3, 6), (3, 2, 5, 6), (3, 2), ((0, 0), (1, 0)), (2, 1))
-    geometry = (spec.stride, spec.dilation, ((0, 0), (1, 0)), (2, 1), 1)
-    for dtype, kernels in product(map(np.dtype, dtypes), zip(*TABLE.values())):
-        if not (kernels[0].automatic and kernels[0].accepts(spec)):
-            continue
-        x, w, dy = (
-            guarded(integers(s, dtype, i), back) for i, s in enumerate((spec.output_shape, spec.weight_shape, spec.input_shape))
-        )
-        forward, grad, weights = (guarded(np.full(s.shape, np.nan, dtype), back) for s in (dy, x, w))
-        output_kernel, input_kernel, weight_kernel = (kernel.plan(spec, dtype) for kernel in kernels)
-        input_kernel(in_pieces, x.reshape(-1), w.reshape(-1), forward.reshape(-1))
-        np.testing.assert_array_equal(forward, naive.conv_transpose(x, w, None, *geometry))
-        output_kernel(in_pieces, dy.reshape(-1), w.reshape(-1), None, grad.reshape(-1))
-        weight_kernel(in_pieces, dy.reshape(-1), x.reshape(-1), weights.reshape(-1))
-        assert np.vdot(forward, dy) == np.vdot(grad, x) == np.vdot(weights, w)
-        count += 3
+    for filters, channels, groups in ((6, 5, 1), (6, 2, 1), (9, 9, 9), (6, 6, 3)):
+        weights = (3, 2, channels // groups, filters)
+        spec = transposed_spec("test", (2, 4, 3, filters), weights, (3, 2), ((0, 0), (1, 0)), (2, 1), 1, groups)
+        geometry = (spec.stride, spec.dilation, ((0, 0), (1, 0)), (2, 1), groups)
+        for dtype, (operation, rows) in product(map(np.dtype, dtypes), TABLE.items()):
+            shapes = (spec.output_shape, spec.weight_shape, spec.input_shape)
+            x, w, dy = (guarded(integers(s, dtype, i), back) for i, s in enumerate(shapes))
+            expected = naive.conv_transpose(x, w, None, *geometry)
+            operands, argument = {"output": ((dy, w, None), x), "input_grad": ((x, w), dy), "weight_grad": ((dy, x), w)}[operation]
+            for kernel in rows:
+                if kernel.automatic and kernel.accepts(spec):
+                    result = guarded(np.full(argument.shape, np.nan, dtype), back)
+                    flat = (None if a is None else a.reshape(-1) for a in operands)
+                    kernel.plan(spec, dtype)(in_pieces, *flat, result.reshape(-1))
+                    assert np.vdot(result, argument) == np.vdot(expected, dy), (operation, kernel.algorithm, groups)
+                    if operation == "input_grad":
+                        np.testing.assert_array_equal(result, expected)
+                    count += 1
     return count
 
 
