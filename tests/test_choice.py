@@ -54,7 +54,7 @@ GRID = [
     for dtype in dtypes
     for operation, algorithm in zip(ROWS, algorithms)
 ]
-X, W = (2, 12, 12, 8), (3, 3, 8, 16)
+X, W = (2, 12, 12, 12), (3, 3, 12, 16)
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ def test_a_name_that_the_variable_cant_have(monkeypatch, name):
             fn.conv2d(np.ones(X), np.ones(W))
     with pytest.raises(ValueError, match=message):
         fn.explain("conv2d", X, W, measure=False)
-    assert fn.conv2d(np.ones(X), np.ones(W), algorithm="direct")[0, 0, 0, 0] == 72
+    assert fn.conv2d(np.ones(X), np.ones(W), algorithm="direct")[0, 0, 0, 0] == 108
 
 
 # explain
@@ -173,7 +173,7 @@ def test_the_reasons(monkeypatch):
 
 def test_layouts_borders_and_arrays_are_understood():
     plain = fn.explain("conv2d", X, W, padding=1, measure=False)
-    first = fn.explain("conv2d", (2, 8, 12, 12), (16, 8, 3, 3), padding=1, layout="NCHW", measure=False)
+    first = fn.explain("conv2d", (2, 12, 12, 12), (16, 12, 3, 3), padding=1, layout="NCHW", measure=False)
     assert first == plain and plain.output_shape == (2, 12, 12, 16) and plain.dtype == "float32"
     arrays = fn.explain("conv2d", np.zeros(X, np.int64), np.zeros(W, np.float32), measure=False)
     assert (arrays.dtype, arrays.input_shape, arrays.weight_shape) == ("float64", X, W)

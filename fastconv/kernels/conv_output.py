@@ -62,7 +62,7 @@ def output_kernel(rows, vectors, depth):
                         if chunk == 0 and not len(scratch):
                             ahead = begin + taps[-1] + rows * x_step
                             for position in range(ahead, ahead + rows * x_step, lanes(x)):
-                                prefetch(source, position)
+                                prefetch(source, position, 2)
                         for o in range(chunk, min(chunk + outputs_block, outputs), channels):
                             packed = group * packed_outputs + o
                             first_tap, last_tap = tap_ranges[2 * line], tap_ranges[2 * line + 1]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -66,14 +67,20 @@ def _groups_in_a_vector(spec: ConvSpec) -> bool:
     return 1 < spec.groups < spec.channels == spec.filters and (VECTOR_BYTES // 8) % (spec.channels // spec.groups) == 0
 
 
+def _few(spec: ConvSpec, results: int, summed: int) -> bool:
+    """Return whether a vector has lanes for several pixels' results, and what is summed takes long enough."""
+    few = results <= VECTOR_BYTES // 16 or (results <= VECTOR_BYTES // 8 and summed * prod(spec.kernel) >= 2 * VECTOR_BYTES)
+    return few and spec.groups == 1 and summed * spec.kernel[-1] >= VECTOR_BYTES // 4
+
+
 def _few_filters(spec: ConvSpec) -> bool:
     """One group with few filters, so that a vector has lanes for several pixels' results, and with many inputs to each."""
-    return spec.groups == 1 and spec.filters <= VECTOR_BYTES // 16 and spec.channels * spec.kernel[-1] >= VECTOR_BYTES // 4
+    return _few(spec, spec.filters, spec.channels)
 
 
 def _few_channels(spec: ConvSpec) -> bool:
     """One group with few channels, so that a vector has lanes for several pixels' gradients, and with many filters."""
-    return spec.groups == 1 and spec.channels <= VECTOR_BYTES // 16 and spec.filters * spec.kernel[-1] >= VECTOR_BYTES // 4
+    return _few(spec, spec.channels, spec.filters)
 
 
 def _large_groups(spec: ConvSpec) -> bool:
