@@ -114,7 +114,7 @@ def measure(size: int, name: str, threads: int, rounds: int) -> dict[str, Any]:
         check(peer, call(image, kernel), result)
     for peer, call in slow.items():
         check(peer, call(image[:rows], kernel)[: rows - k], result[: rows - k])
-    seconds = timing.interleaved({peer: lambda call=call: call(image, kernel) for peer, call in fast.items()}, rounds)
+    seconds = timing.interleaved({peer: lambda call=call: call(image, kernel) for peer, call in fast.items()}, rounds, threads)
     scaled = {peer: seconds_of_all_rows(call, image, kernel) for peer, call in slow.items()}
     return {
         "kernel": name,

@@ -45,7 +45,7 @@ def measure(row: Layer, dtype: str, threads: int, rounds: int, names: list[str])
             error = np.abs(result - np.asarray(call())).max() / np.abs(result).max()
             if not error < (1e-4 if dtype == "float32" else 1e-12):
                 raise AssertionError(f"{label(row)} {operation}: {name} differs by {error}")
-        seconds = timing.interleaved({"fastconv": ours[operation], **theirs[operation]}, rounds)
+        seconds = timing.interleaved({"fastconv": ours[operation], **theirs[operation]}, rounds, threads)
         best_torch, ratio = against([name for name in seconds if name.startswith("torch")], seconds)
         best_peer, ratio_to_best = against([name for name in seconds if name != "fastconv"], seconds)
         records.append(

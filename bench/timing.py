@@ -17,10 +17,17 @@ SLOW, SLOW_ROUNDS = 20, 2
 """A call that takes SLOW times the first one's seconds takes part in so many rounds only."""
 
 
-def interleaved(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+PAUSE = 0.03
+"""So many seconds pass before each call's figure, where several threads are used, and then it is called once more untimed.
+
+OpenMP's threads, which PyTorch computes with, wait for some 10 ms after each call for the next, and keep the CPUs busy so long.
+"""
+
+
+def interleaved(calls: dict[str, Callable[[], object]], rounds: int, threads: int = 1) -> dict[str, list[float]]:
     """Return each call's seconds, one figure a round; within a round every call is repeated to LEAST_SECONDS at least.
 
-    A call's figures are fewer than the rounds if it is much slower than the first.
+    A call's figures are fewer than the rounds if it is much slower than the first. With several threads there is a PAUSE.
     """
     once: dict[str, float] = {}
     for name, call in calls.items():
@@ -35,6 +42,9 @@ def interleaved(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str
             if once[name] > limit and round_number >= SLOW_ROUNDS:
                 continue
             repeats = max(1, int(LEAST_SECONDS / once[name]))
+            if threads > 1:
+                time.sleep(PAUSE)
+                call()
             start = time.perf_counter()
             for _ in range(repeats):
                 call()

@@ -1,7 +1,8 @@
 """Who runs a kernel's units of work: this thread, or this thread and persistent helpers.
 
 A unit's result never depends on which thread runs it, so the number of threads changes the time and no bit of the result.
-Helpers start at the first call that wants them, and anew in a forked child.
+Helpers start at the first call that wants them, and anew in a forked child; they work for one caller at a time, and another
+caller's units meanwhile run in its own thread.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from .shapes import as_int
+
+if TYPE_CHECKING:
+    from ._helpers import Team
 
 MOST_THREADS = 1024
 SERIAL_FLOPS = 4_000_000
@@ -19,7 +23,7 @@ SERIAL_FLOPS = 4_000_000
 
 _lock = threading.Lock()
 _count: int | None = None
-_helpers: ThreadPoolExecutor | None = None
+_team: Team | None = None
 
 
 def default_threads() -> int:
@@ -55,15 +59,15 @@ def set_num_threads(threads: int) -> None:
     >>> fastconv.get_num_threads()
     1
     """
-    global _count, _helpers
+    global _count, _team
     number = as_int("set_num_threads", "threads", threads, 1)
     if number > MOST_THREADS:
         raise ValueError(f"set_num_threads: threads must be at most {MOST_THREADS}, but is {number}")
     with _lock:
         _count = number
-        helpers, _helpers = _helpers, None
-    if helpers is not None:
-        helpers.shutdown(wait=False)
+        team, _team = _team, None
+    if team is not None:
+        team.stop()
 
 
 def serial(units: int, work: Callable[[int, int], object], flops: int = 0) -> None:
@@ -74,43 +78,34 @@ def serial(units: int, work: Callable[[int, int], object], flops: int = 0) -> No
 
 def split(units: int, work: Callable[[int, int], object], flops: int) -> None:
     """Run work(start, stop) over all units, in as many threads as there are and the work is worth."""
-    threads = 1 if flops < SERIAL_FLOPS else min(get_num_threads(), units)
-    if threads < 2:
-        return serial(units, work)
-    bounds = [units * i // threads for i in range(threads + 1)]
-    pieces = list(zip(bounds, bounds[1:], strict=False))
-    waiting = []
+    team = _start_team() if units > 1 and flops >= SERIAL_FLOPS and get_num_threads() > 1 else None
+    if team is not None:
+        threads = min(team.size + 1, units)
+        bounds = [units * i // threads for i in range(threads + 1)]
+        if team.run(work, list(zip(bounds, bounds[1:], strict=False))):
+            return
+    serial(units, work)
+
+
+def _start_team() -> Team | None:
+    """Return this process's helpers, started if need be; None where no thread can be started, as when the process ends."""
+    global _team
+    from ._helpers import Team
+
     with _lock:
-        helpers = _start_helpers()
-        try:
-            for piece in pieces[1:]:
-                waiting.append(helpers.submit(work, *piece))
-        except RuntimeError as error:
-            if "shutdown" not in str(error):
-                raise
-            # The main thread has ended: helpers take no more work, though this thread or exit handler goes on.
-    try:
-        for piece in (pieces[0], *pieces[1 + len(waiting) :]):
-            work(*piece)
-    finally:
-        for future in waiting:
-            future.exception()  # the arrays stay in use until every helper is done
-    for future in waiting:
-        future.result()
+        if _team is None:
+            try:
+                _team = Team(get_num_threads() - 1)
+            except RuntimeError:
+                return None
+        return _team
 
 
-def _start_helpers() -> ThreadPoolExecutor:
-    global _helpers
-    if _helpers is None:
-        _helpers = ThreadPoolExecutor(max_workers=max(1, get_num_threads() - 1), thread_name_prefix="fastconv")
-    return _helpers
-
-
-def _forget_helpers() -> None:
+def _forget_team() -> None:
     """In a forked child the helpers are gone, and the lock may be held by a thread that is gone too."""
-    global _helpers, _lock
-    _helpers, _lock = None, threading.Lock()
+    global _team, _lock
+    _team, _lock = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_helpers)
+    os.register_at_fork(after_in_child=_forget_team)
