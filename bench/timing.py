@@ -18,9 +18,10 @@ SLOW, SLOW_ROUNDS = 20, 2
 
 
 PAUSE = 0.03
-"""So many seconds pass before each call's figure, where several threads are used, and then it is called once more untimed.
+"""So many seconds pass before each call's figure, where several threads are used, and then as many calls untimed as timed.
 
-OpenMP's threads, which PyTorch computes with, wait for some 10 ms after each call for the next, and keep the CPUs busy so long.
+OpenMP's threads, which PyTorch computes with, wait for some 10 ms after each call for the next, and keep the CPUs busy so long;
+and a CPU that was idle takes some calls to come to speed.
 """
 
 
@@ -44,7 +45,8 @@ def interleaved(calls: dict[str, Callable[[], object]], rounds: int, threads: in
             repeats = max(1, int(LEAST_SECONDS / once[name]))
             if threads > 1:
                 time.sleep(PAUSE)
-                call()
+                for _ in range(repeats):
+                    call()
             start = time.perf_counter()
             for _ in range(repeats):
                 call()

@@ -6,7 +6,6 @@ from numba.extending import intrinsic
 
 from ._jit import jit
 
-
 X86 = ("x86_64", "i686", "i386")
 
 
