@@ -16,7 +16,10 @@ import numpy as np
 AWAKE = 600_000
 """Cycles of waiting before a thread goes to sleep: a fifth of a millisecond."""
 BEHIND = 12_000
-"""Cycles that a helper lets pass once there is work: the caller still holds the interpreter's lock until its own part runs."""
+"""Cycles that a thread lets pass when what it waits for is there: the other one holds the interpreter's lock for a moment more,
+
+and who meets it there falls asleep.
+"""
 
 Work = Callable[[int, int], object]
 
@@ -61,7 +64,7 @@ class Helper:
     def finish(self) -> BaseException | None:
         """Wait until the piece is done; return the error that it raised, if any."""
         begun = int(self._counts[0])
-        if not self._wait_for(self._counts, 1, begun, AWAKE, 0):
+        if not self._wait_for(self._counts, 1, begun, AWAKE, BEHIND):
             with self._changed:
                 while self._counts[1] < begun:
                     self._changed.notify_all()  # an interrupt may have come between a count and its notice
