@@ -6,6 +6,7 @@ lock, and only then sleeps. What is waited for is a count in shared memory: call
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import threading
@@ -156,8 +157,8 @@ class Team:
             return
         self._caller_cpu = cpu
         others = os.sched_getaffinity(0) - {cpu}
-        if others:
-            for helper in self._helpers:
+        with contextlib.suppress(OSError):  # where it isn't allowed, it isn't needed for anything but speed
+            for helper in self._helpers if others else ():
                 os.sched_setaffinity(helper.thread.native_id or 0, others)
 
     def stop(self) -> None:

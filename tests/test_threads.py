@@ -129,6 +129,62 @@ def test_an_error_comes_out_after_all_helpers_are_done(bad):
     assert sorted(done) == [0, 1, 2, 3]
 
 
+def test_a_second_caller_works_alone_while_the_helpers_are_busy():
+    fastconv.set_num_threads(2)
+    begun, go_on, pieces = threading.Event(), threading.Event(), []
+
+    def slow(start, stop):
+        begun.set()
+        assert go_on.wait(20)
+
+    first = threading.Thread(target=_threads.split, args=(2, slow, MUCH))
+    first.start()
+    assert begun.wait(20)
+    _threads.split(4, lambda start, stop: pieces.append((start, stop)), MUCH)
+    _threads.split(4, lambda start, stop: _threads.split(2, lambda a, b: pieces.append((a, b)), MUCH), MUCH)  # a call within a call
+    go_on.set()
+    first.join()
+    assert pieces == [(0, 4), (0, 2)]
+
+
+def test_an_interrupt_waits_for_the_helpers():
+    fastconv.set_num_threads(2)
+    done = []
+
+    def work(start, stop):
+        if start == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.2)
+        done.append(start)
+
+    with pytest.raises(KeyboardInterrupt):
+        _threads.split(2, work, MUCH)
+    assert done == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux tells where a thread runs")
+def test_helpers_keep_off_the_callers_cpu_and_the_callers_own_cpus_stay():
+    allowed = os.sched_getaffinity(0)
+    fastconv.set_num_threads(2)
+    _threads.split(2, lambda start, stop: None, MUCH)
+    team = _threads._team
+    assert os.sched_getaffinity(0) == allowed
+    assert os.sched_getaffinity(team._helpers[0].thread.native_id) == (allowed - {team._caller_cpu} or allowed)
+
+
+def test_helpers_sleep_when_nothing_comes_and_wake_again():
+    fastconv.set_num_threads(2)
+    for _ in range(3):
+        pieces = []
+        _threads.split(2, lambda start, stop: pieces.append(start), MUCH)
+        assert sorted(pieces) == [0, 1]
+        patience = 2000
+        while not _threads._team._helpers[0]._asleep and patience:
+            time.sleep(0.01)
+            patience -= 1
+        assert patience
+
+
 # Results
 
 
