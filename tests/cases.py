@@ -44,6 +44,7 @@ CASES = [
     Case("3x3", (2, 6, 16, 4), (3, 3, 4, 32)),
     Case("3x3 same", (2, 5, 14, 3), (3, 3, 3, 33), 1, "same"),
     Case("3x3 same, deep", (1, 7, 7, 20), (3, 3, 20, 40), 1, 1),
+    Case("whole vectors", (1, 4, 6, 32), (3, 2, 32, 33), 1, 1),
     Case("even kernel, same", (1, 6, 9, 2), (2, 4, 2, 5), 1, "same"),
     Case("even kernel, same_lower, stride 2", (1, 7, 8, 2), (4, 2, 2, 5), 2, "same_lower"),
     Case("full", (1, 4, 5, 3), (3, 4, 3, 8), 1, "full"),

@@ -207,18 +207,6 @@ def vload_part(typing_context, array, position, count):
 
 
 @intrinsic
-def vbroadcast(typing_context, array, position):
-    """vbroadcast(array, position): array[position] in every lane."""
-    vector = Vector(array.dtype)
-
-    def generate(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[0], *args)
-        return splat(builder, vector.llvm, builder.load(pointer))
-
-    return vector(array, types.intp), generate
-
-
-@intrinsic
 def vsplat(typing_context, array, scalar):
     """vsplat(array, scalar): the scalar, cast to the array's dtype, in every lane."""
     vector = Vector(array.dtype)
@@ -253,21 +241,9 @@ def vstore_part(typing_context, array, position, vector, count):
 
 
 @intrinsic
-def vfma(typing_context, a, b, c):
-    """vfma(a, b, c): a * b + c."""
-    return a(a, a, a), lambda context, builder, signature, args: multiply_add(builder, *args)
-
-
-@intrinsic
 def vadd(typing_context, a, b):
     """vadd(a, b): a + b."""
     return a(a, a), lambda context, builder, signature, args: builder.fadd(*args)
-
-
-@intrinsic
-def vmul(typing_context, a, b):
-    """vmul(a, b): a * b."""
-    return a(a, a), lambda context, builder, signature, args: builder.fmul(*args)
 
 
 @intrinsic
