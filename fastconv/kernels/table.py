@@ -206,8 +206,9 @@ def _plan(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm:
     """As choose; `variable` is what FASTCONV_KERNEL says now, so that its plans are kept apart."""
     kernel = chosen_row(operation, spec, dtype, algorithm)
     if kernel is None:
+        rule = next(row.rule for row in TABLE[operation] if row.algorithm == algorithm)
         raise ValueError(
             f"{name}: algorithm {algorithm!r} can't do {spec.groups} groups of {spec.channels} channels and {spec.filters} "
-            f"filters in {dtype}; 'auto' can"
+            f"filters, kernel {spec.kernel}, stride {spec.stride}, in {dtype}: it takes {rule}; 'auto' can"
         )
     return kernel.plan(spec, dtype)
