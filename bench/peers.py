@@ -18,6 +18,11 @@ import numpy as np
 from fastconv._arrays import aligned_copy
 from fastconv.shapes import ConvSpec, conv_spec
 
+
+class LeftOutError(Exception):
+    """Why a peer can't take part in a comparison."""
+
+
 Calls = dict[str, Callable[[], Any]]
 OPERATIONS = ("output", "input_grad", "weight_grad")
 PROBE = conv_spec("bench", (4, 56, 56, 64), (3, 3, 64, 64), 1, 1)
@@ -80,7 +85,7 @@ def onnx_calls(spec: ConvSpec, x: np.ndarray, w: np.ndarray, dy: np.ndarray, thr
     from onnx import helper
 
     if x.dtype != np.float32:
-        raise NotImplementedError(f"has no convolution of {x.dtype}")
+        raise LeftOutError(f"has no convolution of {x.dtype}")
     images, weights = (np.ascontiguousarray(a) for a in (np.moveaxis(x, 3, 1), np.moveaxis(w, (3, 2), (0, 1))))
     before, after = zip(*spec.pads, strict=True)
     node = helper.make_node(
@@ -164,7 +169,7 @@ def find(names: Iterable[str], dtype: str, threads: int) -> tuple[dict[str, dict
             continue
         try:
             cpus = cpus_used(peer.calls(PROBE, *arrays_of(PROBE, dtype), threads)["output"])
-        except NotImplementedError as error:
+        except LeftOutError as error:
             left_out.append(f"{name}: {error}")
             continue
         if cpus > threads + SPARE_CPUS:

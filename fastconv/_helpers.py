@@ -138,7 +138,7 @@ class Team:
             for helper, piece in zip(self._helpers, pieces[1:], strict=False):
                 helper.begin(work, *piece)
             work(*pieces[0])
-        except BaseException as error:
+        except BaseException as error:  # raised below, when no helper uses the arrays any more
             errors.append(error)
         for helper in self._helpers:
             raised = _uninterrupted(helper.finish, errors)

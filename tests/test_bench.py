@@ -154,7 +154,7 @@ def test_peers_that_cant_take_part_are_named(monkeypatch):
     from bench import peers
 
     def refuse(*arguments):
-        raise NotImplementedError("has no convolution of float64")
+        raise peers.LeftOutError("has no convolution of float64")
 
     monkeypatch.setitem(PEERS, "absent", peers.Peer(("no_such_module",), "no-such-package", refuse))
     monkeypatch.setitem(PEERS, "single", peers.Peer((), "", refuse))

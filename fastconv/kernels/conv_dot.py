@@ -9,8 +9,9 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .conv_output import InputGradPlan
 from .geometry import pack_geometry, read_geometry, read_weight_layout
-from .lowering import Contraction, lower_input_grad, lower_output
+from .lowering import Contraction, lower_output
 from .pack import buffer, pad_rows
 from .simd import lanes, lanes_of, vstore
 from .tile import tile_zero
@@ -108,16 +109,7 @@ class DotOutputPlan(DotContraction):
         super().__init__(lower_output(spec), dtype)
 
 
-class DotInputGradPlan:
+class DotInputGradPlan(InputGradPlan):
     """The input gradient of few channels, by phases of the stride; called with (split, dy, w, dx), all flat."""
 
-    def __init__(self, spec: ConvSpec, dtype: np.dtype):
-        self._phases = [DotContraction(contraction, dtype) for contraction in lower_input_grad(spec)]
-        self._covered = all(k >= s for k, s in zip(spec.kernel, spec.stride, strict=True)) and max(spec.dilation) == 1
-        self.name = self._phases[0].name if self._phases else "conv_dot_empty"
-
-    def __call__(self, split, dy, w, dx):
-        if not self._covered:
-            dx[:] = 0  # the phases that no tap reaches
-        for phase in self._phases:
-            phase(split, dy, w, None, dx)
+    phase = DotContraction

@@ -4,6 +4,7 @@ The same loop computes the input gradient, from dy and turned weights: see lower
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -129,10 +130,12 @@ class OutputPlan(TiledContraction):
 class InputGradPlan:
     """The input gradient by tiles, one contraction for each phase of the stride; called with (split, dy, w, dx), all flat."""
 
+    phase: Any = TiledContraction
+
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
-        self._phases = [TiledContraction(contraction, dtype) for contraction in lower_input_grad(spec, filters_first)]
+        self._phases = [self.phase(contraction, dtype) for contraction in lower_input_grad(spec, filters_first)]
         self._covered = all(k >= s for k, s in zip(spec.kernel, spec.stride, strict=True)) and max(spec.dilation) == 1
-        self.name = self._phases[0].name if self._phases else "conv_tile_empty"
+        self.name = self._phases[0].name if self._phases else "conv_empty"
 
     def __call__(self, split, dy, w, dx):
         if not self._covered:
