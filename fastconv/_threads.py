@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .shapes import as_int
 
 if TYPE_CHECKING:
-    from ._helpers import Team
+    from ._team import Team
+    from .kernels.call import Work
 
 MOST_THREADS = 1024
 SERIAL_FLOPS = 4_000_000
@@ -70,27 +70,17 @@ def set_num_threads(threads: int) -> None:
         team.stop()
 
 
-def serial(units: int, work: Callable[[int, int], object], flops: int = 0) -> None:
-    """Run all units in this thread."""
-    if units:
-        work(0, units)
-
-
-def split(units: int, work: Callable[[int, int], object], flops: int) -> None:
+def split(units: int, work: Work, flops: int) -> None:
     """Run work(start, stop) over all units, in as many threads as there are and the work is worth."""
     team = _start_team() if units > 1 and flops >= SERIAL_FLOPS and get_num_threads() > 1 else None
-    if team is not None:
-        threads = min(team.size + 1, units)
-        bounds = [units * i // threads for i in range(threads + 1)]
-        if team.run(work, list(zip(bounds, bounds[1:], strict=False))):
-            return
-    serial(units, work)
+    if units and (team is None or not team.run_units(work, units)):
+        work(0, units)
 
 
 def _start_team() -> Team | None:
     """Return this process's helpers, started if need be; None where no thread can be started, as when the process ends."""
     global _team
-    from ._helpers import Team
+    from ._team import Team
 
     with _lock:
         if _team is None:

@@ -184,8 +184,8 @@ def check_pools(back: bool, dtypes: list[str]) -> int:
                 count += 2
         for include in (False, True):
             y, dx = (guarded(np.full(s, np.nan, dtype), back) for s in (spec.output_shape, shape))
-            plans[include].average(in_pieces, 0.0, x.reshape(-1), y.reshape(-1))
-            plans[include].average_grad(in_pieces, 0.0, dy.reshape(-1), dx.reshape(-1))
+            plans[include].average(in_pieces, 0, x.reshape(-1), y.reshape(-1))
+            plans[include].average_grad(in_pieces, 0, dy.reshape(-1), dx.reshape(-1))
             np.testing.assert_allclose(y, naive.avg_pool(x, axes, include), rtol=0, atol=1e-5)
             np.testing.assert_allclose(dx, naive.avg_pool_grad(dy, shape, axes, include), rtol=0, atol=1e-4)
             count += 2
@@ -214,8 +214,8 @@ def check_odd_geometry(back: bool, dtypes: list[str]) -> int:
                 lambda p, y: p.pick_grad(in_pieces, MAX, ALL, dy.reshape(-1), x.reshape(-1), y),
                 naive.pick_pool_grad(dy, x, windows, max, "all"),
             ),
-            (lambda p, y: p.average(in_pieces, 3.0, x.reshape(-1), y), naive.avg_pool(x, windows, False, 3)),
-            (lambda p, y: p.average_grad(in_pieces, 1.0, dy.reshape(-1), y), naive.avg_pool_grad(dy, x.shape, windows, False, 1)),
+            (lambda p, y: p.average(in_pieces, 3, x.reshape(-1), y), naive.avg_pool(x, windows, False, 3)),
+            (lambda p, y: p.average_grad(in_pieces, 1, dy.reshape(-1), y), naive.avg_pool_grad(dy, x.shape, windows, False, 1)),
         ):
             result = guarded(np.full(wanted.shape, np.nan, dtype), back)
             plan_run(PoolPlan(spec), result.reshape(-1))

@@ -1,6 +1,7 @@
 """Threads: the setting, how work is split, and that no number of them, nor of callers, nor a fork, changes a bit."""
 
 import os
+import signal
 import threading
 import time
 
@@ -10,6 +11,10 @@ import pytest
 import fastconv
 from fastconv import _threads
 from fastconv import functional as fn
+from fastconv._atomic import add, load
+from fastconv._jit import jit
+from fastconv._team import TICKETS_A_THREAD, Program, Step, Team
+from fastconv.kernels.call import Call, Chain
 
 from .processes import run_code
 
@@ -82,18 +87,65 @@ print(first, fastconv.get_num_threads())
 # Splitting
 
 
+@jit
+def mark(done, starts, start, stop):
+    """Count each unit, and write where its piece started."""
+    for unit in range(start, stop):
+        done[unit] += 1
+        starts[unit] = start
+
+
+@jit
+def meet(box, others, start, stop):
+    """Wait for so many others to be in here too; where they don't come, count that in box[1]."""
+    add(box, 0, 1)
+    patience = 2_000_000_000
+    while load(box, 0) <= others and patience:
+        patience -= 1
+    if patience == 0:
+        add(box, 1, 1)
+
+
+@jit
+def wait_for_leave(box, start, stop):
+    """Say in box[0] that it has begun, then wait until box[1] is set."""
+    add(box, 0, 1)
+    while load(box, 1) == 0:
+        pass
+    add(box, 2, 1)
+
+
+@jit
+def refuse(bad, start, stop):
+    """Fail for a unit; numba's exceptions end the kernel."""
+    if start <= bad < stop:
+        raise ValueError
+
+
+@jit
+def add_neighbours(x, y, room, start, stop):
+    """y[i] = x[i - 1] + x[i] + x[i + 1], around the ends, by way of the thread's own room."""
+    for i in range(start, stop):
+        room[0] = x[i - 1] + x[i]
+        room[0] += x[(i + 1) % len(x)]
+        y[i] = room[0]
+
+
+def numbers(count):
+    return np.zeros(count, np.int64)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 5, 8])
 def test_every_unit_is_done_once(threads):
     fastconv.set_num_threads(threads)
     for units in (0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 100, 1001):
         for flops in (MUCH - 1, MUCH):
-            pieces = []
-            _threads.split(units, lambda start, stop: pieces.append((start, stop)), flops)
-            assert all(start < stop for start, stop in pieces)
-            assert sorted(unit for piece in pieces for unit in range(*piece)) == list(range(units))
-            assert len(pieces) == min(1 if flops < MUCH else threads, units)
-            sizes = [stop - start for start, stop in pieces]
-            assert max(sizes, default=0) - min(sizes, default=0) <= 1
+            done, starts = numbers(units), numbers(units)
+            _threads.split(units, Call(mark, done, starts), flops)
+            assert (done == 1).all()
+            pieces = np.bincount(starts)[np.unique(starts)] if units else numbers(0)
+            assert len(pieces) == min(1 if flops < MUCH or threads == 1 else TICKETS_A_THREAD * threads, units)
+            assert pieces.max(initial=0) - pieces.min(initial=units) <= 1
 
 
 def test_small_work_stays_in_the_callers_thread():
@@ -105,81 +157,139 @@ def test_small_work_stays_in_the_callers_thread():
 
 def test_much_work_is_done_at_the_same_time():
     fastconv.set_num_threads(3)
-    meeting = threading.Barrier(3)
-    _threads.split(3, lambda start, stop: meeting.wait(timeout=20), MUCH)
+    box = numbers(2)
+    _threads.split(3, Call(meet, box, 2), MUCH)
+    assert box.tolist() == [3, 0]
+
+
+def test_a_call_may_have_tuples_and_a_chain_takes_blocks_in_turn():
+    @jit
+    def note(log, place, sizes, start, stop):
+        for unit in range(start, stop):
+            log[add(log, 0, 1)] = sizes[0][place] * 100 + sizes[1] + unit
+
+    for run in (lambda work, units: work(0, units), lambda work, units: _threads.split(units, work, MUCH)):
+        log = numbers(13)
+        log[0] = 1
+        fastconv.set_num_threads(1)
+        run(Chain([Call(note, log, place, ((1, 2), 10)) for place in (0, 1)], 2), 6)
+        assert log[1:].tolist() == [110, 111, 210, 211, 112, 113, 212, 213, 114, 115, 214, 215]
+    fastconv.set_num_threads(2)
+    log = numbers(13)
+    log[0] = 1
+    _threads.split(6, Chain([Call(note, log, place, ((1, 2), 10)) for place in (0, 1)], 2), MUCH)
+    assert sorted(log[1:]) == [*range(110, 116), *range(210, 216)]
+    order = log.tolist()
+    assert all(order.index(110 + unit) < order.index(210 + unit) for unit in range(6))
+
+
+@pytest.mark.parametrize(
+    "argument, text", [(1.5, "1.5"), (np.zeros((2, 2)), "array"), (True, "True"), (np.zeros(4)[::2], "array"), ("x", "'x'")]
+)
+def test_only_arguments_made_of_words_are_taken(argument, text):
+    fastconv.set_num_threads(2)
+    with pytest.raises(TypeError, match=f"must be flat arrays, integers and tuples of them, but one is {text}"):
+        _threads.split(2, Call(mark, argument), MUCH)
+
+
+def test_too_many_arguments_are_refused():
+    fastconv.set_num_threads(2)
+    with pytest.raises(ValueError, match="mark: arguments must take at most 96 words, but take 100"):
+        _threads.split(2, Call(mark, *[numbers(1)] * 14), MUCH)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_a_programs_steps_wait_for_one_another_in_every_round(threads):
+    x, y = np.arange(37) % 5, numbers(37)
+    expected, rounds = x.copy(), 300
+    for _ in range(2 * rounds):
+        expected = np.roll(expected, 1) + expected + np.roll(expected, -1)  # wraps around, as in the kernel
+    room = lambda: numbers(1)  # noqa: E731
+    steps = [Step(Call(add_neighbours, x, y, room), 37, 7), Step(Call(add_neighbours, y, x, room), 37, 37)]
+    team = Team(threads - 1)
+    try:
+        program = Program(steps, threads)
+        assert program.tickets == 44
+        assert team.run(program, rounds)
+    finally:
+        team.stop()
+    assert np.array_equal(x, expected)
 
 
 @pytest.mark.parametrize("bad", [0, 1, 3])
-def test_an_error_comes_out_after_all_helpers_are_done(bad):
-    fastconv.set_num_threads(4)
-    done = []
-
-    def work(start, stop):
-        if start == bad:
-            raise ArithmeticError(f"unit {start}")
-        time.sleep(0.2)
-        done.append(start)
-
-    with pytest.raises(ArithmeticError, match=f"^unit {bad}$"):
-        _threads.split(4, work, MUCH)
-    assert sorted(done + [bad]) == [0, 1, 2, 3]
-    done.clear()
-    bad = None
-    _threads.split(4, work, MUCH)  # the helpers still work
-    assert sorted(done) == [0, 1, 2, 3]
+def test_a_kernel_that_fails_is_an_error_after_all_are_done(bad):
+    fastconv.set_num_threads(2)
+    with pytest.raises(RuntimeError, match="^1 of a program's 4 pieces of work failed$"):
+        _threads.split(4, Call(refuse, bad), MUCH)
+    done, starts = numbers(4), numbers(4)
+    _threads.split(4, Call(mark, done, starts), MUCH)  # the helpers still work
+    assert done.tolist() == [1, 1, 1, 1]
 
 
 def test_a_second_caller_works_alone_while_the_helpers_are_busy():
     fastconv.set_num_threads(2)
-    begun, go_on, pieces = threading.Event(), threading.Event(), []
-
-    def slow(start, stop):
-        begun.set()
-        assert go_on.wait(20)
-
-    first = threading.Thread(target=_threads.split, args=(2, slow, MUCH))
+    box, done, starts = numbers(3), numbers(4), numbers(4)
+    first = threading.Thread(target=_threads.split, args=(2, Call(wait_for_leave, box), MUCH))
     first.start()
-    assert begun.wait(20)
-    _threads.split(4, lambda start, stop: pieces.append((start, stop)), MUCH)
-    _threads.split(4, lambda start, stop: _threads.split(2, lambda a, b: pieces.append((a, b)), MUCH), MUCH)  # a call within a call
-    go_on.set()
+    while box[0] == 0:
+        time.sleep(0.001)
+    _threads.split(4, Call(mark, done, starts), MUCH)
+    assert done.tolist() == [1, 1, 1, 1]
+    assert starts.tolist() == [0, 0, 0, 0]
+    box[1] = 1
     first.join()
-    assert pieces == [(0, 4), (0, 2)]
+    assert box.tolist() == [2, 1, 2]
 
 
-def test_an_interrupt_waits_for_the_helpers():
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals are sent to a process otherwise")
+def test_an_interrupt_comes_out_after_the_helpers_are_done():
     fastconv.set_num_threads(2)
-    done = []
+    box = numbers(3)
 
-    def work(start, stop):
-        if start == 0:
-            raise KeyboardInterrupt
-        time.sleep(0.2)
-        done.append(start)
+    def interrupt():
+        while box[0] < 2:
+            time.sleep(0.001)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        time.sleep(0.1)
+        box[1] = 1
 
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
     with pytest.raises(KeyboardInterrupt):
-        _threads.split(2, work, MUCH)
-    assert done == [1]
+        _threads.split(2, Call(wait_for_leave, box), MUCH)
+    assert box.tolist() == [2, 1, 2]
+    interrupter.join()
+
+
+def test_work_is_done_whether_or_not_a_helper_comes():
+    fastconv.set_num_threads(3)
+    done, starts = numbers(9), numbers(9)
+    _threads.split(9, Call(mark, done, starts), MUCH)
+    for helper in _threads._team.helpers:
+        helper.stop()
+        helper.thread.join()
+    _threads.split(9, Call(mark, done, starts), MUCH)
+    assert done.tolist() == [2] * 9
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux tells where a thread runs")
 def test_helpers_keep_off_the_callers_cpu_and_the_callers_own_cpus_stay():
     allowed = os.sched_getaffinity(0)
     fastconv.set_num_threads(2)
-    _threads.split(2, lambda start, stop: None, MUCH)
+    _threads.split(2, Call(mark, numbers(2), numbers(2)), MUCH)
     team = _threads._team
     assert os.sched_getaffinity(0) == allowed
-    assert os.sched_getaffinity(team._helpers[0].thread.native_id) == (allowed - {team._caller_cpu} or allowed)
+    assert os.sched_getaffinity(team.helpers[0].thread.native_id) == (allowed - {team._caller_cpu} or allowed)
 
 
 def test_helpers_sleep_when_nothing_comes_and_wake_again():
     fastconv.set_num_threads(2)
     for _ in range(3):
-        pieces = []
-        _threads.split(2, lambda start, stop: pieces.append(start), MUCH)
-        assert sorted(pieces) == [0, 1]
+        box = numbers(2)
+        _threads.split(2, Call(meet, box, 1), MUCH)
+        assert box.tolist() == [2, 0]
         patience = 2000
-        while not _threads._team._helpers[0]._asleep and patience:
+        while not _threads._team.helpers[0].asleep and patience:
             time.sleep(0.01)
             patience -= 1
         assert patience

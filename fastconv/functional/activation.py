@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _threads
 from .._arrays import operands, result_array
 from ..kernels import softmax as kernels
+from ..kernels.call import Call
 from ..shapes import as_int, check_shape
 
 
@@ -96,7 +97,7 @@ def _by_rows(operation: str, axis: Any, kernel: Callable, out: Any = None, **arr
     if result.size:
         count = result.shape[-1]
         flat = [array.reshape(-1) for array in (*rows, result)]
-        _threads.split(result.size // count, lambda start, stop: kernel(*flat, count, start, stop), 20 * result.size)
+        _threads.split(result.size // count, Call(kernel, *flat, count), 20 * result.size)
     result = np.moveaxis(result, -1, place)
     if checked is None:
         return np.ascontiguousarray(result)

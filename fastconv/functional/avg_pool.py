@@ -27,7 +27,7 @@ def average_windows(
 ) -> np.ndarray:
     """Return each window's sum, divided by its count or by `divisor`, of the channels-last x (made from `given`)."""
     y = result_for(operation, out, spec.output_shape, first, x.dtype, given)
-    pool_plan(spec, count_padding).average(_threads.split, float(divisor), x.reshape(-1), y.reshape(-1))
+    pool_plan(spec, count_padding).average(_threads.split, divisor, x.reshape(-1), y.reshape(-1))
     return deliver(y, first, out)
 
 
@@ -37,7 +37,7 @@ def average_windows_grad(
     """Return the gradient of `average_windows`, given channels-last dy."""
     check_shape(operation, "dy (channels last)", dy.shape, spec.output_shape)
     dx = aligned_empty(spec.input_shape, dy.dtype)
-    pool_plan(spec, count_padding).average_grad(_threads.split, float(divisor), dy.reshape(-1), dx.reshape(-1))
+    pool_plan(spec, count_padding).average_grad(_threads.split, divisor, dy.reshape(-1), dx.reshape(-1))
     return from_last(dx, first)
 
 

@@ -89,7 +89,7 @@ class PlannedMaxPooling:
     def output(self, image: np.ndarray) -> np.ndarray:
         """Return the (h // k, w // k, c) output."""
         y = np.empty(self.output_shape, self.dtype)
-        self._pick(image.ravel(), y.ravel(), self._geometry, -np.inf, 0.0, 0, 1)
+        self._pick(image.ravel(), y.ravel(), self._geometry, 0, 0, 1)
         return y
 
     def input_grad(self, dy: np.ndarray, image: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ class PlannedMaxPooling:
         dx = buffer(self._size, self.dtype)
         if not self._covered:
             dx[:] = 0
-        self._pick_grad(dy.ravel(), image.ravel(), dx, self._geometry, -np.inf, 0, 1)
+        self._pick_grad(dy.ravel(), image.ravel(), dx, self._geometry, 0, 1)
         return dx.reshape(self.image_shape)
 
 

@@ -3,12 +3,13 @@
 A tile holds the partial sums of neighbouring pixels' results; at its end each is summed over its lanes.
 """
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .call import Call
 from .conv_output import InputGradPlan
 from .geometry import pack_geometry, read_geometry, read_weight_layout
 from .lowering import Contraction, lower_output
@@ -67,10 +68,10 @@ def dot_kernel(pixels, outputs, rows):
 
 
 @jit
-def pack_dots(w, geometry, run, packed):
-    """Write w as packed[long tap][output][run], a long tap's run being one or more taps' runs, joined."""
+def pack_dots(w, geometry, run, packed, start, stop):
+    """Write w as packed[long tap][output][run], a long tap's run being one or more taps' runs, joined; units are taps."""
     taps, w_run, run_step, outputs, output_step = read_weight_layout(geometry)
-    for t in range(len(taps)):
+    for t in range(start, stop):
         long_tap, k = t * w_run // run, t * w_run % run
         for o in range(outputs):
             for c in range(w_run):
@@ -93,13 +94,10 @@ class DotContraction:
     def __call__(self, split, x, w, bias, y):
         c, kernel, geometry, size = self._contraction, self._kernel, self._geometry, self._scratch_size
         packed = buffer(len(c.taps) * c.run * c.outputs, x.dtype)
-        pack_dots(w, geometry, c.run, packed)
+        split(len(c.w_taps), Call(pack_dots, w, geometry, c.run, packed), 0)
         bias = self._no_bias if bias is None else bias
-
-        def work(start, stop):
-            kernel(x, packed, bias, y, buffer(size, x.dtype), buffer(self._lanes, x.dtype), geometry, start, stop)
-
-        split(self.units, work, self.flops)
+        room, sums = (partial(buffer, n, x.dtype) for n in (size, self._lanes))
+        split(self.units, Call(kernel, x, packed, bias, y, room, sums, geometry), self.flops)
 
 
 class DotOutputPlan(DotContraction):

@@ -4,6 +4,8 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .call import Call
+from .pack import blocks_of, clear
 
 
 @jit
@@ -72,6 +74,13 @@ def generic_weight_grad(
                                 dw[(unit * group_channels + c) * filters + f] += value * dy[at + f]
 
 
+@jit
+def repeat_bias(bias, y, start, stop):
+    """Write the bias to the pixels start..stop of y."""
+    for pixel in range(start, stop):
+        y[pixel * len(bias) : (pixel + 1) * len(bias)] = bias
+
+
 class _GenericPlan:
     """What the three plans share: the spec with its spatial axes filled up to three."""
 
@@ -93,22 +102,25 @@ class GenericOutputPlan(_GenericPlan):
     """The convolution's output by plain loops; called with (split, x, w, bias, y), all flat."""
 
     def __call__(self, split, x, w, bias, y):
-        y.reshape(-1, self.spec.filters)[:] = 0 if bias is None else bias
-        split(self.spec.images, lambda start, stop: generic_output(x, w, y, *self.geometry, start, stop), self.spec.flops)
+        if bias is None:
+            split(blocks_of(y), Call(clear, y), y.size)
+        else:
+            split(y.size // self.spec.filters, Call(repeat_bias, bias, y), y.size)
+        split(self.spec.images, Call(generic_output, x, w, y, *self.geometry), self.spec.flops)
 
 
 class GenericInputGradPlan(_GenericPlan):
     """The input gradient by plain loops; called with (split, dy, w, dx), all flat."""
 
     def __call__(self, split, dy, w, dx):
-        dx[:] = 0
-        split(self.spec.images, lambda start, stop: generic_input_grad(dy, w, dx, *self.geometry, start, stop), self.spec.flops)
+        split(blocks_of(dx), Call(clear, dx), dx.size)
+        split(self.spec.images, Call(generic_input_grad, dy, w, dx, *self.geometry), self.spec.flops)
 
 
 class GenericWeightGradPlan(_GenericPlan):
     """The weight gradient by plain loops; called with (split, x, dy, dw), all flat."""
 
     def __call__(self, split, x, dy, dw):
-        dw[:] = 0
+        split(blocks_of(dw), Call(clear, dw), dw.size)
         images, units = self.spec.images, int(np.prod(self.kernel))
-        split(units, lambda start, stop: generic_weight_grad(x, dy, dw, images, *self.geometry, start, stop), self.spec.flops)
+        split(units, Call(generic_weight_grad, x, dy, dw, images, *self.geometry), self.spec.flops)

@@ -3,16 +3,17 @@
 The same loop computes the input gradient, from dy and turned weights: see lowering.py for the tables.
 """
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .call import Call
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_input_grad, lower_output
-from .pack import buffer, pack_weights, pad_rows
+from .pack import PACKING_FLOPS, blocks_of, buffer, clear, pack_weights, pad_bias, pad_rows
 from .simd import lanes, lanes_of, prefetch
 from .tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store
 
@@ -91,7 +92,8 @@ class TiledContraction:
         self.flops = c.flops
         self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
         channels = self.vectors * lanes_of(dtype)
-        self.packed_outputs = c.groups * (-(-c.outputs // channels) * channels)
+        self.weight_blocks = c.groups * -(-c.outputs // channels)
+        self.packed_outputs = self.weight_blocks * channels
         self.packed_size = self.packed_outputs * len(c.w_taps) * c.w_run
         self.depth = max(1, min(c.run, DEEPEST))
         self._kernel = output_kernel(self.rows, self.vectors, self.depth)
@@ -103,21 +105,17 @@ class TiledContraction:
         self.no_bias[:] = 0
 
     def __call__(self, split, x, w, bias, y):
-        """Compute y from flat x, w and bias (None: zero); split(units, work, flops) calls work(start, stop) over all units."""
+        """Compute y from flat x, w and bias (None: zero); split(units, work, flops) has all units done."""
         c = self.contraction
         packed = buffer(self.packed_size, x.dtype)
-        pack_weights(w, self.geometry, self.vectors, packed)
+        split(self.weight_blocks, Call(pack_weights, w, self.geometry, self.vectors, packed), PACKING_FLOPS * len(packed))
         padded_bias = self.no_bias
         if bias is not None:
             padded_bias = buffer(self.packed_outputs, x.dtype)
-            by_group = padded_bias.reshape(c.groups, -1)
-            by_group[:, : c.outputs], by_group[:, c.outputs :] = bias.reshape(c.groups, -1), 0
+            split(c.groups, Call(pad_bias, bias, c.groups, padded_bias), 0)
         kernel, geometry, size, outputs_block = self._kernel, self.geometry, self.scratch_size, self.outputs_block
-        split(
-            self.units,
-            lambda a, b: kernel(x, packed, padded_bias, y, buffer(size, x.dtype), geometry, outputs_block, a, b),
-            self.flops,
-        )
+        call = Call(kernel, x, packed, padded_bias, y, partial(buffer, size, x.dtype), geometry, outputs_block)
+        split(self.units, call, self.flops)
 
 
 class OutputPlan(TiledContraction):
@@ -139,6 +137,6 @@ class InputGradPlan:
 
     def __call__(self, split, dy, w, dx):
         if not self._covered:
-            dx[:] = 0  # the phases that no tap reaches
+            split(blocks_of(dx), Call(clear, dx), dx.size)  # the phases that no tap reaches
         for phase in self._phases:
             phase(split, dy, w, None, dx)

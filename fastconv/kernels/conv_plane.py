@@ -6,12 +6,13 @@ they are; those at its edges are copied into a border of zeros first.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .call import Call
 from .pack import buffer
 from .plane import Plane, cut_out, locate
 from .simd import REGISTERS, lanes, lanes_of
@@ -68,7 +69,7 @@ class _Correlation:
         packed.reshape(self._kernel_size[::-1])[...] = (w[::-1] if self._turned else w).reshape(self._kernel_size).T
         biases[:] = 0 if bias is None else bias[0]
         kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts)
-        split(self._pieces, lambda a, b: kernel(x, packed, biases, y, buffer(size, x.dtype), *rest, a, b), self.flops)
+        split(self._pieces, Call(kernel, x, packed, biases, y, partial(buffer, size, x.dtype), *rest), self.flops)
 
 
 class PlaneOutputPlan(_Correlation):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .call import Call
 from .pack import buffer
 from .plane import Plane, cut_out, locate
 from .simd import lanes, lanes_of, vload, vload_part
@@ -90,7 +91,7 @@ class PlaneWeightGradPlan:
         sums = buffer(int(np.prod(shape)), x.dtype)
         sums[:] = 0
         kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, self._pieces, self._parts)
-        split(self._parts, lambda a, b: kernel(x, dy, sums, buffer(size, x.dtype), *rest, a, b), self.flops)
+        split(self._parts, Call(kernel, x, dy, sums, partial(buffer, size, x.dtype), *rest), self.flops)
         total, kernel_pixels = sums.reshape(shape).sum(0).sum(-1), dw.reshape(self._kernel_size)
         for (a, b), tile in zip(self._starts, total, strict=True):
             kernel_pixels[a : a + len(tile), b : b + tile.shape[1]] = tile

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .call import Call, Chain
 from .lines import Lines, input_grad_lines, output_lines
 from .pack import buffer
 from .simd import REGISTERS, VECTOR_BYTES, lanes, lanes_of
@@ -148,11 +149,11 @@ class _Slide:
         self._no_bias = np.zeros(channels, dtype)
 
     def __call__(self, split, x, w, bias, y):
-        split(self.units, lambda a, b: self.run(x, w, bias, y, a, b), self.flops)
+        split(self.units, self.call(x, w, bias, y), self.flops)
 
-    def run(self, x, w, bias, y, start, stop):
-        """Compute some lines of y."""
-        self._kernel(x, w, self._no_bias if bias is None else bias, y, *self._tables, start, stop)
+    def call(self, x, w, bias, y):
+        """Return the call that computes y, line by line."""
+        return Call(self._kernel, x, w, self._no_bias if bias is None else bias, y, *self._tables)
 
 
 class SlideOutputPlan(_Slide):
@@ -178,13 +179,9 @@ class SlideInputGradPlan:
             dx[:] = 0  # the pixels of a phase that no tap reaches
         if self._packing[1] > 1:
             w = np.ascontiguousarray(w.reshape(self._packing).swapaxes(1, 3)).reshape(-1)
-
-        def work(start, stop):
-            for first in range(start, stop, self._block):
-                for phase in self._phases:
-                    phase.run(dy, w, None, dx, first, min(first + self._block, stop))
-
-        split(self._phases[0].units if self._phases else 0, work, self._flops)
+        if self._phases:
+            phases = Chain([phase.call(dy, w, None, dx) for phase in self._phases], self._block)
+            split(self._phases[0].units, phases, self._flops)
 
 
 class SlideWeightGradPlan:
@@ -210,7 +207,7 @@ class SlideWeightGradPlan:
         kernel, tables, channels, room = self._kernel, self._tables, self._channels, self._shape[-1]
         parts = buffer(prod(self._shape), x.dtype)
         parts[:] = 0
-        split(self._units, lambda a, b: kernel(x, dy, parts, *tables, a, b), self.flops)
+        split(self._units, Call(kernel, x, dy, parts, *tables), self.flops)
         total, dw = np.add.reduce(parts.reshape(self._shape), axis=0), dw.reshape(-1, channels)
         whole = channels - channels % self._lanes
         dw[:, :whole] = total[:, :whole]

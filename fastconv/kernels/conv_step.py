@@ -17,8 +17,8 @@ def whole_output_kernel(rows, vectors, depth):
     output = output_kernel(rows, vectors, depth)
 
     @jit
-    def conv_whole_output(x, w, bias, y, packed, geometry, outputs_block, units):
-        pack_weights(w, geometry, vectors, packed)
+    def conv_whole_output(x, w, bias, y, packed, geometry, outputs_block, weight_blocks, units):
+        pack_weights(w, geometry, vectors, packed, 0, weight_blocks)
         output(x, packed, bias, y, packed[:0], geometry, outputs_block, 0, units)
 
     return conv_whole_output
@@ -30,10 +30,10 @@ def weight_step_kernel(rows, vectors, columns):
     weight_grad = weight_grad_kernel(rows, vectors, columns)
 
     @jit
-    def conv_weight_step(x, dy, w, dw, rate, parts, geometry, tap_step, items, part_count, units, tile_run):
+    def conv_weight_step(x, dy, w, dw, rate, parts, geometry, tap_step, items, part_count, units, weight_blocks, tile_run):
         parts[:] = 0
         weight_grad(x, dy, parts, parts[:0], geometry, tap_step, items, part_count, 0, units)
-        unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw)
+        unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw, 0, weight_blocks)
         step = dw.dtype.type(rate)
         for i in range(len(w)):
             w[i] -= step * dw[i]
@@ -47,7 +47,7 @@ class WholeOutput:
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
         plan = OutputPlan(spec, dtype, filters_first)
         self._dtype, self._size, self._no_bias = dtype, plan.packed_size, plan.no_bias
-        self._numbers = (plan.geometry, plan.outputs_block, plan.units)
+        self._numbers = (plan.geometry, plan.outputs_block, plan.weight_blocks, plan.units)
         self._kernel = whole_output_kernel(plan.rows, plan.vectors, plan.depth)
 
     def __call__(self, x, w, y):
@@ -60,7 +60,7 @@ class WeightStep:
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
         plan = WeightGradPlan(spec, dtype, filters_first)
         self._dtype, self._size = dtype, plan.parts_size
-        self._numbers = (plan.geometry, *plan.cut, plan.units, plan.tile_run)
+        self._numbers = (plan.geometry, *plan.cut, plan.units, plan.weight_blocks, plan.tile_run)
         self._kernel = weight_step_kernel(plan.rows, plan.vectors, plan.columns)
 
     def __call__(self, x, dy, w, dw, rate):

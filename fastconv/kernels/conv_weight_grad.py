@@ -1,14 +1,15 @@
 """Weight gradient with a register tile: rows of neighbouring input channels by vectors of output channels, summed over pixels."""
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .call import Call
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_output
-from .pack import buffer, pad_rows, unpack_weight_grad
+from .pack import PACKING_FLOPS, blocks_of, buffer, clear, pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
 from .tile import fit_tile, most_rows, tile_load, tile_outer, tile_outer_part, tile_outer_patch_part, tile_outer_run, tile_store
 
@@ -107,7 +108,8 @@ class TiledWeightGrad:
         line_bytes = c.line_bytes(dtype.itemsize) + c.count * channels * dtype.itemsize
         block = min(len(c.x_lines), max(BLOCK_BYTES // line_bytes, -(-BLOCK_PIXELS // c.count)))
         items = c.images * -(-len(c.x_lines) // block)
-        tiles = c.groups * -(-c.outputs // channels) * (1 if self.columns else len(c.taps) * -(-c.run // self.rows))
+        self.weight_blocks = c.groups * -(-c.outputs // channels)
+        tiles = self.weight_blocks * (1 if self.columns else len(c.taps) * -(-c.run // self.rows))
         self._parts = 1 if c.flops < 2**24 else max(1, min(items, 8 // tiles))
         self.units = tiles * self._parts
         self.parts_size = self.units * self.rows * channels
@@ -118,9 +120,10 @@ class TiledWeightGrad:
     def __call__(self, split, x, dy, dw):
         kernel, geometry, size, cut = self._kernel, self.geometry, self.scratch_size, self.cut
         parts = buffer(self.parts_size, x.dtype)
-        parts[:] = 0
-        split(self.units, lambda a, b: kernel(x, dy, parts, buffer(size, x.dtype), geometry, *cut, a, b), self.flops)
-        unpack_weight_grad(parts, self._parts, self.rows, self.tile_run, geometry, self.vectors, dw)
+        split(blocks_of(parts), Call(clear, parts), parts.size)
+        split(self.units, Call(kernel, x, dy, parts, partial(buffer, size, x.dtype), geometry, *cut), self.flops)
+        unpack = Call(unpack_weight_grad, parts, self._parts, self.rows, self.tile_run, geometry, self.vectors, dw)
+        split(self.weight_blocks, unpack, PACKING_FLOPS * len(parts))
 
 
 class WeightGradPlan(TiledWeightGrad):

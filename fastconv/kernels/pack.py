@@ -20,6 +20,8 @@ def buffer(size: int, dtype: np.dtype) -> np.ndarray:
     return room[start : start + size]
 
 
+PACKING_FLOPS = 8
+"""An element that is packed takes the time of about so many floating-point operations."""
 ALIGNED = 1024
 """Below this many elements, finding an aligned place costs more than it brings."""
 
@@ -53,59 +55,95 @@ def pad_rows(x, origin, rows, first, last, left, width, right, scratch):
 
 
 @jit
-def pack_weights(w, geometry, vectors, packed):
-    """Write w as packed[group][output block][tap][run][vectors x lanes], zeros behind the last output.
+def clear(y, start, stop):
+    """Set the blocks start..stop of BLOCK elements to zero; the last may be shorter."""
+    y[start * BLOCK : min(stop * BLOCK, len(y))] = 0
+
+
+@jit
+def add_parts(parts, y, start, stop):
+    """Add up, in their order, the parts of y's length that parts consists of, for the blocks start..stop of BLOCK elements."""
+    for first in range(start * BLOCK, min(stop * BLOCK, len(y)), BLOCK):
+        last = min(first + BLOCK, len(y))
+        for i in range(first, last):
+            y[i] = parts[i]
+        for part in range(len(y), len(parts), len(y)):
+            for i in range(first, last):
+                y[i] += parts[part + i]
+
+
+BLOCK = 4096
+
+
+def blocks_of(array: np.ndarray) -> int:
+    """Return how many blocks an array has for `clear` and `add_parts`."""
+    return -(-array.size // BLOCK)
+
+
+@jit
+def pad_bias(bias, groups, padded, start, stop):
+    """Write each group's part of the bias to a group's part of padded, zeros behind it; units are groups."""
+    outputs, room = len(bias) // groups, len(padded) // groups
+    for group in range(start, stop):
+        for o in range(outputs):
+            padded[group * room + o] = bias[group * outputs + o]
+        padded[group * room + outputs : (group + 1) * room] = 0
+
+
+@jit
+def pack_weights(w, geometry, vectors, packed, start, stop):
+    """Write w as packed[group][output block][tap][run][vectors x lanes], zeros behind the last output; units are output blocks.
 
     taps[t] is where tap t's weights start in w; along the run and the outputs they are run_step and output_step apart.
     """
     taps, run, run_step, outputs, output_step = read_weight_layout(geometry)
-    groups, _, _, w_group = read_groups(geometry)
-    block, at = vectors * lanes(w), 0
-    for group in range(groups):
-        for first in range(0, outputs, block):
-            filled = min(block, outputs - first)
-            for tap in taps:
-                source = group * w_group + tap + first * output_step
-                square = run // lanes(w) * lanes(w) if run_step == 1 and filled == block else 0
-                for c in range(0, square, lanes(w)):
+    _, _, _, w_group = read_groups(geometry)
+    block = vectors * lanes(w)
+    blocks = (outputs + block - 1) // block
+    for unit in range(start, stop):
+        group, first, at = unit // blocks, unit % blocks * block, unit * len(taps) * run * block
+        filled = min(block, outputs - first)
+        for tap in taps:
+            source = group * w_group + tap + first * output_step
+            square = run // lanes(w) * lanes(w) if run_step == 1 and filled == block else 0
+            for c in range(0, square, lanes(w)):
+                for o in range(0, block, lanes(w)):
+                    copy_transposed(w, source + c + o * output_step, output_step, packed, at + c * block + o, block)
+            for c in range(square, run):
+                if output_step == 1 and filled == block:
                     for o in range(0, block, lanes(w)):
-                        copy_transposed(w, source + c + o * output_step, output_step, packed, at + c * block + o, block)
-                for c in range(square, run):
-                    if output_step == 1 and filled == block:
-                        for o in range(0, block, lanes(w)):
-                            vstore(packed, at + c * block + o, vload(w, source + c * run_step + o))
-                    else:
-                        for o in range(filled):
-                            packed[at + c * block + o] = w[source + c * run_step + o * output_step]
-                        packed[at + c * block + filled : at + (c + 1) * block] = 0
-                at += run * block
+                        vstore(packed, at + c * block + o, vload(w, source + c * run_step + o))
+                else:
+                    for o in range(filled):
+                        packed[at + c * block + o] = w[source + c * run_step + o * output_step]
+                    packed[at + c * block + filled : at + (c + 1) * block] = 0
+            at += run * block
 
 
 @jit
-def unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw):
-    """Sum the partial weight gradients in their order and write them where pack_weights read the weights.
+def unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw, start, stop):
+    """Sum the partial weight gradients in their order and write them where pack_weights read the weights; units are output blocks.
 
     A part is [group][output block][tile_run's tap][tile][row][vectors x lanes]; a tile_run is one or more taps' runs in a row,
     and its last tile starts early enough to end with it, so that some rows stand in two tiles, with the same values.
     """
     taps, run, run_step, outputs, output_step = read_weight_layout(geometry)
-    groups, _, _, w_group = read_groups(geometry)
+    _, _, _, w_group = read_groups(geometry)
     block = vectors * lanes(parts)
     blocks, tiles = (outputs + block - 1) // block, (tile_run + rows - 1) // rows
     part_size = len(parts) // part_count
-    for group in range(groups):
-        for first in range(0, outputs, block):
-            for t in range(len(taps)):
-                for c in range(run):
-                    flat = t * run + c
-                    long_tap, k = flat // tile_run, flat % tile_run
-                    tile = min(k // rows, tiles - 1)
-                    row = k - min(tile * rows, tile_run - rows)
-                    long_taps = (group * blocks + first // block) * (len(taps) * run // tile_run) + long_tap
-                    at = (long_taps * tiles + tile) * rows + row
-                    target = group * w_group + taps[t] + c * run_step + first * output_step
-                    for o in range(min(block, outputs - first)):
-                        total = parts[at * block + o]
-                        for part in range(1, part_count):
-                            total += parts[part * part_size + at * block + o]
-                        dw[target + o * output_step] = total
+    for unit in range(start, stop):
+        group, first = unit // blocks, unit % blocks * block
+        for t in range(len(taps)):
+            for c in range(run):
+                flat = t * run + c
+                long_tap, k = flat // tile_run, flat % tile_run
+                tile = min(k // rows, tiles - 1)
+                row = k - min(tile * rows, tile_run - rows)
+                at = ((unit * (len(taps) * run // tile_run) + long_tap) * tiles + tile) * rows + row
+                target = group * w_group + taps[t] + c * run_step + first * output_step
+                for o in range(min(block, outputs - first)):
+                    total = parts[at * block + o]
+                    for part in range(1, part_count):
+                        total += parts[part * part_size + at * block + o]
+                    dw[target + o * output_step] = total

@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from .._jit import jit
-from .simd import lanes, lanes_of
+from .call import Call
+from .simd import lanes, lanes_of, vload, vstore
 from .tile import most_rows, tile_outer, tile_store, tile_zero
 
 ROWS, VECTORS = most_rows(2), 2
@@ -29,6 +30,13 @@ def multiply_add(x, w, y, repeats):
     for _ in range(repeats):
         tile = tile_outer(tile, x, 0, 0, w, 0)
     tile_store(tile, y, 0, VECTORS * lanes(x), VECTORS * lanes(x))
+
+
+@jit
+def copy(source, target, step, start, stop):
+    """Copy pieces of `step` elements."""
+    for i in range(start * step, stop * step, lanes(source)):
+        vstore(target, i, vload(source, i))
 
 
 def _best_seconds(call: Callable[[], object], runs: int) -> float:
@@ -53,10 +61,7 @@ def copy_bandwidth(split: Callable, runs: int = 3) -> float:
     source, target, pieces = *_large_arrays(), 64
     step = len(source) // pieces
 
-    def copy(start: int, stop: int) -> None:
-        target[start * step : stop * step] = source[start * step : stop * step]
-
-    return 2 * COPY_BYTES / _best_seconds(lambda: split(pieces, copy, 2**62), runs) / 1e9
+    return 2 * COPY_BYTES / _best_seconds(lambda: split(pieces, Call(copy, source, target, step), 2**62), runs) / 1e9
 
 
 @lru_cache(maxsize=1)

@@ -10,9 +10,12 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import PoolSpec
+from .call import Call
 from .simd import lanes, vadd, vdiv, vload_part, vmatch, vpick, vsplat, vstore_part, vunmatch
 
 MAX, MIN, SUM = 0, 1, 2
+EMPTY = (-np.inf, np.inf, 0.0)
+"""What each of these gives for no pixels."""
 ALL, FIRST, SPLIT = 0, 1, 2
 UNROLLED_WINDOWS = ((1, 2, 2), (1, 3, 3))
 """These windows, where none leaves the image, have kernels of their own."""
@@ -48,8 +51,10 @@ def window(g, first, output, dilation, whole):
 def pool_kernel(pick, whole):
     """Return the forward kernel that picks the maximum, the minimum, or sums (for the average); `whole` is as in `window`."""
 
+    empty = EMPTY[pick]
+
     @jit
-    def pool(x, y, geometry, empty, divisor, start, stop):
+    def pool(x, y, geometry, divisor, start, stop):
         size, channels, outputs, dilation, first = read_geometry(geometry)
         for n in range(start, stop):
             for od, oh, ow in np.ndindex(outputs):
@@ -105,8 +110,10 @@ def pool_index_kernel(pick):
 def pick_grad_kernel(pick, ties, disjoint, whole):
     """Return the gradient kernel of max or min pooling; `disjoint` windows store their gradient, others add it."""
 
+    empty = EMPTY[pick]
+
     @jit
-    def pick_grad(dy, x, dx, geometry, empty, start, stop):
+    def pick_grad(dy, x, dx, geometry, start, stop):
         size, channels, outputs, dilation, first = read_geometry(geometry)
         for n in range(start, stop):
             for od, oh, ow in np.ndindex(outputs):
@@ -195,27 +202,24 @@ class PoolPlan:
 
     def pick(self, split, pick, x, y):
         """Max or min pooling of x into y."""
-        kernel, empty = pool_kernel(pick, self.whole), -np.inf if pick == MAX else np.inf
-        split(self.images, lambda a, b: kernel(x, y, self.geometry, empty, 0.0, a, b), self.flops)
+        split(self.images, Call(pool_kernel(pick, self.whole), x, y, self.geometry, 0), self.flops)
 
     def pick_index(self, split, pick, x, y, indices):
         """Max or min pooling of x into y, and into indices where each window's is: flat over the image's spatial axes."""
-        kernel = pool_index_kernel(pick)
-        split(self.images, lambda a, b: kernel(x, y, indices, self.geometry, a, b), 4 * self.flops)
+        split(self.images, Call(pool_index_kernel(pick), x, y, indices, self.geometry), 4 * self.flops)
 
     def pick_grad(self, split, pick, ties, dy, x, dx):
         """The gradient of max or min pooling, by the rule for ties; the caller's dx is overwritten."""
-        kernel, empty = pick_grad_kernel(pick, ties, int(self.disjoint), self.whole), -np.inf if pick == MAX else np.inf
+        kernel = pick_grad_kernel(pick, ties, int(self.disjoint), self.whole)
         if not self.covered:
             dx[:] = 0
-        split(self.images, lambda a, b: kernel(dy, x, dx, self.geometry, empty, a, b), 3 * self.flops)
+        split(self.images, Call(kernel, dy, x, dx, self.geometry), 3 * self.flops)
 
     def average(self, split, divisor, x, y):
         """Average pooling of x into y; a divisor other than 0 takes the place of each window's count."""
-        kernel = pool_kernel(SUM, self.whole)
-        split(self.images, lambda a, b: kernel(x, y, self.geometry, 0.0, divisor, a, b), self.flops)
+        split(self.images, Call(pool_kernel(SUM, self.whole), x, y, self.geometry, divisor), self.flops)
 
     def average_grad(self, split, divisor, dy, dx):
         """The gradient of average pooling; the caller's dx is overwritten."""
         dx[:] = 0
-        split(self.images, lambda a, b: average_grad(dy, dx, self.geometry, divisor, a, b), self.flops)
+        split(self.images, Call(average_grad, dy, dx, self.geometry, divisor), self.flops)

@@ -6,15 +6,16 @@ any output is not finite, all are computed again by another kernel.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .call import Call
 from .cost import best_tile
-from .pack import buffer
+from .pack import buffer, pad_bias
 from .simd import lanes, lanes_of
 from .tile import fit_tile
 from .winograd_tiles import outputs_kernel, patches_kernel, products_kernel, weights_kernel
@@ -51,7 +52,7 @@ def many_tiles_kernel(m, rows, vectors):
     products, n = products_kernel(m, rows, vectors, False), m + 2
 
     @jit
-    def winograd_many(x, u, bias, y, g, v, sums, room, start, stop):
+    def winograd_many(x, u, bias, y, g, v, sums, room, failed, start, stop):
         source, target, tiles = g[0:7], g[7:14], g[24]
         channels, outputs, chunks, blocks, v_step, v_plane, u_plane, plane = g[14], g[15], g[17], g[18], g[19], g[20], g[21], g[22]
         size, watch = vectors * lanes(x), 0.0
@@ -64,7 +65,8 @@ def many_tiles_kernel(m, rows, vectors):
                 at, o = (group * chunks + chunk) * n * n * u_plane, group * outputs + chunk * size
                 products(v, 0, v_step, v_plane, u, at, size, u_plane, channels, sums, 0, plane, count, True)
                 watch += outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, room)
-        return watch == 0
+        if watch != 0:
+            failed[0] = 1
 
     return winograd_many
 
@@ -92,7 +94,7 @@ def few_tiles_kernel(m, rows, vectors, turned):
     patches, products = patches_kernel(m, False), products_kernel(m, rows, vectors, False)
 
     @jit
-    def winograd_few(x, v, w, bias, y, g, u, sums, room, turn, start, stop):
+    def winograd_few(x, v, w, bias, y, g, u, sums, room, turn, failed, start, stop):
         source, target, tiles, run = g[0:7], g[7:14], g[24], g[23]
         channels, outputs, groups, chunks, v_step, v_plane, u_plane, plane = (
             g[14], g[15], g[16], g[17], g[19], g[20], g[21], g[22],
@@ -110,7 +112,8 @@ def few_tiles_kernel(m, rows, vectors, turned):
             watch += outputs_back(
                 sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room
             )
-        return watch == 0
+        if watch != 0:
+            failed[0] = 1
 
     return winograd_few
 
@@ -169,41 +172,33 @@ class WinogradContraction:
 
     def __call__(self, split, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); return whether all of it is finite."""
-        finite: list[bool] = []
+        failed = np.zeros(1, np.int64)
         g, first, second, room, turn = self.geometry, self._first, self._second, self.room_size, self.turn_size
         padded_bias = self.no_bias
         if bias is not None:
             padded_bias = buffer(len(self.no_bias), x.dtype)
-            padded_bias[: len(bias)], padded_bias[len(bias) :] = bias, 0
+            split(1, Call(pad_bias, bias, 1, padded_bias), 0)
 
         def make(size):
-            return buffer(size, x.dtype)
+            return partial(buffer, size, x.dtype)
 
         def make_patches():
-            v = make(self.v_size)
+            v = buffer(self.v_size, x.dtype)
             v.reshape(-1, g[20])[:, self.filled :] = 0  # the last tiles' rows that no patch fills
             return v
 
         if self.few:
             if self.groups == 1:
                 patches = make_patches()
-                split(self.tiles, lambda a, b: first(x, patches, g, make(room), a, b), 20 * self.v_size)
-
-            def second_stage(start, stop):
-                v = patches if self.groups == 1 else make_patches()
-                scratch = (make(size) for size in (self.u_size, self.sums_size, room, turn))
-                finite.append(second(x, v, w, padded_bias, y, g, *scratch, start, stop))
-
-            split(self.groups * self.chunks, second_stage, self.flops)
+                split(self.tiles, Call(first, x, patches, g, make(room)), 20 * self.v_size)
+            v, scratch = patches if self.groups == 1 else make_patches, map(make, (self.u_size, self.sums_size, room, turn))
+            split(self.groups * self.chunks, Call(second, x, v, w, padded_bias, y, g, *scratch, failed), self.flops)
         else:
-            u = make(self.groups * self.chunks * self.u_size)
-            split(self.groups * self.chunks, lambda a, b: first(w, u, g, make(room), make(turn), a, b), 20 * len(u))
-
-            def second_stage(start, stop):
-                finite.append(second(x, u, padded_bias, y, g, make_patches(), make(self.sums_size), make(room), start, stop))
-
-            split(self.groups * self.blocks, second_stage, self.flops)
-        return all(finite)
+            u = buffer(self.groups * self.chunks * self.u_size, x.dtype)
+            split(self.groups * self.chunks, Call(first, w, u, g, make(room), make(turn)), 20 * len(u))
+            call = Call(second, x, u, padded_bias, y, g, make_patches, make(self.sums_size), make(room), failed)
+            split(self.groups * self.blocks, call, self.flops)
+        return failed[0] == 0
 
 
 class WinogradOutputPlan:

@@ -1,15 +1,16 @@
 """The weight gradient by Winograd's convolution: transformed patches of images times those of gradients, summed over tiles."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .call import Call
 from .cost import best_tile
-from .pack import buffer
+from .pack import add_parts, blocks_of, buffer
 from .simd import lanes, lanes_of
 from .tile import fit_tile
 from .winograd import round_up
@@ -30,7 +31,7 @@ def winograd_weight_grad_kernel(m, rows, vectors):
     products, gradients_back = products_kernel(m, rows, vectors, True), weight_grads_kernel(m, vectors)
 
     @jit
-    def winograd_weight_grad(x, dy, parts, g, v, z, sums, room, start, stop):
+    def winograd_weight_grad(x, dy, parts, g, v, z, sums, room, failed, start, stop):
         source, target, channels, filters = g[0:7], g[7:14], g[14], g[15]
         groups, part_count, c_blocks, f_blocks, c_block, f_block, chunk, tiles = (
             g[16],
@@ -62,7 +63,8 @@ def winograd_weight_grad_kernel(m, rows, vectors):
                 at = (part * 9 * channels + c) * groups * filters + group * filters + f + o
                 row = channels * groups * filters
                 watch += gradients_back(sums, o * c_rows, plane, c_count, f_count - o, parts, at, groups * filters, row, room)
-        return watch == 0
+        if watch != 0:
+            failed[0] = 1
 
     return winograd_weight_grad
 
@@ -108,15 +110,10 @@ class WinogradWeightGradPlan:
     def __call__(self, split, x, dy, dw):
         kernel, geometry = self._kernel, self._geometry
         parts = dw if self._parts == 1 else buffer(self._parts * len(dw), x.dtype)
-
-        finite: list[bool] = []
-
-        def work(start, stop):
-            scratch = (buffer(size, x.dtype) for size in self._sizes)
-            finite.append(kernel(x, dy, parts, geometry, *scratch, start, stop))
-
-        split(self.units, work, self.flops)
-        if not all(finite):
+        failed = np.zeros(1, np.int64)
+        scratch = (partial(buffer, size, x.dtype) for size in self._sizes)
+        split(self.units, Call(kernel, x, dy, parts, geometry, *scratch, failed), self.flops)
+        if failed[0]:
             self._otherwise()(split, x, dy, dw)
         elif self._parts > 1:
-            np.add.reduce(parts.reshape(self._parts, -1), axis=0, out=dw)
+            split(blocks_of(dw), Call(add_parts, parts, dw), len(parts))

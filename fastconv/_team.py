@@ -1,0 +1,230 @@
+"""Threads that run a program of kernel calls together, without the interpreter's lock.
+
+A program is a table of steps, each with units of work cut into tickets. Every thread draws the next ticket, waits until all steps
+before the ticket's are done, and does its units. So whoever comes late, or runs on a slow CPU, does less; and if no helper comes
+at all, the caller does everything. Which thread does a unit changes no bit of its result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ._atomic import add, load, peek, poke, wait_a_while, wait_for
+from ._jit import jit
+from .kernels.call import MOST_WORDS, Work, call_by_address
+
+AWAKE = 600_000
+"""Cycles that a helper waits for the next program before it goes to sleep: a fifth of a millisecond."""
+TICKETS_A_THREAD = 4
+"""A step's units are cut into so many pieces a thread, for threads that aren't equally fast."""
+
+APART = 16
+"""Numbers that threads change stand so many places apart, so that no two are in one cache line, or in neighbouring ones."""
+SEQUENCE, NEXT, DONE, ACTIVE, FAILED, TABLE, WORDS, ROWS, TICKETS, TOTAL = (i * APART for i in range(10))
+"""Places in a team's box: programs begun and ended (odd while one runs), tickets drawn and done, helpers at work, whether a kernel
+failed; and of the program: the addresses of its table and words, rows, tickets a round, and tickets in all rounds."""
+FIRST, COUNT, UNITS, CALLS, ADDRESS, START, ROW = range(7)
+"""Places in a row of the table, one for each call: the step's first ticket, how many, units, how many rows in turn are its calls
+(the others of them have no ticket), the kernel's address, and where among its words start and stop are."""
+
+
+@jit
+def take_tickets(box, thread):
+    """Draw tickets and do their work until none is left."""
+    table, rows, tickets, total = box[TABLE], box[ROWS], box[TICKETS], box[TOTAL]
+    words = box[WORDS] + thread * rows * MOST_WORDS * 8
+    step, step_round = 0, 0
+    ticket = add(box, NEXT, 1)
+    while ticket < total:
+        if ticket // tickets != step_round:
+            step, step_round = 0, ticket // tickets
+        at = ticket % tickets
+        while at >= peek(table + 8 * (step * ROW + FIRST)) + peek(table + 8 * (step * ROW + COUNT)):
+            step += 1
+        row = table + 8 * step * ROW
+        first, count, units = peek(row + 8 * FIRST), peek(row + 8 * COUNT), peek(row + 8 * UNITS)
+        wait_for(box, DONE, step_round * tickets + first)
+        for number in range(step, step + peek(row + 8 * CALLS)):
+            row, own = table + 8 * number * ROW, words + 8 * number * MOST_WORDS
+            place = own + 8 * peek(row + 8 * START)
+            poke(place, units * (at - first) // count)
+            poke(place + 8, units * (at - first + 1) // count)
+            if call_by_address(peek(row + 8 * ADDRESS), own) != 0:
+                add(box, FAILED, 1)
+        add(box, DONE, 1)
+        ticket = add(box, NEXT, 1)
+
+
+@jit
+def lead(box):
+    """Open the program to the helpers, take part in it, and return when no helper is at it any more."""
+    add(box, SEQUENCE, 1)
+    take_tickets(box, 0)
+    wait_for(box, DONE, box[TOTAL])
+    add(box, SEQUENCE, 1)
+    while load(box, ACTIVE) != 0:
+        pass
+
+
+@jit
+def serve(box, thread, seen, patience):
+    """Take part in all programs until none has come for so many cycles; `seen` and the result: the last sequence number known."""
+    while wait_a_while(box, SEQUENCE, seen, patience):
+        seen = load(box, SEQUENCE)
+        if seen % 2 == 1:
+            add(box, ACTIVE, 1)
+            if load(box, SEQUENCE) == seen:  # else it has ended, and may be gone
+                take_tickets(box, thread)
+            add(box, ACTIVE, -1)
+    return seen
+
+
+class Step(NamedTuple):
+    """Work of so many units, cut into so many tickets."""
+
+    work: Work
+    units: int
+    tickets: int
+
+
+class Program:
+    """Steps that are ready to run, one after the other, in up to so many threads; each thread has its own words and room."""
+
+    def __init__(self, steps: Sequence[Step], threads: int):
+        rows = sum(len(step.work.calls) for step in steps)
+        self.table = np.zeros((rows, ROW), np.int64)
+        self.words = np.zeros((threads, rows, MOST_WORDS), np.int64)
+        self._kept, self.tickets, row = [], 0, 0
+        for work, units, tickets in steps:
+            for number, call in enumerate(work.calls):
+                address, self.words[:, row], start, kept = call.for_threads(threads)
+                self.table[row] = self.tickets, 0 if number else tickets, units, len(work.calls), address, start
+                self.tickets += 0 if number else tickets
+                self._kept.append(kept)
+                row += 1
+
+
+class Helper:
+    """One thread that takes part in programs."""
+
+    def __init__(self, box: np.ndarray, number: int):
+        self._box, self._number = box, number
+        self._changed = threading.Condition(threading.Lock())
+        self._called = self._stopped = False
+        self.asleep = False
+        self.thread = threading.Thread(target=self._work, name=f"fastconv_{number}", daemon=True)
+        self.thread.start()
+
+    def wake(self) -> None:
+        """Have the thread look for programs again, if it sleeps."""
+        if self.asleep:
+            with self._changed:
+                self._called = True
+                self._changed.notify()
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        with self._changed:
+            self._stopped = self._called = True
+            self._changed.notify()
+
+    def _work(self) -> None:
+        seen = 0
+        while not self._stopped:
+            seen = serve(self._box, self._number, seen, AWAKE)
+            with self._changed:
+                self.asleep = True
+                while not self._called:
+                    self._changed.wait()
+                self.asleep = self._called = False
+
+
+class Team:
+    """The caller and some helpers, for one caller at a time."""
+
+    def __init__(self, helpers: int):
+        self.threads = helpers + 1
+        self._box = np.zeros(10 * APART, np.int64)
+        empty = Program([], 1)
+        self._run(empty, 1)  # compiled, or loaded, here and not while somebody waits
+        serve(self._box, 0, int(self._box[SEQUENCE]), 0)
+        self.helpers = [Helper(self._box, i + 1) for i in range(helpers)]
+        self._busy = threading.Lock()
+        self._stopped = False
+        self._caller_cpu = -1
+
+    def run_units(self, work: Work, units: int) -> bool:
+        """Run a single piece of work; return whether it was run."""
+        tickets = work.pieces(units, TICKETS_A_THREAD * self.threads)
+        return self.run(Program([Step(work, units, tickets)], self.threads))
+
+    def run(self, program: Program, rounds: int = 1) -> bool:
+        """Run a program so many times; return whether it was run: not if the team works for another caller, or has stopped.
+
+        Raises
+        ------
+        RuntimeError
+            If a kernel failed, which only a fault of its own can cause.
+        """
+        if not self._busy.acquire(blocking=False):
+            return False
+        try:
+            if self._stopped:
+                return False
+            self._make_way()
+            for helper in self.helpers:
+                helper.wake()
+            self._run(program, rounds)
+            return True
+        finally:
+            self._busy.release()
+
+    def _run(self, program: Program, rounds: int) -> None:
+        box, tickets = self._box, program.tickets
+        box[NEXT] = box[DONE] = box[FAILED] = 0
+        box[TABLE], box[WORDS] = (a.__array_interface__["data"][0] for a in (program.table, program.words))
+        box[ROWS], box[TICKETS], box[TOTAL] = len(program.table), max(1, tickets), tickets * rounds
+        lead(box)
+        if box[FAILED]:
+            raise RuntimeError(f"{box[FAILED]} of a program's {tickets * rounds} pieces of work failed")
+
+    def _make_way(self) -> None:
+        """Keep the helpers off the CPU that the caller runs on, where Linux can tell.
+
+        In a virtual machine Linux takes a CPU that sleeps for one that isn't there, and wakes a helper on the caller's.
+        """
+        cpu = current_cpu()
+        if cpu == self._caller_cpu:
+            return
+        self._caller_cpu = cpu
+        others = os.sched_getaffinity(0) - {cpu}
+        with contextlib.suppress(OSError):  # where it isn't allowed, it isn't needed for anything but speed
+            for helper in self.helpers if others else ():
+                os.sched_setaffinity(helper.thread.native_id or 0, others)
+
+    def stop(self) -> None:
+        """Let all threads end, after the program that they may be working at."""
+        with self._busy:
+            self._stopped = True
+            for helper in self.helpers:
+                helper.stop()
+
+
+def _find_current_cpu() -> Callable[[], int]:
+    """Return the function that tells which CPU this thread runs on, one that always says -1 where there is none."""
+    if hasattr(os, "sched_setaffinity"):
+        try:
+            return ctypes.CDLL(None).sched_getcpu
+        except (OSError, AttributeError):
+            pass
+    return lambda: -1
+
+
+current_cpu = _find_current_cpu()
