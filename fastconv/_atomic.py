@@ -40,6 +40,16 @@ def add(typing_context, numbers, index, more):
 
 
 @intrinsic
+def add_at(typing_context, address, more):
+    """add_at(address, more): add to the int64 at this address, as `add` does; return what it was."""
+
+    def generate(context, builder, signature, args):
+        return builder.atomic_rmw("add", builder.inttoptr(args[0], WORD.as_pointer()), args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
 def peek(typing_context, address):
     """peek(address): the int64 at this address."""
 

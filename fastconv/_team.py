@@ -1,8 +1,9 @@
 """Threads that run a program of kernel calls together, without the interpreter's lock.
 
-A program is a table of steps, each with units of work cut into tickets. Every thread draws the next ticket, waits until all steps
-before the ticket's are done, and does its units. So whoever comes late, or runs on a slow CPU, does less; and if no helper comes
-at all, the caller does everything. Which thread does a unit changes no bit of its result.
+A program is a table of steps, each with units of work cut into pieces. Every thread draws the next ticket, which is for some piece
+of a step, waits until all steps before it are done, and does a piece: the next of its own share, which it probably has in its cache
+from the last time, else one of another's. So whoever comes late, or runs on a slow CPU, does less; and if no helper comes at all,
+the caller does everything. Which thread does a unit changes no bit of its result.
 """
 
 from __future__ import annotations
@@ -16,29 +17,40 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._atomic import add, load, peek, poke, wait_a_while, wait_for
+from ._atomic import add, add_at, load, peek, poke, wait_a_while, wait_for
 from ._jit import jit
 from .kernels.call import MOST_WORDS, Work, call_by_address
 
 AWAKE = 600_000
 """Cycles that a helper waits for the next program before it goes to sleep: a fifth of a millisecond."""
-TICKETS_A_THREAD = 4
+PIECES_A_THREAD = 4
 """A step's units are cut into so many pieces a thread, for threads that aren't equally fast."""
 
 APART = 16
 """Numbers that threads change stand so many places apart, so that no two are in one cache line, or in neighbouring ones."""
-SEQUENCE, NEXT, DONE, ACTIVE, FAILED, TABLE, WORDS, ROWS, TICKETS, TOTAL = (i * APART for i in range(10))
+SEQUENCE, NEXT, DONE, ACTIVE, FAILED, TABLE, WORDS, CLAIMS, ROWS, THREADS, TICKETS, TOTAL = (i * APART for i in range(12))
 """Places in a team's box: programs begun and ended (odd while one runs), tickets drawn and done, helpers at work, whether a kernel
-failed; and of the program: the addresses of its table and words, rows, tickets a round, and tickets in all rounds."""
+failed; and of the program: the addresses of its table, words and claims, rows, threads, tickets a round, and in all rounds."""
 FIRST, COUNT, UNITS, CALLS, ADDRESS, START, ROW = range(7)
-"""Places in a row of the table, one for each call: the step's first ticket, how many, units, how many rows in turn are its calls
-(the others of them have no ticket), the kernel's address, and where among its words start and stop are."""
+"""Places in a row of the table, one for each call: the step's first ticket, how many (its pieces), units, how many rows in turn
+are its calls (the others of them have no ticket), the kernel's address, and where among its words start and stop are."""
+
+
+@jit
+def claim_piece(claims, thread, threads, count):
+    """Return a piece of `count` that no thread has claimed yet (there must be one); `claims` is where the threads' counts are."""
+    for other in range(thread, thread + threads):
+        owner = other % threads
+        piece = count * owner // threads + add_at(claims + 8 * APART * owner, 1)
+        if piece < count * (owner + 1) // threads:
+            return piece
+    return 0
 
 
 @jit
 def take_tickets(box, thread):
     """Draw tickets and do their work until none is left."""
-    table, rows, tickets, total = box[TABLE], box[ROWS], box[TICKETS], box[TOTAL]
+    table, rows, threads, tickets, total = box[TABLE], box[ROWS], box[THREADS], box[TICKETS], box[TOTAL]
     words = box[WORDS] + thread * rows * MOST_WORDS * 8
     step, step_round = 0, 0
     ticket = add(box, NEXT, 1)
@@ -51,11 +63,16 @@ def take_tickets(box, thread):
         row = table + 8 * step * ROW
         first, count, units = peek(row + 8 * FIRST), peek(row + 8 * COUNT), peek(row + 8 * UNITS)
         wait_for(box, DONE, step_round * tickets + first)
+        even = box[CLAIMS] + 8 * APART * threads * 2 * step
+        if at == first:  # all claims of the last round are made, and those of the next one take the same place
+            for owner in range(threads):
+                poke(even + 8 * APART * (threads * ((step_round + 1) % 2) + owner), 0)
+        piece = claim_piece(even + 8 * APART * threads * (step_round % 2), thread, threads, count)
         for number in range(step, step + peek(row + 8 * CALLS)):
             row, own = table + 8 * number * ROW, words + 8 * number * MOST_WORDS
             place = own + 8 * peek(row + 8 * START)
-            poke(place, units * (at - first) // count)
-            poke(place + 8, units * (at - first + 1) // count)
+            poke(place, units * piece // count)
+            poke(place + 8, units * (piece + 1) // count)
             if call_by_address(peek(row + 8 * ADDRESS), own) != 0:
                 add(box, FAILED, 1)
         add(box, DONE, 1)
@@ -80,18 +97,18 @@ def serve(box, thread, seen, patience):
         seen = load(box, SEQUENCE)
         if seen % 2 == 1:
             add(box, ACTIVE, 1)
-            if load(box, SEQUENCE) == seen:  # else it has ended, and may be gone
+            if load(box, SEQUENCE) == seen and thread < box[THREADS]:  # else it has ended, or is for fewer
                 take_tickets(box, thread)
             add(box, ACTIVE, -1)
     return seen
 
 
 class Step(NamedTuple):
-    """Work of so many units, cut into so many tickets."""
+    """Work of so many units, cut into so many pieces."""
 
     work: Work
     units: int
-    tickets: int
+    pieces: int
 
 
 class Program:
@@ -101,12 +118,13 @@ class Program:
         rows = sum(len(step.work.calls) for step in steps)
         self.table = np.zeros((rows, ROW), np.int64)
         self.words = np.zeros((threads, rows, MOST_WORDS), np.int64)
+        self.claims = np.zeros((rows, 2, threads, APART), np.int64)
         self._kept, self.tickets, row = [], 0, 0
-        for work, units, tickets in steps:
+        for work, units, pieces in steps:
             for number, call in enumerate(work.calls):
                 address, self.words[:, row], start, kept = call.for_threads(threads)
-                self.table[row] = self.tickets, 0 if number else tickets, units, len(work.calls), address, start
-                self.tickets += 0 if number else tickets
+                self.table[row] = self.tickets, 0 if number else pieces, units, len(work.calls), address, start
+                self.tickets += 0 if number else pieces
                 self._kept.append(kept)
                 row += 1
 
@@ -151,7 +169,7 @@ class Team:
 
     def __init__(self, helpers: int):
         self.threads = helpers + 1
-        self._box = np.zeros(10 * APART, np.int64)
+        self._box = np.zeros(12 * APART, np.int64)
         empty = Program([], 1)
         self._run(empty, 1)  # compiled, or loaded, here and not while somebody waits
         serve(self._box, 0, int(self._box[SEQUENCE]), 0)
@@ -162,8 +180,8 @@ class Team:
 
     def run_units(self, work: Work, units: int) -> bool:
         """Run a single piece of work; return whether it was run."""
-        tickets = work.pieces(units, TICKETS_A_THREAD * self.threads)
-        return self.run(Program([Step(work, units, tickets)], self.threads))
+        pieces = work.pieces(units, PIECES_A_THREAD * self.threads)
+        return self.run(Program([Step(work, units, pieces)], self.threads))
 
     def run(self, program: Program, rounds: int = 1) -> bool:
         """Run a program so many times; return whether it was run: not if the team works for another caller, or has stopped.
@@ -189,8 +207,15 @@ class Team:
     def _run(self, program: Program, rounds: int) -> None:
         box, tickets = self._box, program.tickets
         box[NEXT] = box[DONE] = box[FAILED] = 0
-        box[TABLE], box[WORDS] = (a.__array_interface__["data"][0] for a in (program.table, program.words))
-        box[ROWS], box[TICKETS], box[TOTAL] = len(program.table), max(1, tickets), tickets * rounds
+        program.claims[:] = 0
+        tables = program.table, program.words, program.claims
+        box[TABLE], box[WORDS], box[CLAIMS] = (table.__array_interface__["data"][0] for table in tables)
+        box[ROWS], box[THREADS], box[TICKETS], box[TOTAL] = (
+            len(program.table),
+            len(program.words),
+            max(1, tickets),
+            tickets * rounds,
+        )
         lead(box)
         if box[FAILED]:
             raise RuntimeError(f"{box[FAILED]} of a program's {tickets * rounds} pieces of work failed")

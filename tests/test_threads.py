@@ -13,7 +13,7 @@ from fastconv import _threads
 from fastconv import functional as fn
 from fastconv._atomic import add, load
 from fastconv._jit import jit
-from fastconv._team import TICKETS_A_THREAD, Program, Step, Team
+from fastconv._team import PIECES_A_THREAD, Program, Step, Team
 from fastconv.kernels.call import Call, Chain
 
 from .processes import run_code
@@ -144,7 +144,7 @@ def test_every_unit_is_done_once(threads):
             _threads.split(units, Call(mark, done, starts), flops)
             assert (done == 1).all()
             pieces = np.bincount(starts)[np.unique(starts)] if units else numbers(0)
-            assert len(pieces) == min(1 if flops < MUCH or threads == 1 else TICKETS_A_THREAD * threads, units)
+            assert len(pieces) == min(1 if flops < MUCH or threads == 1 else PIECES_A_THREAD * threads, units)
             assert pieces.max(initial=0) - pieces.min(initial=units) <= 1
 
 

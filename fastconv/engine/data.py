@@ -1,0 +1,55 @@
+"""A set of samples as the engine reads it: flat arrays in place, an order, and the state of going through it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..kernels.batch import EPOCH, POSITION, SEED, STATE_SIZE, gather, gather_shifted
+from ..kernels.call import Call
+from ..kernels.loss import cross_entropy_loss, squared_loss
+from ..shapes import Ints
+from .operations import Split
+
+
+class Data:
+    """Images (n, ...) and their targets: labels (n,), or numbers (n, outputs), or none; losses and correct are by place in the order.
+
+    The images are read as they are and scaled as the batches are made.
+    """
+
+    def __init__(self, images: np.ndarray, targets: np.ndarray | None, dtype: np.dtype, seed: int = 0):
+        self.count, self.shape = len(images), images.shape[1:]
+        self.order, self.state = np.arange(self.count), np.zeros(STATE_SIZE, np.int64)
+        self.state[SEED] = seed
+        self.losses, self.correct = np.zeros(self.count), np.zeros(self.count, np.bool_)
+        self._images, self._dtype = images.reshape(-1), dtype
+        self._targets = np.zeros(0, dtype) if targets is None else targets
+        self._scale = np.array([1 / 255 if images.dtype == np.uint8 else 1], dtype)
+
+    def begin(self, epoch: int, order: np.ndarray, position: int = 0) -> None:
+        """Begin an epoch in a new order."""
+        self.order[:] = order
+        self.state[EPOCH], self.state[POSITION] = epoch, position
+
+    def gather(self, split: Split, batch: int, x: np.ndarray, shift: int = 0) -> None:
+        """x = the next batch, images moved by up to `shift` pixels at random."""
+        if shift:
+            call = Call(gather_shifted, self._images, self.order, self.state, self._scale, x, *image_axes(self.shape), shift)
+        else:
+            call = Call(gather, self._images, self.order, self.state, self._scale, x)
+        split(batch, call, x.size)
+
+    def loss(self, split: Split, name: str, batch: int, y: np.ndarray, dy: np.ndarray) -> None:
+        """Note the losses of results y, and what is correct, and compute dy unless it has no elements."""
+        outputs = y.size // batch
+        if name == "cross_entropy":
+            kernel = cross_entropy_loss
+        else:
+            kernel = squared_loss
+        call = Call(kernel, y, self._targets.reshape(-1), self.order, self.state, outputs, batch, self.losses, self.correct, dy)
+        split(batch, call, 40 * y.size)
+
+
+def image_axes(shape: Ints) -> Ints:
+    """Return (height, width, channels) of images of this shape, which may have no axis of channels."""
+    return (*shape, 1) if len(shape) == 2 else shape

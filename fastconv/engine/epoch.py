@@ -1,0 +1,42 @@
+"""Running a program over all batches of an epoch, in slices short enough for a progress bar and for Ctrl-C."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .._team import Program, Team
+from ..kernels.batch import POSITION
+from .recorder import Recorder
+
+SLICE_SECONDS = 0.1
+
+
+class Epoch:
+    """An epoch of `count` samples in batches, the last of which may be smaller.
+
+    `record(recorder, batch)` adds the calls for a batch of so many samples, which go on to the next one in `state`.
+    """
+
+    def __init__(self, team: Team, record: Callable[[Recorder, int], None], count: int, batch: int, state: np.ndarray):
+        self._team, self._state, self._count, self._batch = team, state, count, batch
+        self._programs: dict[int, Program] = {}
+        for size in {min(batch, count), count % batch} - {0}:
+            recorder = Recorder(team.threads)
+            record(recorder, size)
+            self._programs[size] = recorder.program()
+
+    def run(self, limit: int | None = None) -> Iterator[int]:
+        """Run from the position in `state` to the epoch's end, or for so many batches; yield the position after every slice."""
+        rounds, left = 1, limit if limit is not None else self._count
+        while self._state[POSITION] < self._count and left > 0:
+            whole = (self._count - int(self._state[POSITION])) // self._batch
+            size, now = (self._batch, min(rounds, whole, left)) if whole else (self._count % self._batch, 1)
+            start = time.perf_counter()
+            self._team.run(self._programs[size], now)
+            seconds = max(time.perf_counter() - start, 1e-6)
+            left -= now
+            rounds = max(1, min(2 * rounds, int(now * SLICE_SECONDS / seconds)))
+            yield int(self._state[POSITION])

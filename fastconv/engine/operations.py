@@ -1,0 +1,156 @@
+"""What a model's layers compute, planned for one batch size: which calls, on which arrays. Arrays are flat, images channels-last.
+
+An operation is called with `split` as plans are: a Recorder makes a program of its calls. Those that work in place have y for x.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..kernels.call import Call
+from ..kernels.dense import LinearPlan
+from ..kernels.elementwise import column_sums, dropout, relu, relu_grad
+from ..kernels.pack import add_parts, blocks_of, buffer
+from ..kernels.pool import MAX, TIES, PoolPlan
+from ..kernels.table import choose
+from ..shapes import ConvSpec, PoolSpec
+
+Split = Any
+MOST_PARTS = 16
+"""Sums over pixels are made in so many parts, whatever the number of threads."""
+
+
+class Operation(Protocol):
+    """One layer's work; `in_place` says that y is x, and dx is dy."""
+
+    in_place: bool
+
+    def forward(self, split: Split, x: np.ndarray, y: np.ndarray) -> None:
+        """Compute y."""
+
+    def backward(self, split: Split, x: np.ndarray, y: np.ndarray, dy: np.ndarray, dx: np.ndarray | None) -> None:
+        """Compute the weights' gradients and, where it is wanted, dx."""
+
+
+def sum_columns(split: Split, x: np.ndarray, total: np.ndarray) -> None:
+    """total = the sums over x's pixels of each channel."""
+    pixels = len(x) // max(1, len(total))
+    count = max(1, min(MOST_PARTS, pixels // 64))
+    parts = total if count == 1 else buffer(count * len(total), x.dtype)
+    split(count, Call(column_sums, x, len(total), parts, count), len(x))
+    if count > 1:
+        split(blocks_of(total), Call(add_parts, parts, total), len(parts))
+
+
+class Convolution:
+    """A convolution with or without a bias (of no elements)."""
+
+    in_place = False
+
+    def __init__(self, spec: ConvSpec, weights: dict[str, np.ndarray], gradients: dict[str, np.ndarray]):
+        self._spec, self._w, self._bias = spec, weights["kernel"], weights.get("bias")
+        self._gradients = gradients
+
+    def _plan(self, operation: str) -> Any:
+        return choose("Conv2D", operation, self._spec, self._w.dtype)
+
+    def forward(self, split, x, y):
+        self._plan("output")(split, x, self._w, self._bias, y)
+
+    def backward(self, split, x, y, dy, dx):
+        self._plan("weight_grad")(split, x, dy, self._gradients["kernel"])
+        if self._bias is not None:
+            sum_columns(split, dy, self._gradients["bias"])
+        if dx is not None:
+            self._plan("input_grad")(split, dy, self._w, dx)
+
+
+class Dense:
+    """y = x . w + bias for all rows."""
+
+    in_place = False
+
+    def __init__(self, rows: int, shape: tuple[int, int], weights: dict[str, np.ndarray], gradients: dict[str, np.ndarray]):
+        self._plan = LinearPlan(rows, *shape, weights["kernel"].dtype)
+        self._w, self._bias, self._gradients = weights["kernel"], weights.get("bias"), gradients
+
+    def forward(self, split, x, y):
+        self._plan.output(split, x, self._w, self._bias, y)
+
+    def backward(self, split, x, y, dy, dx):
+        self._plan.weight_grad(split, x, dy, self._gradients["kernel"])
+        if self._bias is not None:
+            sum_columns(split, dy, self._gradients["bias"])
+        if dx is not None:
+            self._plan.input_grad(split, dy, self._w, dx)
+
+
+class MaxPool:
+    """Max pooling; of equal maxima one, or each, gets the gradient."""
+
+    in_place = False
+
+    def __init__(self, spec: PoolSpec, ties: str):
+        self._plan, self._ties = PoolPlan(spec), TIES[ties]
+
+    def forward(self, split, x, y):
+        self._plan.pick(split, MAX, x, y)
+
+    def backward(self, split, x, y, dy, dx):
+        if dx is not None:
+            self._plan.pick_grad(split, MAX, self._ties, dy, x, dx)
+
+
+class AveragePool:
+    """Average pooling, also over the whole image."""
+
+    in_place = False
+
+    def __init__(self, spec: PoolSpec, count_padding: bool = False):
+        self._plan = PoolPlan(spec, count_padding)
+
+    def forward(self, split, x, y):
+        self._plan.average(split, 0, x, y)
+
+    def backward(self, split, x, y, dy, dx):
+        if dx is not None:
+            self._plan.average_grad(split, 0, dy, dx)
+
+
+class Relu:
+    """max(y, 0), or slope * y for negative y."""
+
+    in_place = True
+
+    def __init__(self, dtype: np.dtype, slope: float = 0.0):
+        self._slope = np.array([slope], dtype)
+
+    def forward(self, split, x, y):
+        split(blocks_of(y), Call(relu, y, self._slope), y.size)
+
+    def backward(self, split, x, y, dy, dx):
+        split(blocks_of(dy), Call(relu_grad, y, dy, self._slope), dy.size)
+
+
+class Dropout:
+    """Elements set to zero at random; `number` tells it from the model's others."""
+
+    in_place = True
+
+    def __init__(self, shape: tuple[int, ...], rate: float, number: int, order: np.ndarray, state: np.ndarray, dtype: np.dtype):
+        self._images, self._size = shape[0], prod(shape[1:])
+        self._order, self._state, self._number = order, state, number
+        self._threshold, self._scale = round(rate * 2**32), np.array([1 / (1 - rate)], dtype)
+
+    def _drop(self, split, y):
+        call = Call(dropout, y, self._size, self._order, self._state, self._number, self._threshold, self._scale)
+        split(self._images, call, 4 * y.size)
+
+    def forward(self, split, x, y):
+        self._drop(split, y)
+
+    def backward(self, split, x, y, dy, dx):
+        self._drop(split, dy)

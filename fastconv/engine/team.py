@@ -1,0 +1,18 @@
+"""A team for as long as it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .._team import Team
+
+
+@contextmanager
+def team_of(threads: int) -> Iterator[Team]:
+    """Yield a team of so many threads, the caller's among them, and let its helpers end afterwards."""
+    team = Team(threads - 1)
+    try:
+        yield team
+    finally:
+        team.stop()

@@ -1,0 +1,7 @@
+"""Networks of layers that train without Python between the updates."""
+
+from .augmentation import Shift
+from .layers import AvgPool2D, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
+from .model import Sequential
+from .optimizers import SGD, Adam, AdamW, Optimizer
+from .schedules import Constant, Cosine, OneCycle, Schedule, Step

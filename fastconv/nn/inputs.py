@@ -1,0 +1,62 @@
+"""What a user passes to fit, evaluate and predict, checked and as the engine reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._arrays import as_array, kernel_ready
+from .._threads import MOST_THREADS, get_num_threads
+from ..shapes import as_int
+
+if TYPE_CHECKING:
+    from .model import Sequential
+
+LOSSES = ("cross_entropy", "mean_squared_error")
+
+
+def checked_images(operation: str, model: Sequential, x: ArrayLike) -> np.ndarray:
+    """Return images (n, *input shape), uint8 as they are and everything else in the model's type; uint8 count as 0 to 1."""
+    images = as_array(operation, "x", x)
+    wanted = model.shapes[0]
+    if images.ndim == len(wanted) and len(wanted) == 3 and wanted[-1] == 1:
+        images = images[..., None]
+    if images.ndim != len(wanted) + 1 or images.shape[1:] != wanted:
+        raise ValueError(f"{operation}: x must be (n, {', '.join(map(str, wanted))}), but has shape {np.shape(x)}")
+    return kernel_ready(images, images.dtype if images.dtype == np.uint8 else model.dtype)
+
+
+def checked_targets(operation: str, model: Sequential, y: ArrayLike, count: int, loss: str) -> np.ndarray:
+    """Return labels (n,) as int64, or for the squared error numbers (n, outputs) in the model's type, made of labels if need be."""
+    targets = as_array(operation, "y", y)
+    outputs = int(np.prod(model.shapes[-1]))
+    if len(targets.shape) == 0 or len(targets) != count:
+        raise ValueError(f"{operation}: y must have one label for each of the {count} images, but has shape {targets.shape}")
+    if targets.ndim == 1 and targets.dtype.kind in "iu":
+        labels = targets.astype(np.int64)
+        if count and not 0 <= labels.min() <= labels.max() < outputs:
+            raise ValueError(
+                f"{operation}: labels must be from 0 to {outputs - 1}, as the model has {outputs} outputs, "
+                f"but go from {targets.min()} to {targets.max()}"
+            )
+        return labels if loss == "cross_entropy" else np.eye(outputs, dtype=model.dtype)[labels]
+    if loss == "cross_entropy":
+        raise TypeError(f"{operation}: labels must be integers (n,), but are {targets.dtype} of shape {targets.shape}")
+    if targets.reshape(count, -1).shape[1] != outputs:
+        raise ValueError(f"{operation}: y must have {outputs} numbers for each image, but has shape {targets.shape}")
+    return kernel_ready(targets.reshape(count, outputs), model.dtype)
+
+
+def checked_loss(operation: str, loss: Any) -> str:
+    """Return a loss's name; "mse" is short for one."""
+    name = "mean_squared_error" if loss == "mse" else loss
+    if name not in LOSSES:
+        raise ValueError(f"{operation}: loss must be one of {LOSSES}, but is {loss!r}")
+    return str(name)
+
+
+def checked_threads(operation: str, threads: int | None) -> int:
+    """Return how many threads to use: what is set for all calls, unless another number is asked for."""
+    return get_num_threads() if threads is None else as_int(operation, "threads", threads, 1, MOST_THREADS)

@@ -1,0 +1,135 @@
+"""Schedules: the learning rate of each update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class Schedule:
+    """What the optimizer's learning rate is multiplied by, update by update."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as they can be written to a file."""
+        return dict(vars(self))
+
+    def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
+        """Return the factors of all updates of a training."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.options().items())})"
+
+
+class Constant(Schedule):
+    """The same rate throughout.
+
+    Examples
+    --------
+    >>> from fastconv import nn
+    >>> nn.Constant().factors(3, 3)
+    array([1., 1., 1.])
+    """
+
+    def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
+        """Return ones."""
+        return np.ones(updates)
+
+
+class Step(Schedule):
+    """The rate times `gamma` after every so many epochs.
+
+    Parameters
+    ----------
+    epochs : int
+    gamma : float
+
+    Notes
+    -----
+    ``torch.optim.lr_scheduler.StepLR``.
+
+    Examples
+    --------
+    >>> from fastconv import nn
+    >>> nn.Step(1, 0.5).factors(6, 2)
+    array([1.  , 1.  , 0.5 , 0.5 , 0.25, 0.25])
+    """
+
+    def __init__(self, epochs: int = 1, gamma: float = 0.1):
+        if epochs < 1:
+            raise ValueError(f"Step: epochs must be at least 1, but is {epochs}")
+        self.epochs, self.gamma = int(epochs), float(gamma)
+
+    def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
+        """Return gamma to the number of times that so many epochs have passed."""
+        return self.gamma ** (np.arange(updates) // (self.epochs * updates_per_epoch)).astype(float)
+
+
+class Cosine(Schedule):
+    """From the rate down to `least` times it, along half a cosine.
+
+    Parameters
+    ----------
+    least : float
+
+    Notes
+    -----
+    ``torch.optim.lr_scheduler.CosineAnnealingLR``, update by update.
+
+    Examples
+    --------
+    >>> from fastconv import nn
+    >>> nn.Cosine().factors(4, 4).round(2)
+    array([1.  , 0.85, 0.5 , 0.15])
+    """
+
+    def __init__(self, least: float = 0.0):
+        self.least = float(least)
+
+    def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
+        """Return the cosine."""
+        return self.least + (1 - self.least) * (1 + np.cos(np.pi * np.arange(updates) / max(1, updates))) / 2
+
+
+class OneCycle(Schedule):
+    """Up from the rate divided by `start` to the rate, then down to it divided by start * end, both along half a cosine.
+
+    Parameters
+    ----------
+    warmup : float
+        Which part of the updates goes up.
+    start, end : float
+
+    Notes
+    -----
+    ``torch.optim.lr_scheduler.OneCycleLR`` (Smith and Topin, 2018), without its cycle of momentum.
+
+    Examples
+    --------
+    >>> from fastconv import nn
+    >>> nn.OneCycle(0.5).factors(5, 5).round(3)
+    array([0.04, 0.52, 1.  , 0.5 , 0.  ])
+    """
+
+    def __init__(self, warmup: float = 0.3, start: float = 25.0, end: float = 1e4):
+        if not 0 <= warmup <= 1:
+            raise ValueError(f"OneCycle: warmup must be from 0 to 1, but is {warmup}")
+        if min(start, end) < 1:
+            raise ValueError(f"OneCycle: start and end must be at least 1, but are {start} and {end}")
+        self.warmup, self.start, self.end = float(warmup), float(start), float(end)
+
+    def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
+        """Return the cycle."""
+        peak = self.warmup * (updates - 1)
+        at = np.arange(updates)
+        rising = np.clip(at / peak if peak else np.ones(updates), 0, 1)
+        falling = np.clip((at - peak) / max(updates - 1 - peak, 1e-9), 0, 1)
+        low, last = 1 / self.start, 1 / (self.start * self.end)
+        up = low + (1 - low) * (1 - np.cos(np.pi * rising)) / 2
+        down = last + (1 - last) * (1 + np.cos(np.pi * falling)) / 2
+        return np.where(at <= peak, up, down)
+
+
+SCHEDULES: dict[str, type[Schedule]] = {schedule.__name__: schedule for schedule in (Constant, Step, Cosine, OneCycle)}
+"""All schedules by the names that stand in files."""
