@@ -18,6 +18,14 @@ def _zeros(builder, vector):
     return cgutils.global_constant(builder, "fastconv_zeros", ir.Constant(vector, [0.0] * vector.count))
 
 
+def _opaque(builder, pointer):
+    """Return the pointer, as one of which LLVM knows nothing.
+
+    Else, in a loop over tiles, it would keep a pointer to every pixel, in memory, and add to all of them each time.
+    """
+    return builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], side_effect=False)
+
+
 class _Line:
     """The vectors of a line's `pixels` pixels from `pointer` on, `step` elements apart, each loaded when it is first asked for.
 
@@ -192,7 +200,7 @@ def tile_slide_grad(typing_context, tile, x, position, step, x_lines, first, dy,
 
         def add(tap_rows):
             gradients = _Line(builder, tile.llvm, dy_pointer, dy_distance, pixels, count=lanes)
-            heres = {r: builder.gep(x_pointer, [starts[r]]) for r in tap_rows}
+            heres = {r: _opaque(builder, builder.gep(x_pointer, [starts[r]])) for r in tap_rows}
             lines = {
                 r: _Line(builder, tile.llvm, here, x_step, meetings[-1][0] + 1, line_ends, edge, lanes) for r, here in heres.items()
             }
