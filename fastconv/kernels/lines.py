@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from math import gcd, prod
+from typing import Any
 
 import numpy as np
 
@@ -171,7 +172,7 @@ def _with_plane(spec: ConvSpec) -> ConvSpec:
     """Return the spec with two axes at least."""
     if len(spec.size) > 1:
         return spec
-    ones = {name: (1, *getattr(spec, name)) for name in ("size", "kernel", "stride", "dilation", "outputs")}
+    ones: dict[str, Any] = {name: (1, *getattr(spec, name)) for name in ("size", "kernel", "stride", "dilation", "outputs")}
     return replace(spec, **ones, pads=((0, 0), *spec.pads))
 
 

@@ -151,11 +151,11 @@ def tile_slide(typing_context, tile, x, position, step, x_lines, first, w, w_pos
         row_step, tap_step, run_step = cgutils.unpack_tuple(builder, w_steps)
         lanes, line_ends, sums = None if whole else count, cgutils.unpack_tuple(builder, bounds), _Slots(builder, tile, value)
 
-        def weights(r, c):
+        def weight_line(r, c):
             index = builder.add(*(builder.mul(ir.Constant(INT64, n), by) for n, by in ((r, row_step), (c, run_step))))
             return _Line(builder, tile.llvm, builder.gep(w_pointer, [index]), tap_step, taps, count=lanes)
 
-        weights = {(r, c): weights(r, c) for r in range(rows) for c in range(segment)}
+        weights = {(r, c): weight_line(r, c) for r in range(rows) for c in range(segment)}
         if rows > 1:
             for line in weights.values():
                 line.load()  # once for all lines
