@@ -206,6 +206,7 @@ class SlideWeightGradPlan:
         lines, self._lanes, self._channels = output_lines(spec), lanes_of(dtype), spec.channels
         weights = lines.rows * lines.taps * lines.segment
         vectors, sums = -(-spec.channels // self._lanes), -(-PARTIAL_SUMS // weights)
+        # Of all tap rows, longer tiles spill (7 pixels: 39 for 45 GFLOP/s); prefetches of the next line or vector lose.
         most = min(lines.count, 4 if lines.rows > 1 else 14)
         pixels = min(range(1, most + 1), key=lambda n: lines.count // n * (n + 1) + lines.count % n * 3)
         parts = 1 if spec.flops < 2**22 else min(lines.images * len(lines.y_lines), -(-8 // vectors))
