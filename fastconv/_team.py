@@ -32,8 +32,8 @@ SEQUENCE, NEXT, DONE, ACTIVE, FAILED, TABLE, WORDS, CLAIMS, ROWS, THREADS, TICKE
 """Places in a team's box: programs begun and ended (odd while one runs), tickets drawn and done, helpers at work, whether a kernel
 failed; and of the program: the addresses of its table, words and claims, rows, threads, tickets a round, and in all rounds."""
 FIRST, COUNT, UNITS, CALLS, ADDRESS, START, ROW = range(7)
-"""Places in a row of the table, one for each call: the step's first ticket, how many (its pieces), units, how many rows in turn
-are its calls (the others of them have no ticket), the kernel's address, and where among its words start and stop are."""
+"""Places in a row of the table, one for each call: the step's first ticket, how many (its pieces), the call's units, how many rows
+in turn are the step's calls (the others of them have no ticket), the kernel's address, and where among its words start and stop are."""
 
 
 @jit
@@ -61,7 +61,7 @@ def take_tickets(box, thread):
         while at >= peek(table + 8 * (step * ROW + FIRST)) + peek(table + 8 * (step * ROW + COUNT)):
             step += 1
         row = table + 8 * step * ROW
-        first, count, units = peek(row + 8 * FIRST), peek(row + 8 * COUNT), peek(row + 8 * UNITS)
+        first, count = peek(row + 8 * FIRST), peek(row + 8 * COUNT)
         wait_for(box, DONE, step_round * tickets + first)
         even = box[CLAIMS] + 8 * APART * threads * 2 * step
         if at == first:  # all claims of the last round are made, and those of the next one take the same place
@@ -70,7 +70,7 @@ def take_tickets(box, thread):
         piece = claim_piece(even + 8 * APART * threads * (step_round % 2), thread, threads, count)
         for number in range(step, step + peek(row + 8 * CALLS)):
             row, own = table + 8 * number * ROW, words + 8 * number * MOST_WORDS
-            place = own + 8 * peek(row + 8 * START)
+            units, place = peek(row + 8 * UNITS), own + 8 * peek(row + 8 * START)
             poke(place, units * piece // count)
             poke(place + 8, units * (piece + 1) // count)
             if call_by_address(peek(row + 8 * ADDRESS), own) != 0:
@@ -115,15 +115,16 @@ class Program:
     """Steps that are ready to run, one after the other, in up to so many threads; each thread has its own words and room."""
 
     def __init__(self, steps: Sequence[Step], threads: int):
-        rows = sum(len(step.work.calls) for step in steps)
+        rows = sum(len(step.work.calls(step.units)) for step in steps)
         self.table = np.zeros((rows, ROW), np.int64)
         self.words = np.zeros((threads, rows, MOST_WORDS), np.int64)
         self.claims = np.zeros((rows, 2, threads, APART), np.int64)
         self._kept, self.tickets, row = [], 0, 0
         for work, units, pieces in steps:
-            for number, call in enumerate(work.calls):
+            calls = work.calls(units)
+            for number, (call, own) in enumerate(calls):
                 address, self.words[:, row], start, kept = call.for_threads(threads)
-                self.table[row] = self.tickets, 0 if number else pieces, units, len(work.calls), address, start
+                self.table[row] = self.tickets, 0 if number else pieces, own, len(calls), address, start
                 self.tickets += 0 if number else pieces
                 self._kept.append(kept)
                 row += 1

@@ -172,12 +172,12 @@ def test_a_call_may_have_tuples_and_a_chain_takes_blocks_in_turn():
         log = numbers(13)
         log[0] = 1
         fastconv.set_num_threads(1)
-        run(Chain([Call(note, log, place, ((1, 2), 10)) for place in (0, 1)], 2), 6)
+        run(Chain([(Call(note, log, place, ((1, 2), 10)), 6) for place in (0, 1)], 6, 2), 6)
         assert log[1:].tolist() == [110, 111, 210, 211, 112, 113, 212, 213, 114, 115, 214, 215]
     fastconv.set_num_threads(2)
     log = numbers(13)
     log[0] = 1
-    _threads.split(6, Chain([Call(note, log, place, ((1, 2), 10)) for place in (0, 1)], 2), MUCH)
+    _threads.split(6, Chain([(Call(note, log, place, ((1, 2), 10)), 6) for place in (0, 1)], 6, 2), MUCH)
     assert sorted(log[1:]) == [*range(110, 116), *range(210, 216)]
     order = log.tolist()
     assert all(order.index(110 + unit) < order.index(210 + unit) for unit in range(6))

@@ -35,9 +35,9 @@ class Call:
     def __init__(self, kernel: Any, *arguments: Any):
         self.kernel, self.arguments = kernel, arguments
 
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        return (self,)
+    def calls(self, units: int) -> tuple[tuple[Call, int], ...]:
+        """Return the calls that this consists of, and how many units each has, if it has so many."""
+        return ((self, units),)
 
     def pieces(self, units: int, least: int) -> int:
         """Return into how many pieces so many units are cut, if into `least` wherever there are so many."""
@@ -64,19 +64,27 @@ class Call:
 
 
 class Chain:
-    """Several calls, each of which does a block of units before the next one does, while what they share is in the cache."""
+    """Several calls, each of which does a block of work before the next one does, while what they share is in the cache.
 
-    def __init__(self, calls: Sequence[Call], block: int):
-        self.calls, self.block = tuple(calls), block
+    Of the chain's units each call, which may have fewer or more of its own, does its share of them.
+    """
+
+    def __init__(self, calls: Sequence[tuple[Call, int]], units: int, block: int):
+        self._calls, self._units, self._block = tuple(calls), units, block
 
     def __call__(self, start: int, stop: int) -> None:
-        for first in range(start, stop, self.block):
-            for call in self.calls:
-                call(first, min(first + self.block, stop))
+        for first in range(start, stop, self._block):
+            last = min(first + self._block, stop)
+            for call, units in self._calls:
+                call(units * first // self._units, units * last // self._units)
+
+    def calls(self, units: int) -> tuple[tuple[Call, int], ...]:
+        """Return the calls and their units."""
+        return self._calls
 
     def pieces(self, units: int, least: int) -> int:
         """Return into how many pieces so many units are cut: none is larger than a block."""
-        return min(units, max(least, -(-units // self.block)))
+        return min(units, max(least, -(-units // self._block)))
 
 
 Work = Call | Chain

@@ -13,10 +13,10 @@ from .._jit import jit
 from ..shapes import ConvSpec
 from .call import Call, Chain
 from .lines import Lines, input_grad_lines, output_lines
-from .pack import buffer
+from .pack import blocks_of, buffer, clear
 from .simd import REGISTERS, VECTOR_BYTES, lanes, lanes_of
-from .tile import fit_rows, tile_load, tile_load_part, tile_store, tile_zero
-from .tile_slide import tile_fold_add, tile_slide, tile_slide_grad
+from .tile import tile_load, tile_load_part, tile_zero
+from .tile_slide import tile_fold_add, tile_slide, tile_slide_grad, tile_store_lines
 
 BLOCK_BYTES = 24 * 1024
 """A weight gradient's tile takes so many lines that one vector of their pixels stays in the first-level cache for all tap rows."""
@@ -27,125 +27,156 @@ PARTIAL_SUMS = 8
 
 
 @cache
-def slide_output_kernel(rows, taps, stride, distance, segment, edge, narrow):
-    """Return the kernel for tiles of `rows` pixels; it needs lines of at least so many. The same computes the input gradient.
+def slide_output_kernel(shape, narrow):
+    """Return the kernel for tiles of this shape (see Lines.shape); it needs planes of at least so many lines and pixels.
 
-    `narrow`: there are fewer channels than lanes.
+    The same computes the input gradient. `narrow`: there are fewer channels than lanes.
     """
+    lines, pixels, stride = shape[0], shape[4], shape[6]
+    size = lines * pixels
 
     @jit
-    def conv_slide(x, w, bias, y, x_lines, y_lines, pixels, w_rows, numbers, start, stop):
-        channels, size, count, x_step, y_step, w_step, w_run, x_image, y_image = numbers
-        lines, tap_rows = len(y_lines), len(w_rows)
+    def conv_slide(x, w, bias, y, x_lines, y_lines, starts, w_rows, numbers, window, start, stop):
+        channels, length, count, x_step, y_step, y_line, w_step, w_run, w_line, x_image, y_image = numbers
+        tap_rows = len(w_rows)
         for unit in range(start, stop):
-            image, line = unit // lines, unit % lines
-            for p in range(0, count, rows):
-                pixel = min(p, count - rows)  # the last tile, and vector, move back and overlap: they only store, so they may
-                end = image * y_image + y_lines[line] + pixel * y_step
+            image, item = unit // len(y_lines), unit % len(y_lines)
+            for p in range(0, count, pixels):
+                pixel = min(p, count - pixels)  # the last tile, and vector, move back and overlap: they only store, so they may
+                end = image * y_image + y_lines[item] + pixel * y_step
                 for block in range(0, channels, lanes(x)):
                     c = 0 if narrow else min(block, channels - lanes(x))
-                    tile = tile_load_part(bias, c, 0, rows, 1, channels) if narrow else tile_load(bias, c, 0, rows, 1)
+                    tile = tile_load_part(bias, c, 0, size, 1, channels) if narrow else tile_load(bias, c, 0, size, 1)
                     for r in range(tap_rows):
-                        source = x_lines[line * tap_rows + r]
-                        if source < 0:
-                            continue
-                        low, high = -pixels[r] - pixel * stride, size - pixels[r] - pixel * stride
-                        at, wt = image * x_image + source - low * x_step + c, w_rows[r] + c
+                        low, first = -starts[r] - pixel * stride, (item * tap_rows + r) * window
+                        at, wt = image * x_image - low * x_step + c, w_rows[r] + c
+                        steps, bounds = (w_line, w_step, w_run), (low, low + length)
                         if narrow:
-                            tile = tile_slide(
-                                tile,
-                                x,
-                                at,
-                                x_step,
-                                w,
-                                wt,
-                                w_step,
-                                w_run,
-                                taps,
-                                stride,
-                                distance,
-                                segment,
-                                edge,
-                                low,
-                                high,
-                                channels,
-                            )
+                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, channels, shape)
                         else:
-                            tile = tile_slide(
-                                tile, x, at, x_step, w, wt, w_step, w_run, taps, stride, distance, segment, edge, low, high, 0
-                            )
-                    tile_store(tile, y, end + c, y_step, channels if narrow else lanes(x))
+                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, 0, shape)
+                    if narrow:
+                        tile_store_lines(tile, y, end, y_line, y_step, channels, lines)
+                    else:
+                        tile_store_lines(tile, y, end + c, y_line, y_step, 0, lines)
 
     return conv_slide
 
 
 @cache
-def slide_weight_grad_kernel(rows, taps, stride, distance, segment, edge, narrow, sums):
-    """Return the kernel that takes `rows` pixels at once and, where fewer are left, one, with `sums` partial sums for a tap.
+def slide_weight_grad_kernel(shape, one, narrow, sums):
+    """Return the kernel that takes the pixels of one shape at once and, where fewer are left, of one, with `sums` sums for a tap.
 
     It adds to parts[part][tap row][tap, channel of a segment][lanes of all vectors], the last of which moves back.
     """
-    tile_rows, one_edge = taps * segment * sums, (taps - 1) * distance + 1
+    pixels, stride = shape[4], shape[6]
+    weights = shape[1] * shape[5] * shape[8]
+    tile_rows = weights * sums
 
     @jit
-    def conv_slide_weight_grad(x, dy, parts, x_lines, y_lines, pixels, numbers, block, part_count, start, stop):
-        channels, size, count, x_step, y_step, w_step, w_run, x_image, y_image, images = numbers
-        lines, tap_rows = len(y_lines), len(pixels)
+    def conv_slide_weight_grad(x, dy, parts, x_lines, y_lines, starts, numbers, window, block, part_count, start, stop):
+        channels, length, count, x_step, y_step, _, _, _, _, x_image, y_image, images = numbers
+        lines, tap_rows = len(y_lines), len(starts)
         blocks, vectors = (lines + block - 1) // block, (channels + lanes(x) - 1) // lanes(x)
         items, room = images * blocks, vectors * lanes(x)
         for part in range(start // vectors, (stop + vectors - 1) // vectors):
             for item in range(items * part // part_count, items * (part + 1) // part_count):
-                image, first = item // blocks, item % blocks * block
+                image, first_line = item // blocks, item % blocks * block
                 for unit in range(max(start, part * vectors), min(stop, (part + 1) * vectors)):
                     vector = (unit - part * vectors) * lanes(x)
                     c = 0 if narrow else min(vector, channels - lanes(x))
                     for r in range(tap_rows):
                         tile = tile_zero(x, tile_rows, 1)
-                        for line in range(first, min(first + block, lines)):
-                            source = x_lines[line * tap_rows + r]
-                            if source < 0:
-                                continue
-                            left, end = image * x_image + source + c, image * y_image + y_lines[line] + c
+                        for line in range(first_line, min(first_line + block, lines)):
+                            first, end = (line * tap_rows + r) * window, image * y_image + y_lines[line] + c
+                            low, left = -starts[r], image * x_image + c
                             pixel = 0
-                            while pixel + rows <= count:
-                                low, high = -pixels[r] - pixel * stride, size - pixels[r] - pixel * stride
+                            while pixel + pixels <= count:
                                 at, here = left - low * x_step, end + pixel * y_step
+                                bounds = (low, low + length)
                                 if narrow:
                                     tile = tile_slide_grad(
-                                        tile, x, at, x_step, dy, here, y_step, rows, taps, stride, distance,
-                                        segment, edge, low, high, channels,
-                                    )  # fmt: skip
+                                        tile, x, at, x_step, x_lines, first, dy, here, y_step, bounds, channels, shape
+                                    )
                                 else:
-                                    tile = tile_slide_grad(
-                                        tile, x, at, x_step, dy, here, y_step, rows, taps, stride, distance,
-                                        segment, edge, low, high, 0,
-                                    )  # fmt: skip
-                                pixel += rows
-                            for left_over in range(pixel, count):
-                                low, high = -pixels[r] - left_over * stride, size - pixels[r] - left_over * stride
-                                at, here = left - low * x_step, end + left_over * y_step
+                                    tile = tile_slide_grad(tile, x, at, x_step, x_lines, first, dy, here, y_step, bounds, 0, shape)
+                                pixel += pixels
+                                low -= pixels * stride
+                            while pixel < count:
+                                at, here = left - low * x_step, end + pixel * y_step
+                                bounds = (low, low + length)
                                 tile = tile_slide_grad(
-                                    tile, x, at, x_step, dy, here, y_step, 1, taps, stride, distance,
-                                    segment, one_edge, low, high, channels - c,
-                                )  # fmt: skip
-                        tile_fold_add(tile, parts, (part * tap_rows + r) * taps * segment * room + vector, room, sums)
+                                    tile, x, at, x_step, x_lines, first, dy, here, y_step, bounds, channels - c, one
+                                )
+                                pixel += 1
+                                low -= stride
+                        tile_fold_add(tile, parts, (part * tap_rows + r) * weights * room + vector, room, sums)
 
     return conv_slide_weight_grad
 
 
+@jit
+def unpack_lanes(parts, part_count, rows, room, dw, start, stop):
+    """Sum the parts (part, row, lanes of all vectors) in their order into dw (row, channel); the last vector ends with the channels."""
+    channels = len(dw) // rows
+    whole = channels // lanes(dw) * lanes(dw)
+    back = 0 if whole == channels else room - max(channels, lanes(dw))
+    for row in range(start, stop):
+        for c in range(channels):
+            at = row * room + (c if c < whole else c + back)
+            total = parts[at]
+            for part in range(1, part_count):
+                total += parts[part * rows * room + at]
+            dw[row * channels + c] = total
+
+
+@jit
+def exchange_channels(w, turned, taps, segment, start, stop):
+    """Write w (tap, channel in a group, group, filter in it) with each group's channels and filters exchanged; units are taps."""
+    filters = len(w) // (taps * segment)
+    for tap in range(start, stop):
+        for c in range(segment):
+            for f in range(filters):
+                turned[(tap * segment + f % segment) * filters + f // segment * segment + c] = w[(tap * segment + c) * filters + f]
+
+
 def _numbers(lines: Lines, channels: int) -> tuple[int, ...]:
-    return (channels, lines.size, lines.count, lines.x_step, lines.y_step, lines.w_step, lines.w_run, lines.x_image, lines.y_image)
+    """Return the kernels' `numbers`."""
+    y_line, w_line = (
+        int(table[1] - table[0]) if n > 1 else 0 for table, n in ((lines.y_lines, lines.height), (lines.w_rows, lines.rows))
+    )
+    return (
+        channels, lines.size, lines.count, lines.x_step, lines.y_step, y_line, lines.w_step, lines.w_run, w_line,
+        lines.x_image, lines.y_image,
+    )  # fmt: skip
+
+
+def _fit(lines: Lines) -> tuple[int, int]:
+    """Return how many lines and pixels of a tile cover a plane at least cost: loads, multiply-adds and stores."""
+    most = min(14, REGISTERS - 2 - lines.rows * lines.taps)
+
+    def cost(tile: tuple[int, int]) -> int:
+        line_count, pixels = tile
+        tiles = -(-lines.height // line_count) * -(-lines.count // pixels)
+        met = len({i * lines.line_stride + r * lines.line_distance for i in range(line_count) for r in range(lines.rows)})
+        window = len({i * lines.stride + t * lines.distance for i in range(pixels) for t in range(lines.taps)})
+        return tiles * (met * window + line_count * pixels * (lines.rows * lines.taps + 1))
+
+    choices = [(n, p) for n in (1, 2)[: min(lines.height, lines.rows)] for p in range(min(most // n, lines.count), 0, -1)]
+    return min(choices, key=cost)
 
 
 class _Slide:
     """The results of some Lines with everything chosen; called with (split, x, w, bias, y), all flat."""
 
     def __init__(self, lines: Lines, channels: int, dtype: np.dtype, flops: int):
-        rows = fit_rows(lines.count, min(14, REGISTERS - 2 - lines.taps))
-        self.units, self.flops = lines.images * len(lines.y_lines), flops
-        self.name = f"conv_slide_{dtype.name}_{rows}x{lines.taps}x{lanes_of(dtype)}"
-        self._tables = (lines.x_lines.ravel(), lines.y_lines, lines.pixels, lines.w_rows, _numbers(lines, channels))
-        self._kernel = slide_output_kernel(rows, *lines.steps(rows), channels < lanes_of(dtype))
+        tile = _fit(lines)
+        x_lines, first = lines.tiles(tile[0])
+        self.units, self.flops = lines.images * len(first), flops
+        self.name = f"conv_slide_{dtype.name}_{tile[0] * tile[1]}x{lines.taps}x{lanes_of(dtype)}"
+        tap_rows = (lines.pixels[:: lines.rows], lines.w_rows[:: lines.rows])
+        self._tables = (x_lines.ravel(), lines.y_lines[first], *tap_rows, _numbers(lines, channels), x_lines.shape[2])
+        self._kernel = slide_output_kernel(lines.shape(*tile), channels < lanes_of(dtype))
         self._no_bias = np.zeros(channels, dtype)
 
     def __call__(self, split, x, w, bias, y):
@@ -164,24 +195,26 @@ class SlideOutputPlan(_Slide):
 
 
 class SlideInputGradPlan:
-    """The input gradient of a convolution of small groups, by phases of the stride; called with (split, dy, w, dx), all flat."""
+    """The input gradient of a convolution of small groups, by phases of the strides; called with (split, dy, w, dx), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         phases = input_grad_lines(spec)
         self._phases, self._flops = [_Slide(lines, spec.channels, dtype, spec.flops) for lines in phases], spec.flops
-        self._block = max(1, PHASE_BYTES // (spec.size[-1] * spec.channels * dtype.itemsize))
-        self._covered = len(phases) == spec.stride[-1]
-        self._packing = (-1, spec.channels // spec.groups, spec.groups, spec.channels // spec.groups)
+        self._units = max((phase.units for phase in self._phases), default=0)
+        self._block = max(1, PHASE_BYTES * self._units // (prod(spec.input_shape) * dtype.itemsize))
+        self._covered = len(phases) == prod(spec.stride[-2:])
+        self._segment, self._taps = spec.channels // spec.groups, prod(spec.kernel)
         self.name = self._phases[0].name if phases else "conv_slide_empty"
 
     def __call__(self, split, dy, w, dx):
         if not self._covered:
-            dx[:] = 0  # the pixels of a phase that no tap reaches
-        if self._packing[1] > 1:
-            w = np.ascontiguousarray(w.reshape(self._packing).swapaxes(1, 3)).reshape(-1)
+            split(blocks_of(dx), Call(clear, dx), dx.size)  # the pixels of a phase that no tap reaches
+        if self._segment > 1:
+            straight, w = w, buffer(w.size, w.dtype)
+            split(self._taps, Call(exchange_channels, straight, w, self._taps, self._segment), 0)
         if self._phases:
-            phases = Chain([phase.call(dy, w, None, dx) for phase in self._phases], self._block)
-            split(self._phases[0].units, phases, self._flops)
+            calls = [(phase.call(dy, w, None, dx), phase.units) for phase in self._phases]
+            split(self._units, Chain(calls, self._units, self._block), self._flops)
 
 
 class SlideWeightGradPlan:
@@ -192,25 +225,26 @@ class SlideWeightGradPlan:
     """
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
-        lines, self._lanes, self._channels = output_lines(spec), lanes_of(dtype), spec.channels
-        vectors, sums = -(-spec.channels // self._lanes), -(-PARTIAL_SUMS // (lines.taps * lines.segment))
-        rows = min(range(1, min(lines.count, 14) + 1), key=lambda n: lines.count // n * (n + 1) + lines.count % n * 3)
+        lines, size = output_lines(spec), lanes_of(dtype)
+        weights = lines.rows * lines.taps * lines.segment
+        vectors, sums = -(-spec.channels // size), -(-PARTIAL_SUMS // weights)
+        # Of all tap rows, longer tiles spill (7 pixels: 39 for 45 GFLOP/s); prefetches of the next line or vector lose.
+        most = min(lines.count, 4 if lines.rows > 1 else 14)
+        pixels = min(range(1, most + 1), key=lambda n: lines.count // n * (n + 1) + lines.count % n * 3)
         parts = 1 if spec.flops < 2**22 else min(lines.images * len(lines.y_lines), -(-8 // vectors))
-        self.flops, self.name = spec.flops, f"conv_slide_weight_{dtype.name}_{rows}x{lines.taps}x{self._lanes}"
-        block = max(1, BLOCK_BYTES // (VECTOR_BYTES * (lines.size + lines.count)))
+        self.flops, self.name = spec.flops, f"conv_slide_weight_{dtype.name}_{pixels}x{lines.taps}x{size}"
+        block = max(1, BLOCK_BYTES // (lines.rows * VECTOR_BYTES * (lines.size + lines.count)))
         numbers = (*_numbers(lines, spec.channels), lines.images)
-        self._tables = (lines.x_lines.ravel(), lines.y_lines, lines.pixels, numbers, block, parts)
-        self._kernel = slide_weight_grad_kernel(rows, *lines.steps(rows), spec.channels < self._lanes, sums)
-        self._units, self._shape = vectors * parts, (parts, prod(spec.weight_shape[:-1]), vectors * self._lanes)
+        x_lines, _ = lines.tiles(1)
+        tables = (x_lines.ravel(), lines.y_lines, lines.pixels[:: lines.rows])
+        self._tables = (*tables, numbers, x_lines.shape[2], block, parts)
+        shapes = lines.shape(1, pixels), lines.shape(1, 1)
+        self._kernel = slide_weight_grad_kernel(*shapes, spec.channels < size, sums)
+        self._units, self._shape = vectors * parts, (parts, prod(spec.weight_shape[:-1]), vectors * size)
 
     def __call__(self, split, x, dy, dw):
-        kernel, tables, channels, room = self._kernel, self._tables, self._channels, self._shape[-1]
+        part_count, rows, room = self._shape
         parts = buffer(prod(self._shape), x.dtype)
-        parts[:] = 0
-        split(self._units, Call(kernel, x, dy, parts, *tables), self.flops)
-        total, dw = np.add.reduce(parts.reshape(self._shape), axis=0), dw.reshape(-1, channels)
-        whole = channels - channels % self._lanes
-        dw[:, :whole] = total[:, :whole]
-        if whole < channels:
-            last = min(self._lanes, channels)
-            dw[:, channels - last :] = total[:, room - self._lanes : room - self._lanes + last]
+        split(blocks_of(parts), Call(clear, parts), parts.size)
+        split(self._units, Call(self._kernel, x, dy, parts, *self._tables), self.flops)
+        split(rows, Call(unpack_lanes, parts, part_count, rows, room, dw), parts.size)

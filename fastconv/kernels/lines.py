@@ -5,16 +5,22 @@ A line is what lies along the last axis. A tap row is a row of taps along it: on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
 from math import gcd, prod
+from typing import Any
 
 import numpy as np
 
 from ..shapes import ConvSpec, Ints
+from .simd import REGISTERS
 
 MOST_TAPS = 7
 """Longer tap rows are cut into equal ones of up to so many taps, and of up to MOST_WEIGHTS weights a lane."""
 MOST_WEIGHTS = 24
+MOST_HELD = REGISTERS // 2
+"""So many weights a lane stay in registers for a whole tile, which then takes all tap rows of the last two axes at once."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,9 @@ class Lines:
     Where x_lines is -1 or a pixel is outside 0..size-1, there is zero. Lines and tap rows start at positions counted in elements;
     pixels of x are x_step elements apart, of y y_step, taps of w w_step. `taps`, `stride` and `distance` count pixels. There are
     groups of `segment` channels, and as many filters: w is (tap, segment, filters), its channels w_run elements apart.
+
+    `height` lines at a time lie in a plane, and a tile takes `rows` tap rows at once. Line i and tap row r of these meet line
+    i * line_stride + r * line_distance of x, counted from where the first ones meet.
     """
 
     images: int
@@ -43,21 +52,42 @@ class Lines:
     taps: int
     stride: int
     distance: int
+    height: int
+    rows: int
+    line_stride: int
+    line_distance: int
 
-    def steps(self, rows: int) -> tuple[int, ...]:
-        """Return what kernels of tiles of so many rows are made for: taps, stride, distance, segment, edge.
+    def tiles(self, lines: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (tiles, tap rows / rows, window) of starts of lines of x, and each tile's first line of so many.
+
+        A plane's last tile moves back and overlaps.
+        """
+        planes = np.arange(0, len(self.y_lines), self.height)
+        first = np.add.outer(planes, np.minimum(np.arange(0, self.height, lines), self.height - lines)).ravel()
+        x_lines = self.x_lines.reshape(len(self.x_lines), -1, self.rows)
+        window = np.full(
+            (len(first), x_lines.shape[1], (lines - 1) * self.line_stride + (self.rows - 1) * self.line_distance + 1), -1
+        )
+        for i, r in product(range(lines), range(self.rows)):
+            window[:, :, i * self.line_stride + r * self.line_distance] = x_lines[first + i, :, r]
+        return window, first
+
+    def shape(self, lines: int, pixels: int) -> tuple[int, ...]:
+        """Return the `shape` that tile_slide is told, for tiles of so many lines and pixels.
 
         The edge is how many pixels at either end of a tile's window may be outside the line: none, those of one tap less, or all.
         """
-        window = (rows - 1) * self.stride + (self.taps - 1) * self.distance + 1
+        window = (pixels - 1) * self.stride + (self.taps - 1) * self.distance + 1
         last = self.pixels.max() + (self.count - 1) * self.stride + (self.taps - 1) * self.distance
         outside = max(0, -self.pixels.min(), last + 1 - self.size)
         edge = min(n for n in (0, (self.taps - 1) * self.distance, window) if n >= min(outside, window))
-        return self.taps, self.stride, self.distance, self.segment, edge
+        along = (self.line_stride, self.line_distance)
+        return lines, self.rows, *along, pixels, self.taps, self.stride, self.distance, self.segment, edge
 
 
 def output_lines(spec: ConvSpec) -> Lines:
     """Return the lines of a convolution's output; each group has as many filters as channels."""
+    spec = _with_plane(spec)
     size, kernel, stride, dilation, pads, outputs = spec.size, spec.kernel, spec.stride, spec.dilation, spec.pads, spec.outputs
     axes = [
         _sources(np.arange(n) * s - before, np.arange(k) * d, pixels)
@@ -84,52 +114,81 @@ def output_lines(spec: ConvSpec) -> Lines:
         taps=taps,
         stride=stride[-1],
         distance=dilation[-1],
+        height=outputs[-2],
+        rows=_rows(kernel[-2], kernel[-1], segment),
+        line_stride=stride[-2],
+        line_distance=dilation[-2],
     )
 
 
 def input_grad_lines(spec: ConvSpec) -> list[Lines]:
-    """Return the lines of the input gradient from dy, one Lines for each phase of the last axis' stride that has taps.
+    """Return the lines of the input gradient from dy, one Lines for each phase of the last two axes' strides that has taps.
 
     Input pixel i gets dy[o] * w[k] wherever i + pad = o * stride + k * dilation. In each group, w's channels and filters must have
-    been exchanged.
+    been exchanged. A tap row begins with its last tap, which reads the first pixel, and a plane's taps with their last row.
     """
+    spec = _with_plane(spec)
     size, kernel, outputs = spec.size, spec.kernel, spec.outputs
     axes = []
     for pixels, n, s, k, d, (before, _) in zip(size, outputs, spec.stride, kernel, spec.dilation, spec.pads, strict=True):
         reach = np.arange(pixels)[:, None] + before - np.arange(k) * d
         axes.append(np.where((reach % s == 0) & (reach >= 0) & (reach < n * s), reach // s, -1))
-    x_lines = _combine(axes[:-1], outputs[:-1], outputs[-1] * spec.filters)
-    s, d, before = spec.stride[-1], spec.dilation[-1], spec.pads[-1][0]
-    apart, segment, phases = s // gcd(s, d), spec.channels // spec.groups, []
-    for k in range(min(apart, kernel[-1])):  # the phase's taps: k, k + apart, k + 2 * apart, ...
-        first = (k * d - before) % s
-        if first >= size[-1]:
-            continue
-        count = (kernel[-1] - 1 - k) // apart + 1
-        taps, distance = _tap_row(count, segment), d // gcd(s, d)
-        ends = np.arange(taps - 1, count, taps)  # a tap row begins with its last tap, which reads the first pixel
+    segment, before = spec.channels // spec.groups, spec.pads[-1][0]
+    all_lines, all_rows = np.arange(prod(size[:-1])).reshape(-1, size[-2]), np.arange(prod(kernel[:-1])).reshape(-1, kernel[-2])
+    phases = []
+    for (lines, rows, line_distance), (pixels, taps, distance) in product(_phases(spec, -2), _phases(spec, -1)):
+        rows, length = rows[::-1], _tap_row(len(taps), segment)
+        ends = np.array(taps[length - 1 :: length])
+        x_lines = _combine([*axes[:-2], axes[-2][np.ix_(lines, rows)]], outputs[:-1], outputs[-1] * spec.filters)
         phases.append(
             Lines(
                 images=spec.images,
                 x_image=prod(outputs) * spec.filters,
                 y_image=prod(size) * spec.channels,
                 x_lines=np.repeat(x_lines, len(ends), 1),
-                y_lines=(np.arange(prod(size[:-1])) * size[-1] + first) * spec.channels,
-                pixels=np.tile((first + before - k * d) // s - ends * distance, prod(kernel[:-1])),
-                w_rows=np.add.outer(np.arange(prod(kernel[:-1])) * kernel[-1], k + ends * apart).ravel() * segment * spec.filters,
-                w_step=-apart * segment * spec.filters,
+                y_lines=(all_lines[:, lines].ravel() * size[-1] + pixels[0]) * spec.channels,
+                pixels=np.tile((pixels[0] + before - ends * spec.dilation[-1]) // spec.stride[-1], x_lines.shape[1]),
+                w_rows=np.add.outer(all_rows[:, rows].ravel() * kernel[-1], ends).ravel() * segment * spec.filters,
+                w_step=-taps.step * segment * spec.filters,
                 w_run=spec.filters,
                 segment=segment,
                 size=outputs[-1],
-                count=-(-(size[-1] - first) // s),
+                count=len(pixels),
                 x_step=spec.filters,
-                y_step=s * spec.channels,
-                taps=taps,
+                y_step=spec.stride[-1] * spec.channels,
+                taps=length,
                 stride=1,
                 distance=distance,
+                height=len(lines),
+                rows=_rows(len(rows), len(taps), segment),
+                line_stride=1,
+                line_distance=line_distance,
             )
         )
     return phases
+
+
+def _with_plane(spec: ConvSpec) -> ConvSpec:
+    """Return the spec with two axes at least."""
+    if len(spec.size) > 1:
+        return spec
+    ones: dict[str, Any] = {name: (1, *getattr(spec, name)) for name in ("size", "kernel", "stride", "dilation", "outputs")}
+    return replace(spec, **ones, pads=((0, 0), *spec.pads))
+
+
+def _phases(spec: ConvSpec, axis: int) -> Iterator[tuple[range, range, int]]:
+    """Yield for each phase of an axis' stride its pixels, the taps that reach them, and how far apart in dy these lie."""
+    stride, dilation, kernel = spec.stride[axis], spec.dilation[axis], spec.kernel[axis]
+    common = gcd(stride, dilation)
+    for k in range(min(stride // common, kernel)):
+        pixels = range((k * dilation - spec.pads[axis][0]) % stride, spec.size[axis], stride)
+        if pixels:
+            yield pixels, range(k, kernel, stride // common), dilation // common
+
+
+def _rows(rows: int, taps: int, segment: int) -> int:
+    """Return how many tap rows a tile takes at once: all of a plane, or one."""
+    return rows if rows * taps * segment <= MOST_HELD and taps == _tap_row(taps, segment) else 1
 
 
 def _tap_row(taps: int, segment: int) -> int:

@@ -1,14 +1,29 @@
 """A small kernel that slides along a line of pixels: each pixel is loaded once, for all the products that it is in."""
 
-from functools import cache
+from functools import cache, reduce
+from itertools import groupby, product
+from operator import itemgetter
 
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .simd import INT32, element_pointer, lane_mask, load, masked_load, multiply_add, splat, store
+from .simd import INT32, element_pointer, lane_mask, load, masked_load, masked_store, multiply_add, splat, store
 
 INT64 = ir.IntType(64)
+
+
+def _zeros(builder, vector):
+    """Return a pointer to a vector of zeros."""
+    return cgutils.global_constant(builder, "fastconv_zeros", ir.Constant(vector, [0.0] * vector.count))
+
+
+def _opaque(builder, pointer):
+    """Return the pointer, as one of which LLVM knows nothing.
+
+    Else, in a loop over tiles, it would keep a pointer to every pixel, in memory, and add to all of them each time.
+    """
+    return builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], side_effect=False)
 
 
 class _Line:
@@ -24,7 +39,7 @@ class _Line:
         self._loaded: dict = {}
         self._places: dict = {}
         if edge:
-            self._zeros = cgutils.global_constant(builder, "fastconv_zeros", ir.Constant(vector, [0.0] * vector.count))
+            self._zeros = _zeros(builder, vector)
 
     def __getitem__(self, pixel):
         if pixel not in self._loaded:
@@ -35,6 +50,11 @@ class _Line:
                 mask = lane_mask(self._builder, self._vector, count)
                 self._loaded[pixel] = masked_load(self._builder, self._vector, pointer, mask)
         return self._loaded[pixel]
+
+    def load(self):
+        """Load all pixels now."""
+        for pixel in range(self._pixels):
+            self[pixel]
 
     def _place(self, pixel):
         """Return the pixel's pointer, to zeros where it is outside, and how many of its lanes are there."""
@@ -70,82 +90,165 @@ class _Line:
         return b.shuffle_vector(self[pixel], self[pixel], picks)
 
 
-def _meetings(rows, taps, stride, distance):
-    """Return the (pixel, row, tap) that meet, by pixels: row i and tap t meet at pixel i * stride + t * distance."""
-    return sorted((i * stride + t * distance, i, t) for i in range(rows) for t in range(taps))
+def _meetings(results, taps, stride, distance):
+    """Return the (source, result, tap) that meet, by sources: result i and tap t meet at i * stride + t * distance."""
+    return sorted((i * stride + t * distance, i, t) for i in range(results) for t in range(taps))
+
+
+def _literals(shape) -> tuple[int, ...]:
+    return tuple(number.literal_value for number in shape)
 
 
 def _is_whole(count) -> bool:
     return isinstance(count, types.Literal) and count.literal_value == 0
 
 
-@intrinsic(prefer_literal=True)
-def tile_slide(
-    typing_context, tile, x, position, step, w, w_position, w_step, w_run, taps, stride, distance, segment, edge, low, high, count
-):
-    """tile[i, :] += sum over t, c of spread(pixel[i * stride + t * distance], c) * w[w_position + t * w_step + c * w_run :].
+class _Slots:
+    """A tile's vectors as variables, which change in blocks of code that may be passed over."""
 
-    For taps t and lanes c < segment. Pixel j is the vector x[position + j * step :], cut into segments of lanes; spread fills each
-    with its own lane c. The pixels outside low <= j < high count as zero; only the first and the last `edge` pixels may be outside.
-    Only the first `count` lanes are there; a constant count of 0 stands for whole vectors. For one-vector tiles.
+    def __init__(self, builder, tile, value):
+        self._builder = builder
+        self._places = [cgutils.alloca_once_value(builder, builder.extract_value(value, k)) for k in range(tile.rows)]
+        self._type = value.type
+
+    def add(self, k, a, b):
+        """Add a * b to vector k."""
+        self._builder.store(multiply_add(self._builder, a, b, self._builder.load(self._places[k])), self._places[k])
+
+    def value(self):
+        value = ir.Constant(self._type, ir.Undefined)
+        for k, place in enumerate(self._places):
+            value = self._builder.insert_value(value, self._builder.load(place), k)
+        return value
+
+
+def _each_line(builder, table, first, meetings):
+    """Yield (start, (result, tap) of each meeting) in a block of code for each line; pass over those whose start is -1."""
+    for j, group in groupby(meetings, itemgetter(0)):
+        start = builder.load(builder.gep(table, [builder.add(first, ir.Constant(INT64, j))]))
+        with builder.if_then(builder.icmp_signed(">=", start, ir.Constant(INT64, 0)), likely=True):
+            yield start, [meeting[1:] for meeting in group]
+
+
+@intrinsic(prefer_literal=True)
+def tile_slide(typing_context, tile, x, position, step, x_lines, first, w, w_position, w_steps, bounds, count, shape):
+    """tile[l * pixels + i, :] += sum over r, t, c of spread(pixel[l, r, i, t], c) * w[w_position + (r, t, c) * w_steps :].
+
+    For lines l and pixels i of the tile, tap rows r, taps t, and lanes c < segment. Pixel (l, r, i, t) is number
+    j = i * stride + t * distance of line x_lines[first + l * line_stride + r * line_distance]: the vector x[position + line +
+    j * step :], cut into segments of lanes; spread fills each with its own lane c. A line of -1 counts as zero, and so do pixels
+    outside bounds[0] <= j < bounds[1]; only the first and the last `edge` pixels may be outside. Only the first `count` lanes are
+    there; a constant count of 0 stands for whole vectors. For one-vector tiles. See Lines.shape for the shape.
     """
-    whole = _is_whole(count)
-    kernel = (taps.literal_value, stride.literal_value, distance.literal_value)
+    whole, constants = _is_whole(count), _literals(shape)
+    line_meetings, meetings, segment, edge = _meetings(*constants[:4]), _meetings(*constants[4:8]), *constants[8:]
+    rows, pixels, taps = constants[1], constants[4], constants[5]
 
     def generate(context, builder, signature, args):
-        value, x_array, start, x_step, w_array, w_start, w_distance, w_across, *_, low, high, count = args
+        value, x_array, start, x_step, table, first, w_array, w_start, w_steps, bounds, count, _ = args
         x_pointer = element_pointer(context, builder, signature.args[1], x_array, start)
-        w_pointer = element_pointer(context, builder, signature.args[4], w_array, w_start)
-        lanes, meetings = None if whole else count, _meetings(tile.rows, *kernel)
-        pixels = _Line(builder, tile.llvm, x_pointer, x_step, meetings[-1][0] + 1, (low, high), edge.literal_value, lanes)
-        for c in range(segment.literal_value):
-            weights = _Line(builder, tile.llvm, w_pointer, w_distance, kernel[0], count=lanes)
-            spread = cache(lambda j, c=c: pixels.spread(j, c, segment.literal_value, by_loads=True))
-            for j, i, t in meetings:
-                product = multiply_add(builder, spread(j), weights[t], builder.extract_value(value, i))
-                value = builder.insert_value(value, product, i)
-            w_pointer = builder.gep(w_pointer, [w_across])
-        return value
+        w_pointer = element_pointer(context, builder, signature.args[6], w_array, w_start)
+        row_step, tap_step, run_step = cgutils.unpack_tuple(builder, w_steps)
+        lanes, line_ends, sums = None if whole else count, cgutils.unpack_tuple(builder, bounds), _Slots(builder, tile, value)
+
+        def weight_line(r, c):
+            index = builder.add(*(builder.mul(ir.Constant(INT64, n), by) for n, by in ((r, row_step), (c, run_step))))
+            return _Line(builder, tile.llvm, builder.gep(w_pointer, [index]), tap_step, taps, count=lanes)
+
+        weights = {(r, c): weight_line(r, c) for r in range(rows) for c in range(segment)}
+        if rows > 1:
+            for line in weights.values():
+                line.load()  # once for all lines
+        table = element_pointer(context, builder, signature.args[4], table, ir.Constant(INT64, 0))
+        for source, pairs in _each_line(builder, table, first, line_meetings):
+            here = builder.gep(x_pointer, [source])
+            line = _Line(builder, tile.llvm, here, x_step, meetings[-1][0] + 1, line_ends, edge, lanes)
+            for c in range(segment):
+                spread = cache(lambda j, c=c, line=line: line.spread(j, c, segment, by_loads=True))
+                for j, i, t in meetings:
+                    for line_number, r in pairs:
+                        sums.add(line_number * pixels + i, spread(j), weights[r, c][t])
+        return sums.value()
 
     if tile.vectors != 1:
         return None
-    numbers = (types.intp, types.intp, types.intp, taps, stride, distance, segment, edge)
-    last = (types.intp, types.intp, count if whole else types.intp)
-    return tile(tile, x, types.intp, types.intp, w, *numbers, *last), generate
+    n = types.intp
+    return tile(tile, x, n, n, x_lines, n, w, n, w_steps, bounds, count if whole else n, shape), generate
 
 
 @intrinsic(prefer_literal=True)
-def tile_slide_grad(
-    typing_context, tile, x, position, step, dy, dy_position, dy_step, rows, taps, stride, distance, segment, edge, low, high, count
-):
-    """tile[(t * segment + c) * parts + i % parts, :] += spread(pixel[i * stride + t * distance], c) * dy[row i].
+def tile_slide_grad(typing_context, tile, x, position, step, x_lines, first, dy, dy_position, dy_step, bounds, count, shape):
+    """tile[((r * taps + t) * segment + c) * parts + i % parts, :] += spread(pixel[0, r, i, t], c) * dy[row i].
 
-    For rows i, taps t and c < segment: the gradient of tile_slide's w, with its pixels. Row i is dy[dy_position + i * dy_step :].
+    The gradient of tile_slide's w, for tiles of one line, with its pixels. Row i is dy[dy_position + i * dy_step :].
     The products are spread over as many partial sums as the tile has rows for, since a sum waits for the one before.
     """
-    whole = _is_whole(count)
-    kernel, width = (taps.literal_value, stride.literal_value, distance.literal_value), segment.literal_value
-    parts = tile.rows // (kernel[0] * width)
+    whole, constants = _is_whole(count), _literals(shape)
+    line_meetings, meetings, segment, edge = _meetings(*constants[:4]), _meetings(*constants[4:8]), *constants[8:]
+    rows, pixels, taps = constants[1], constants[4], constants[5]
+    parts = tile.rows // (rows * taps * segment)
 
     def generate(context, builder, signature, args):
-        value, x_array, start, x_step, dy_array, dy_start, dy_distance, *_, low, high, count = args
+        value, x_array, start, x_step, table, first, dy_array, dy_start, dy_distance, bounds, count, _ = args
         x_pointer = element_pointer(context, builder, signature.args[1], x_array, start)
-        dy_pointer = element_pointer(context, builder, signature.args[4], dy_array, dy_start)
-        lanes, meetings = None if whole else count, _meetings(rows.literal_value, *kernel)
-        pixels = _Line(builder, tile.llvm, x_pointer, x_step, meetings[-1][0] + 1, (low, high), edge.literal_value, lanes)
-        gradients = _Line(builder, tile.llvm, dy_pointer, dy_distance, rows.literal_value, count=lanes)
-        spread = cache(lambda j, c: pixels.spread(j, c, width))
-        for j, i, t in meetings:
-            for c in range(width):
-                k = (t * width + c) * parts + i % parts
-                product = multiply_add(builder, spread(j, c), gradients[i], builder.extract_value(value, k))
-                value = builder.insert_value(value, product, k)
-        return value
+        dy_pointer = element_pointer(context, builder, signature.args[6], dy_array, dy_start)
+        table = element_pointer(context, builder, signature.args[4], table, first)
+        lanes, line_ends = None if whole else count, cgutils.unpack_tuple(builder, bounds)
+        sums, zero = _Slots(builder, tile, value), ir.Constant(INT64, 0)
+        starts = [builder.load(builder.gep(table, [ir.Constant(INT64, source)])) for source, _, _ in line_meetings]
+        there = [builder.icmp_signed(">=", start, zero) for start in starts]
 
-    if tile.vectors != 1:
+        def add(tap_rows):
+            gradients = _Line(builder, tile.llvm, dy_pointer, dy_distance, pixels, count=lanes)
+            heres = {r: _opaque(builder, builder.gep(x_pointer, [starts[r]])) for r in tap_rows}
+            lines = {
+                r: _Line(builder, tile.llvm, here, x_step, meetings[-1][0] + 1, line_ends, edge, lanes) for r, here in heres.items()
+            }
+            spread = cache(lambda r, j, c: lines[r].spread(j, c, segment))
+            for j, i, t in meetings:
+                for r, c in product(tap_rows, range(segment)):
+                    sums.add(((r * taps + t) * segment + c) * parts + i % parts, spread(r, j, c), gradients[i])
+
+        with builder.if_else(reduce(builder.and_, there), likely=True) as (then, otherwise):
+            with then:
+                add(range(rows))
+            with otherwise:
+                for r in range(rows) if rows > 1 else ():
+                    with builder.if_then(there[r]):
+                        add([r])
+        return sums.value()
+
+    if tile.vectors != 1 or constants[0] != 1:
         return None
-    numbers = (rows, taps, stride, distance, segment, edge, types.intp, types.intp, count if whole else types.intp)
-    return tile(tile, x, types.intp, types.intp, dy, types.intp, types.intp, *numbers), generate
+    n = types.intp
+    return tile(tile, x, n, n, x_lines, n, dy, n, n, bounds, count if whole else n, shape), generate
+
+
+@intrinsic(prefer_literal=True)
+def tile_store_lines(typing_context, tile, y, position, line_step, step, count, lines):
+    """tile_store_lines(tile, y, position, line_step, step, count, lines): tile_store for tiles of so many lines, line_step apart.
+
+    A constant count of 0 stands for whole vectors.
+    """
+    whole, pixels = _is_whole(count), tile.rows // lines.literal_value
+
+    def generate(context, builder, signature, args):
+        value, array, start, line_distance, distance, valid, _ = args
+        pointer = element_pointer(context, builder, signature.args[1], array, start)
+        for line in range(0, tile.rows, pixels):
+            target = pointer
+            for k in range(line, line + pixels):
+                part = builder.extract_value(value, k)
+                if whole:
+                    store(builder, part, target)
+                else:
+                    masked_store(builder, part, target, lane_mask(builder, tile.llvm, valid))
+                target = builder.gep(target, [distance])
+            pointer = builder.gep(pointer, [line_distance])
+        return context.get_dummy_value()
+
+    n = types.intp
+    return (types.void(tile, y, n, n, n, count if whole else n, lines), generate) if tile.vectors == 1 else None
 
 
 @intrinsic(prefer_literal=True)

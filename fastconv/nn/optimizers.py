@@ -37,11 +37,9 @@ class Optimizer:
         """Return the call that updates w by its gradient g, the units being its blocks."""
         raise NotImplementedError
 
-    def record(
-        self, split: Any, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray
-    ) -> None:
-        """Add the update to a program."""
-        split(blocks_of(w), self.call(w, g, slots, rates, state), 10 * w.size)
+    def record(self, split: Any, w: np.ndarray, *rest: Any) -> None:
+        """Add the update to a program; arguments as for `call`."""
+        split(blocks_of(w), self.call(w, *rest), 10 * w.size)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.options().items())})"
