@@ -51,6 +51,7 @@ CASES = [
     Case("asymmetric", (2, 6, 7, 2), (3, 2, 2, 6), (2, 3), ((1, 0), (2, 3))),
     Case("1x1", (2, 5, 7, 6), (1, 1, 6, 33)),
     Case("1x1 strided", (1, 7, 8, 5), (1, 1, 5, 17), 3),
+    Case("1x1, blocks of pixels", (2, 13, 11, 19), (1, 1, 19, 37)),
     Case("kernel larger than the input", (2, 3, 4, 2), (5, 6, 2, 3), 1, ((2, 2), (3, 3))),
     Case("kernel as large as the input", (2, 4, 4, 3), (4, 4, 3, 7)),
     Case("dilated", (1, 9, 10, 3), (3, 3, 3, 9), 1, 2, 2),

@@ -18,6 +18,7 @@ from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeight
 from .conv_output import InputGradPlan, OutputPlan
 from .conv_plane import PlaneInputGradPlan, PlaneOutputPlan
 from .conv_plane_weight_grad import PlaneWeightGradPlan
+from .conv_pointwise import PointwiseWeightGradPlan, pointwise_pays
 from .conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
 from .conv_weight_grad import WeightGradPlan
 from .cost import winograd_pays
@@ -94,6 +95,11 @@ def _three_by_three(spec: ConvSpec) -> bool:
     return dense and min(spec.channels, spec.filters) >= 16 * spec.groups
 
 
+def _one_by_one(spec: ConvSpec) -> bool:
+    """Kernels of one pixel, in one group, without padding."""
+    return prod(spec.kernel) == spec.groups == 1 and not any(map(any, spec.pads))
+
+
 def _winograd(operation: str, plan: Callable[..., Any]) -> Kernel:
     """Return Winograd's row for an operation; what is not finite its plan leaves to the next kernel that takes the case."""
 
@@ -135,6 +141,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("depthwise", _depthwise, SlideWeightGradPlan),
         Kernel("grouped", _groups_in_a_vector, SlideWeightGradPlan),
         _winograd("weight_grad", WinogradWeightGradPlan),
+        Kernel("pointwise", _one_by_one, PointwiseWeightGradPlan, pays=pointwise_pays),
         Kernel("direct", _large_groups, WeightGradPlan),
         Kernel("fft", _any, FFTWeightGradPlan, automatic=False),
         Kernel("generic", _any, GenericWeightGradPlan),
