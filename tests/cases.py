@@ -57,6 +57,8 @@ CASES = [
     Case("dilated", (1, 9, 10, 3), (3, 3, 3, 9), 1, 2, 2),
     Case("dilated and strided", (1, 11, 12, 2), (3, 2, 2, 5), (2, 3), 3, (3, 2)),
     Case("stride larger than the kernel", (1, 8, 9, 2), (2, 2, 2, 5), 3, "valid"),
+    Case("patches", (2, 8, 12, 3), (4, 4, 3, 17), 4),
+    Case("patches, a row left over", (1, 9, 8, 2), (2, 2, 2, 5), 2),
     Case("grouped", (2, 6, 6, 4), (3, 3, 2, 6), 1, 1, 1, 2),
     Case("depthwise", (1, 6, 7, 5), (3, 3, 1, 5), 1, "same", 1, 5),
     Case("depthwise, two filters each", (1, 6, 7, 3), (3, 3, 1, 6), 2, "same", 1, 3),

@@ -32,6 +32,7 @@ CHOICES = [
     (((4, 56, 56, 256), (1, 1, 256, 512), 2), FLOATS, ("direct", "direct", "pointwise")),
     (((4, 56, 56, 256), (1, 1, 256, 512), 1, 1), FLOATS, ("direct", "direct", "direct")),
     (((4, 224, 224, 3), (7, 7, 3, 64), 2, 3), FLOATS, ("direct", STEM_GRAD, "direct")),
+    (((4, 224, 224, 3), (4, 4, 3, 96), 4), FLOATS, ("direct", "direct", "direct")),
     (((4, 56, 56, 128), (3, 3, 128, 128), 2, 1), FLOATS, ("direct", "direct", "direct")),
     (((8, 29, 29, 29), (3, 3, 29, 65), 1, 1, 2), FLOATS, ("direct", "direct", "direct")),
     (((1, 400, 400, 1), (3, 3, 1, 1)), FLOATS, ("plane", "plane", "plane")),

@@ -1,7 +1,8 @@
 """Weight gradient of 1 x 1 kernels, a product of two matrices: blocks of pixels are copied, so that no two share a cache's set.
 
 With 512 channels, pixels lie 2 KB apart: in a first-level cache of 64 sets of lines all of them meet in two sets, and push each
-other out before they are used again. The copied pixels are an odd number of lines apart.
+other out before they are used again. The copied pixels are an odd number of lines apart. (Tried: panels of one tile's channels,
+pixel behind pixel, are no faster, and take a tenth longer with 128 filters; prefetching the next block brings nothing.)
 """
 
 from functools import cache

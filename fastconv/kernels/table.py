@@ -22,6 +22,7 @@ from .conv_pointwise import PointwiseWeightGradPlan, pointwise_pays
 from .conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
 from .conv_weight_grad import WeightGradPlan
 from .cost import winograd_pays
+from .lowering import join_columns
 from .simd import VECTOR_BYTES
 from .winograd import WinogradInputGradPlan, WinogradOutputPlan
 from .winograd_weight_grad import WinogradWeightGradPlan
@@ -81,7 +82,8 @@ def _few_filters(spec: ConvSpec) -> bool:
 
 def _few_channels(spec: ConvSpec) -> bool:
     """One group with few channels, so that a vector has lanes for several pixels' gradients, and with many filters."""
-    return _few(spec, spec.channels, spec.filters)
+    joined = join_columns(spec)
+    return _few(joined, joined.channels, joined.filters)
 
 
 def _large_groups(spec: ConvSpec) -> bool:
