@@ -27,8 +27,12 @@ CHOICES = [
     (((64, 26, 26, 32), (3, 3, 32, 64)), ("float32",), ("winograd", "winograd", "winograd")),
     (((4, 14, 14, 256), (3, 3, 256, 256), 1, 1), ("float32",), ("winograd", "winograd", "winograd")),
     (((4, 14, 14, 256), (3, 3, 256, 256), 1, 1), ("float64",), ("direct", "direct", "direct")),
-    (((4, 56, 56, 64), (1, 1, 64, 256)), FLOATS, ("direct", "direct", "direct")),
+    (((4, 56, 56, 64), (1, 1, 64, 256)), FLOATS, ("direct", "direct", "pointwise")),
+    (((4, 56, 56, 64), (1, 1, 64, 64)), FLOATS, ("direct", "direct", "direct")),
+    (((4, 56, 56, 256), (1, 1, 256, 512), 2), FLOATS, ("direct", "direct", "pointwise")),
+    (((4, 56, 56, 256), (1, 1, 256, 512), 1, 1), FLOATS, ("direct", "direct", "direct")),
     (((4, 224, 224, 3), (7, 7, 3, 64), 2, 3), FLOATS, ("direct", STEM_GRAD, "direct")),
+    (((4, 224, 224, 3), (4, 4, 3, 96), 4), FLOATS, ("direct", "direct", "direct")),
     (((4, 56, 56, 128), (3, 3, 128, 128), 2, 1), FLOATS, ("direct", "direct", "direct")),
     (((8, 29, 29, 29), (3, 3, 29, 65), 1, 1, 2), FLOATS, ("direct", "direct", "direct")),
     (((1, 400, 400, 1), (3, 3, 1, 1)), FLOATS, ("plane", "plane", "plane")),
@@ -120,7 +124,7 @@ def test_an_argument_wins_over_the_variable(monkeypatch):
 @pytest.mark.parametrize("name", ["fastest", "fft", "Direct", " "])
 def test_a_name_that_the_variable_cant_have(monkeypatch, name):
     monkeypatch.setenv("FASTCONV_KERNEL", name)
-    message = f"^FASTCONV_KERNEL must be 'auto' or one of \\['plane', .*'generic'\\], but is '{name}'$"
+    message = f"^FASTCONV_KERNEL must be 'auto' or one of \\['plane', .*'generic', .*\\], but is '{name}'$"
     for _ in range(2):
         with pytest.raises(ValueError, match=message):
             fn.conv2d(np.ones(X), np.ones(W))

@@ -6,7 +6,7 @@ contiguous run, for pixels a fixed step apart. Here those positions are worked o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
@@ -138,6 +138,7 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False) -> list[Contra
     share their taps, the k with k * dilation mod stride = r, and are a stride-1 correlation of dy with these.
     Phases without taps are left out: their gradient is zero.
     """
+    spec = join_columns(spec)
     axes = [_axis_phases(*axis) for axis in zip(spec.size, spec.kernel, spec.stride, spec.dilation, spec.pads, strict=True)]
     pads = tuple(_reach(phases, pixels) for phases, pixels in zip(axes, spec.outputs, strict=True))
     padded, border = _bordered(spec.outputs, spec.filters, pads)
@@ -185,6 +186,20 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False) -> list[Contra
             )
         )
     return contractions
+
+
+def join_columns(spec: ConvSpec) -> ConvSpec:
+    """Return the same convolution with a kernel's columns as channels of one column, where no two windows share a column.
+
+    So it is where the last axis is cut into patches, as before a vision transformer: in memory nothing moves.
+    """
+    columns = spec.kernel[-1]
+    patches = columns == spec.stride[-1] and spec.dilation[-1] == spec.groups == 1 and spec.size[-1] % columns == 0
+    if not patches or spec.pads[-1] != (0, 0):
+        return spec
+    size = (*spec.size[:-1], spec.size[-1] // columns)
+    kernel, stride = (*spec.kernel[:-1], 1), (*spec.stride[:-1], 1)
+    return replace(spec, size=size, kernel=kernel, stride=stride, channels=spec.channels * columns)
 
 
 def lower_linear(rows: int, inputs: int, outputs: int, overlap: bool, transposed: bool = False) -> Contraction:

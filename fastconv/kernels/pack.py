@@ -4,7 +4,7 @@ import numpy as np
 
 from .._jit import jit
 from .geometry import read_groups, read_weight_layout
-from .simd import lanes, vload, vstore
+from .simd import lanes, vadd, vload, vload_part, vstore
 from .tile_math import copy_transposed
 
 
@@ -52,6 +52,27 @@ def pad_rows(x, origin, rows, first, last, left, width, right, scratch):
                 scratch[at + left + i] = x[origin + source + i]
             scratch[at + left + width : at + left + width + right] = 0
         at += left + width + right
+
+
+@jit
+def copy_pixels(x, first, last, image_step, lines, count, step, start, width, copied, pitch):
+    """Copy elements start..start + width of the pixels first..last, counted over all images, to copied, `pitch` apart.
+
+    The lines of an image start at lines[...] and hold `count` pixels, `step` apart. Of `copied`, whole vectors are written.
+    """
+    whole, at, pixel = width // lanes(x) * lanes(x), 0, first
+    while pixel < last:
+        line, i = pixel // count, pixel % count
+        here = min(count - i, last - pixel)
+        source = line // len(lines) * image_step + lines[line % len(lines)] + i * step + start
+        for _ in range(here):
+            for c in range(0, whole, lanes(x)):
+                vstore(copied, at + c, vload(x, source + c))
+            if whole < width:
+                vstore(copied, at + whole, vload_part(x, source + whole, width - whole))
+            source += step
+            at += pitch
+        pixel += here
 
 
 @jit
@@ -142,7 +163,14 @@ def unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw,
                 row = k - min(tile * rows, tile_run - rows)
                 at = ((unit * (len(taps) * run // tile_run) + long_tap) * tiles + tile) * rows + row
                 target = group * w_group + taps[t] + c * run_step + first * output_step
-                for o in range(min(block, outputs - first)):
+                filled = min(block, outputs - first)
+                whole = filled // lanes(parts) * lanes(parts) if output_step == 1 else 0
+                for o in range(0, whole, lanes(parts)):
+                    sums = vload(parts, at * block + o)
+                    for part in range(1, part_count):
+                        sums = vadd(sums, vload(parts, part * part_size + at * block + o))
+                    vstore(dw, target + o, sums)
+                for o in range(whole, filled):
                     total = parts[at * block + o]
                     for part in range(1, part_count):
                         total += parts[part * part_size + at * block + o]

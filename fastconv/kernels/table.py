@@ -18,9 +18,11 @@ from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeight
 from .conv_output import InputGradPlan, OutputPlan
 from .conv_plane import PlaneInputGradPlan, PlaneOutputPlan
 from .conv_plane_weight_grad import PlaneWeightGradPlan
+from .conv_pointwise import PointwiseWeightGradPlan, pointwise_pays
 from .conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
 from .conv_weight_grad import WeightGradPlan
 from .cost import winograd_pays
+from .lowering import join_columns
 from .simd import VECTOR_BYTES
 from .winograd import WinogradInputGradPlan, WinogradOutputPlan
 from .winograd_weight_grad import WinogradWeightGradPlan
@@ -80,7 +82,8 @@ def _few_filters(spec: ConvSpec) -> bool:
 
 def _few_channels(spec: ConvSpec) -> bool:
     """One group with few channels, so that a vector has lanes for several pixels' gradients, and with many filters."""
-    return _few(spec, spec.channels, spec.filters)
+    joined = join_columns(spec)
+    return _few(joined, joined.channels, joined.filters)
 
 
 def _large_groups(spec: ConvSpec) -> bool:
@@ -92,6 +95,11 @@ def _three_by_three(spec: ConvSpec) -> bool:
     """3 x 3 kernels of stride and dilation 1, with at least 16 channels and filters a group."""
     dense = spec.kernel == (3, 3) and spec.stride == spec.dilation == (1, 1)
     return dense and min(spec.channels, spec.filters) >= 16 * spec.groups
+
+
+def _one_by_one(spec: ConvSpec) -> bool:
+    """Kernels of one pixel, in one group, without padding."""
+    return prod(spec.kernel) == spec.groups == 1 and not any(map(any, spec.pads))
 
 
 def _winograd(operation: str, plan: Callable[..., Any]) -> Kernel:
@@ -135,6 +143,7 @@ TABLE: dict[str, tuple[Kernel, ...]] = {
         Kernel("depthwise", _depthwise, SlideWeightGradPlan),
         Kernel("grouped", _groups_in_a_vector, SlideWeightGradPlan),
         _winograd("weight_grad", WinogradWeightGradPlan),
+        Kernel("pointwise", _one_by_one, PointwiseWeightGradPlan, pays=pointwise_pays),
         Kernel("direct", _large_groups, WeightGradPlan),
         Kernel("fft", _any, FFTWeightGradPlan, automatic=False),
         Kernel("generic", _any, GenericWeightGradPlan),
