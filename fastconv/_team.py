@@ -33,7 +33,8 @@ SEQUENCE, NEXT, DONE, ACTIVE, FAILED, TABLE, WORDS, CLAIMS, ROWS, THREADS, TICKE
 failed; and of the program: the addresses of its table, words and claims, rows, threads, tickets a round, and in all rounds."""
 FIRST, COUNT, UNITS, CALLS, ADDRESS, START, ROW = range(7)
 """Places in a row of the table, one for each call: the step's first ticket, how many (its pieces), the call's units, how many rows
-in turn are the step's calls (the others of them have no ticket), the kernel's address, and where among its words start and stop are."""
+in turn are the step's calls (the others of them have no ticket), the kernel's address, and where among its words start and stop
+are."""
 
 
 @jit

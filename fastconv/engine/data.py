@@ -12,9 +12,9 @@ from .operations import Split
 
 
 class Data:
-    """Images (n, ...) and their targets: labels (n,), or numbers (n, outputs), or none; losses and correct are by place in the order.
+    """Images (n, ...) and their targets: labels (n,), or numbers (n, outputs), or none.
 
-    The images are read as they are and scaled as the batches are made.
+    The images are read as they are and scaled as the batches are made; losses and correct are by place in the order.
     """
 
     def __init__(self, images: np.ndarray, targets: np.ndarray | None, dtype: np.dtype, seed: int = 0):

@@ -117,7 +117,7 @@ def slide_weight_grad_kernel(shape, one, narrow, sums):
 
 @jit
 def unpack_lanes(parts, part_count, rows, room, dw, start, stop):
-    """Sum the parts (part, row, lanes of all vectors) in their order into dw (row, channel); the last vector ends with the channels."""
+    """Sum the parts (part, row, lanes of all vectors) in their order into dw (row, channel); the last vector ends where they do."""
     channels = len(dw) // rows
     whole = channels // lanes(dw) * lanes(dw)
     back = 0 if whole == channels else room - max(channels, lanes(dw))

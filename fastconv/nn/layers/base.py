@@ -79,16 +79,19 @@ class Layer:
 
 
 def checked_activation(layer: str, value: object) -> str | None:
+    """Return an activation's name, or None, checked."""
     if value not in ACTIVATIONS:
         raise ValueError(f"{layer}: activation must be one of {ACTIVATIONS}, but is {value!r}")
-    return value  # type: ignore[return-value]  # one of ACTIVATIONS
+    return value if isinstance(value, str) else None
 
 
 def activate(activation: str | None, dtype: np.dtype) -> list[Operation]:
+    """Return the activation's work."""
     return [] if activation is None else [Relu(dtype, LEAK if activation == "leaky_relu" else 0.0)]
 
 
 def image_shape(layer: str, shape: Ints) -> Ints:
+    """Return the shape, which must be an image's."""
     if len(shape) != 3:
         raise ValueError(f"{layer}: the input must be images (h, w, c), but is {shape}")
     return shape
