@@ -21,6 +21,8 @@ from .tile_row import tile_outer_row
 
 MOST_ROWS = 16
 """Longer tiles gain nothing, and lose where little is summed (26 for 13 rows, 3 x 3 taps of one channel: 0.85 of the speed)."""
+LEAST_ROWS = 8
+"""Where a tile has fewer rows, multiply-adds wait for those before; unless it is a whole line, it has as many."""
 MOST_PRODUCTS = 160
 """So many multiply-adds are unrolled at most: rows x taps x vectors."""
 
@@ -89,7 +91,7 @@ def fit_narrow(count: int, taps: int, outputs: int, dtype: np.dtype) -> tuple[in
     fits = [v for v in range(1, 5) if vectors % v == 0 and count <= most_pixels(taps, v)]
     if fits:
         return count, max(fits)
-    vectors = vectors if vectors <= 2 else 1
+    vectors = 2 if vectors == 2 and most_pixels(taps, 2) >= LEAST_ROWS else 1
     return fit_rows(count, max(1, most_pixels(taps, vectors))), vectors
 
 

@@ -15,7 +15,7 @@ from ..shapes import ConvSpec
 from .conv_dot import DotInputGradPlan, DotOutputPlan
 from .conv_fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
 from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
-from .conv_narrow import NarrowInputGradPlan, NarrowOutputPlan, most_pixels
+from .conv_narrow import LEAST_ROWS, NarrowInputGradPlan, NarrowOutputPlan, most_pixels
 from .conv_output import InputGradPlan, OutputPlan
 from .conv_plane import PlaneInputGradPlan, PlaneOutputPlan
 from .conv_plane_weight_grad import PlaneWeightGradPlan
@@ -144,8 +144,8 @@ def _any(spec: ConvSpec) -> bool:
 
 NARROW_FLOPS = 2**20
 """Work below this isn't worth compiling for one width of images."""
-LEAST_ROWS, LEAST_SUMMED = 8, 8
-"""Where tiles have fewer rows, multiply-adds wait for those before; where less is summed, storing the results takes the time."""
+LEAST_SUMMED = 8
+"""Where less is summed, storing the results takes the time, which other tiles do faster."""
 
 
 TABLE: dict[str, tuple[Kernel, ...]] = {
