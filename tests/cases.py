@@ -86,6 +86,7 @@ CASES = [
     Case("1-D strided and dilated", (1, 20, 2), (3, 2, 5), 2, 3, 3),
     Case("3-D", (1, 4, 5, 6, 2), (2, 3, 3, 2, 9), 1, 1),
     Case("3-D strided", (2, 5, 4, 6, 1), (3, 2, 3, 1, 4), (2, 1, 2), ((1, 0), (0, 0), (1, 2))),
+    Case("narrow", (3, 8, 8, 12), (5, 5, 12, 20), 1, "same"),
 ]
 
 
@@ -101,6 +102,16 @@ PLANE_CASES = [
     Case("plane, dilated", (1, 9, 24, 1), (3, 3, 1, 1), 1, ((1, 2), (0, 4)), (3, 2)),
 ]
 """More for the kernels for one channel and one filter, which the others need not run."""
+
+
+NARROW_CASES = [
+    Case("several tiles to a line", (1, 3, 39, 2), (3, 5, 2, 9), 1, "same"),
+    Case("several tiles, 1-D, no border", (2, 40, 3), (4, 3, 33)),
+    Case("a tile of several vectors", (1, 3, 4, 8), (3, 3, 8, 64), 1, 1),
+    Case("full, groups", (1, 4, 5, 8), (3, 4, 4, 6), 1, "full", 1, 2),
+    Case("strided, dilated, asymmetric", (1, 7, 10, 3), (3, 3, 3, 17), 2, ((1, 2), (2, 1)), (1, 3)),
+]
+"""More for "narrow", too little work for it to be chosen."""
 
 
 def integers(shape: tuple[int, ...], dtype: Any, seed: int, most: int = 4) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -103,6 +104,27 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
                         np.testing.assert_array_equal(result, expected[operation], label)
                     count += 1
     return count
+
+
+def check_narrow(case, dtype: str, guard) -> int:
+    """Run the plans of "narrow", which tables choose for much work only, on one case; return how many ran."""
+    from fastconv.kernels.conv_narrow import NarrowInputGradPlan, NarrowOutputPlan
+
+    from . import naive
+    from .cases import integers
+
+    spec, geometry = case.spec, case.naive_geometry
+    x, w, bias, dy = (
+        guard(integers(shape, dtype, seed)) for seed, shape in enumerate((case.x, case.w, case.w[-1:], spec.output_shape))
+    )
+    for plan, operands, expected in (
+        (NarrowOutputPlan, (x, w, bias), naive.conv(x, w, bias, *geometry)),
+        (NarrowInputGradPlan, (dy, w), naive.conv_input_grad(dy, w, case.x, *geometry)),
+    ):
+        result = guard(np.full(expected.shape, np.nan, dtype))
+        plan(spec, np.dtype(dtype))(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
+        np.testing.assert_array_equal(result, expected, f"{case.name} {plan.__name__}")
+    return 2
 
 
 def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
@@ -355,6 +377,7 @@ def main(scope: str) -> None:
     """Run everything guarded at both ends and print a line about it; "quick" compiles least: a few convolutions in float32."""
     from fastconv.kernels.simd import REGISTERS, VECTOR_BYTES
 
+    from .cases import CASES, NARROW_CASES
     from .simd_checks import check_simd
 
     dtypes = ["float32"] if scope == "quick" else ["float32", "float64"]
@@ -364,6 +387,8 @@ def main(scope: str) -> None:
         count += check_convolutions(back, scope, dtypes)
         if scope == "quick":
             continue
+        for case in NARROW_CASES + (CASES if scope == "wide" else []):
+            count += sum(check_narrow(case, dtype, partial(guarded, back=back)) for dtype in dtypes[: 2 if scope == "wide" else 1])
         count += check_pools(back, dtypes) + check_dense(back, dtypes) + check_winograd(back, scope, dtypes[:1])
         count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_online(back)
         count += check_peak(back, dtypes)

@@ -19,10 +19,16 @@ ROWS = ("output", "input_grad", "weight_grad")
 # (input, weights, options), dtypes, what each operation runs in. A faster kernel changes a row; a new one adds rows.
 FLOATS = ("float32", "float64")
 STEM_GRAD = "dot" if VECTOR_BYTES >= 64 else "direct"
-GROUPS_OF_8 = ("grouped" if VECTOR_BYTES >= 64 else "direct",) * 3
+FEW = "narrow" if VECTOR_BYTES >= 64 else "direct"
+EIGHT = "narrow" if VECTOR_BYTES >= 32 else "direct"
+GROUPS_OF_8 = ("grouped",) * 3 if VECTOR_BYTES >= 64 else (EIGHT, EIGHT, "direct")
 CHOICES = [
     # dense: first layers, 3x3, 1x1, stems, strided, tails, other dimensions
-    (((64, 28, 28, 1), (3, 3, 1, 16)), FLOATS, ("direct", "dot", "direct")),
+    (((64, 28, 28, 1), (3, 3, 1, 16)), FLOATS, (FEW, "dot", "direct")),
+    (((64, 14, 14, 16), (5, 5, 16, 32)), FLOATS, ("narrow", FEW, "direct")),
+    (((64, 14, 14, 6), (5, 5, 6, 16)), FLOATS, (FEW, EIGHT, "direct")),
+    (((64, 14, 14, 6), (5, 5, 6, 40)), ("float32",), ("direct", "dot" if VECTOR_BYTES >= 64 else EIGHT, "direct")),
+    (((4, 7, 7, 512), (3, 3, 512, 512), 1, 1), ("float64",), (FEW, FEW, "direct")),
     (((4, 28, 28, 16), (3, 3, 16, 1)), FLOATS, ("dot", "direct", "direct")),
     (((64, 26, 26, 32), (3, 3, 32, 64)), ("float32",), ("winograd", "winograd", "winograd")),
     (((4, 14, 14, 256), (3, 3, 256, 256), 1, 1), ("float32",), ("winograd", "winograd", "winograd")),
@@ -37,7 +43,7 @@ CHOICES = [
     (((8, 29, 29, 29), (3, 3, 29, 65), 1, 1, 2), FLOATS, ("direct", "direct", "direct")),
     (((1, 400, 400, 1), (3, 3, 1, 1)), FLOATS, ("plane", "plane", "plane")),
     (((1, 400, 400, 1), (3, 3, 1, 1), 2), FLOATS, ("direct", "direct", "direct")),
-    (((2, 1000, 8), (5, 8, 16)), FLOATS, ("direct", "direct", "direct")),
+    (((2, 1000, 8), (5, 8, 16)), FLOATS, (FEW, EIGHT, "direct")),
     (((1, 8, 9, 10, 4), (3, 3, 3, 4, 8)), FLOATS, ("direct", STEM_GRAD, "direct")),
     # groups: depthwise, some large ones, many or small ones, several filters for a channel
     (((4, 28, 28, 256), (3, 3, 1, 256), 1, 1, 1, 256), FLOATS, ("depthwise", "depthwise", "depthwise")),

@@ -36,6 +36,7 @@ MAY_IMPORT = [
     ("kernels.call", "numpy numba llvmlite", ""),
     ("kernels.tile", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_math", "numba llvmlite kernels.simd", ""),
+    ("kernels.tile_row", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_slide", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_plane", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_transform", "numba llvmlite kernels.simd kernels.tile kernels.winograd_matrices", ""),

@@ -105,7 +105,7 @@ def conv(
     groups : int
         Filters are cut into groups, each of which sees its own c / groups channels. (Depthwise: groups = c.)
     layout : "{layout}" or "{first}"
-    algorithm : "auto", "plane", "depthwise", "grouped", "dot", "winograd", "direct", "generic" or "fft"
+    algorithm : "auto", "plane", "depthwise", "grouped", "winograd", "narrow", "dot", "direct", "generic" or "fft"
         "auto" takes what the environment variable FASTCONV_KERNEL names, if that can do the case, else the fastest that can, but
         never "fft"; the others ask for one. `explain` tells which it is. "winograd" does 3 x 3 kernels of stride and dilation 1
         with at least 16 channels and filters in each group; "auto" takes it where it is the faster, in float32 only. Its rounding

@@ -70,7 +70,7 @@ def conv_transpose(
         Pixels more at the result's end; less than stride or dilation.
     groups : int
     layout : "{layout}" or "{first}"
-    algorithm : "auto", "plane", "depthwise", "grouped", "dot", "winograd", "direct", "generic" or "fft"
+    algorithm : "auto", "plane", "depthwise", "grouped", "winograd", "narrow", "dot", "direct", "generic" or "fft"
         As `conv{n}d`.
     out : ndarray, optional
         Where to write the result: of its shape and dtype, not overlapping an input.

@@ -86,23 +86,28 @@ class TiledContraction:
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
-        self.rows, self.vectors = fit_tile(c.count, c.outputs, dtype, (1, 2, 4))
         self.block = min(len(c.x_lines), max(1, BLOCK_BYTES // c.line_bytes(dtype.itemsize)))
         self.units = c.images * -(-len(c.x_lines) // self.block)
         self.flops = c.flops
-        self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
+        self.fit(dtype)
         channels = self.vectors * lanes_of(dtype)
         self.weight_blocks = c.groups * -(-c.outputs // channels)
         self.packed_outputs = self.weight_blocks * channels
         self.packed_size = self.packed_outputs * len(c.w_taps) * c.w_run
-        self.depth = max(1, min(c.run, DEEPEST))
-        self._kernel = output_kernel(self.rows, self.vectors, self.depth)
         output_bytes = len(c.taps) * c.run * dtype.itemsize
         self.outputs_block = max(1, WEIGHT_BYTES // max(1, output_bytes * channels)) * channels
-        self.geometry = pack_geometry(c, self.block)
-        self.scratch_size = c.scratch_size(self.block)
         self.no_bias = buffer(self.packed_outputs, dtype)
         self.no_bias[:] = 0
+
+    def fit(self, dtype: np.dtype) -> None:
+        """Choose the tile, with it the kernel, and the tables and the scratch that the kernel needs."""
+        c = self.contraction
+        self.rows, self.vectors = fit_tile(c.count, c.outputs, dtype, (1, 2, 4))
+        self.depth = max(1, min(c.run, DEEPEST))
+        self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
+        self._kernel = output_kernel(self.rows, self.vectors, self.depth)
+        self.geometry = pack_geometry(c, self.block)
+        self.scratch_size = c.scratch_size(self.block)
 
     def __call__(self, split, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); split(units, work, flops) has all units done."""

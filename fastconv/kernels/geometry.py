@@ -11,11 +11,14 @@ NUMBERS = 23
 """How many numbers stand before the tables; `pack_geometry` and the readers agree on their order."""
 
 
-def pack_geometry(contraction: Contraction, block: int) -> np.ndarray:
-    """Return the contraction as one array; `block` is how many lines a kernel takes as one piece of work."""
+def pack_geometry(contraction: Contraction, block: int, more: tuple[int, ...] | np.ndarray = ()) -> np.ndarray:
+    """Return the contraction as one array; `block` is how many lines a kernel takes as one piece of work.
+
+    `more` is what one kernel alone needs, for read_more.
+    """
     c = contraction
     border = c.border or Border(np.empty(0, np.int64), 0, 0, 0)
-    tables = (c.taps, c.x_lines, c.y_lines, border.rows, c.tap_ranges().ravel(), c.w_taps)
+    tables = (c.taps, c.x_lines, c.y_lines, border.rows, c.tap_ranges().ravel(), np.array(more, np.int64), c.w_taps)
     numbers = (
         *(len(table) for table in (*tables[:4], c.w_taps)), c.run, c.count, c.x_step, c.y_step, c.x_image, c.y_image, c.outputs,
         border.left, border.width, border.right, block, c.w_run, c.w_run_step, c.w_output_step,
@@ -54,3 +57,9 @@ def read_tap_ranges(g):
     """Return the lines' pairs, one behind the other, of the first tap not in a row of zeros, and one behind the last."""
     start = NUMBERS + g[0] + g[1] + g[2] + g[3]
     return g[start : start + 2 * g[1]]
+
+
+@jit
+def read_more(g):
+    """Return what one kernel alone needs."""
+    return g[NUMBERS + g[0] + 3 * g[1] + g[2] + g[3] : len(g) - g[4]]

@@ -39,6 +39,7 @@ class Contraction:
     x positions: image * x_image + x_lines[line] + pixel * x_step + taps[tap] + c, in the bordered image where there is a border.
     y positions: image * y_image + y_lines[line] + pixel * y_step + o.
     w positions: w_taps[t] + c * w_run_step + o * w_output_step, over w_run channels; a run is one or more of these joined.
+    The taps along the last axis, row_taps of them, are neighbours in w_taps, and equally far apart in x.
     Each of the groups is such a contraction, x_group, y_group and w_group behind the one before.
     """
 
@@ -58,6 +59,7 @@ class Contraction:
     w_run_step: int
     w_output_step: int
     border: Border | None
+    row_taps: int = 1
     groups: int = 1
     x_group: int = 0
     y_group: int = 0
@@ -124,6 +126,7 @@ def lower_output(spec: ConvSpec, filters_first: bool = False) -> Contraction:
         w_run_step=1 if filters_first else spec.filters,
         w_output_step=prod(spec.weight_shape[:-1]) if filters_first else 1,
         border=border,
+        row_taps=spec.kernel[-1],
         groups=spec.groups,
         x_group=run,
         y_group=outputs,
@@ -179,6 +182,7 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False) -> list[Contra
                 w_run_step=prod(spec.weight_shape[:-1]) if filters_first else 1,
                 w_output_step=1 if filters_first else spec.filters,
                 border=border,
+                row_taps=len(phase[-1].taps),
                 groups=spec.groups,
                 x_group=w_run,
                 y_group=outputs,
