@@ -34,6 +34,7 @@ MAY_IMPORT = [
     ("functional", "numpy functional kernels shapes _arrays _threads", ""),
     ("kernels.simd", "numba llvmlite", ""),
     ("kernels.call", "numpy numba llvmlite", ""),
+    ("kernels.vector_math", "numba llvmlite kernels.simd", ""),
     ("kernels.tile", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_math", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_row", "numba llvmlite kernels.simd", ""),

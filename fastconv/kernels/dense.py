@@ -1,4 +1,4 @@
-"""Dense layers. Batches go through the register tile as convolutions of one pixel; one row has loops of its own.
+"""Dense layers. Batches are products of matrices; one row has loops of its own.
 
 One row is bound by reading the weights, (inputs, outputs) in C order, from the cache: several running sums hide the latency.
 """
@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 
 from .._jit import jit
-from .conv_output import TiledContraction
-from .conv_weight_grad import TiledWeightGrad
-from .lowering import lower_linear
+from ..shapes import conv_spec
+from .conv_pointwise import PointwiseWeightGradPlan
+from .product import ProductPlan
 from .segments import segment_dot, segment_scale_add
 from .simd import lanes, lanes_of, vadd, vstore, vzero
 from .softmax import softmax_row
@@ -147,12 +147,12 @@ def dense_softmax_vectors(outputs: int, dtype) -> int:
 
 
 class LinearPlan:
-    """y = x . w + bias for a batch, and its gradients, as a convolution of one pixel."""
+    """y = x . w + bias for a batch, and its gradients: three products of matrices."""
 
     def __init__(self, rows: int, inputs: int, outputs: int, dtype: np.dtype):
-        self._output = TiledContraction(lower_linear(rows, inputs, outputs, overlap=True), dtype)
-        self._input_grad = TiledContraction(lower_linear(rows, outputs, inputs, overlap=True, transposed=True), dtype)
-        self._weight_grad = TiledWeightGrad(lower_linear(rows, inputs, outputs, overlap=False), dtype)
+        self._output = ProductPlan(rows, inputs, outputs, dtype)
+        self._input_grad = ProductPlan(rows, outputs, inputs, dtype, transposed=True)
+        self._weight_grad = PointwiseWeightGradPlan(conv_spec("linear", (1, rows, inputs), (1, inputs, outputs)), dtype)
 
     def output(self, split, x, w, bias, y):
         self._output(split, x, w, bias, y)

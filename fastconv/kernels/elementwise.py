@@ -1,25 +1,37 @@
 """Activations and dropout in place, BLOCK elements a unit, and sums over pixels."""
 
-import numpy as np
-
 from .._jit import jit
 from .batch import EPOCH, POSITION, SEED
 from .pack import BLOCK
-from .random import bits_of, key_of
+from .random import key_of
+from .simd import lanes, vadd, vload, vload_part, vsplat, vstore, vstore_part, vzero
+from .vector_math import vkeep, vmul, vwhere_negative, vwhere_positive
 
 
 @jit
 def relu(y, slope, start, stop):
-    """y = max(y, 0), or where slope[0] isn't zero, slope[0] * y for negative y; NaN stays NaN."""
-    for i in range(start * BLOCK, min(stop * BLOCK, len(y))):
-        y[i] = slope[0] * y[i] if y[i] < 0 else y[i]
+    """y = y where it isn't negative, slope[0] * y elsewhere; NaN stays NaN."""
+    factor, end = vsplat(y, slope[0]), min(stop * BLOCK, len(y))
+    whole = end - end % lanes(y)
+    for i in range(start * BLOCK, whole, lanes(y)):
+        v = vload(y, i)
+        vstore(y, i, vwhere_negative(v, vmul(factor, v), v))
+    if whole < end:
+        v = vload_part(y, whole, end - whole)
+        vstore_part(y, whole, vwhere_negative(v, vmul(factor, v), v), end - whole)
 
 
 @jit
 def relu_grad(y, dy, slope, start, stop):
     """dy = dy where y > 0, slope[0] * dy elsewhere; y is relu's result."""
-    for i in range(start * BLOCK, min(stop * BLOCK, len(y))):
-        dy[i] = dy[i] if y[i] > 0 else slope[0] * dy[i]
+    factor, end = vsplat(y, slope[0]), min(stop * BLOCK, len(y))
+    whole = end - end % lanes(y)
+    for i in range(start * BLOCK, whole, lanes(y)):
+        d = vload(dy, i)
+        vstore(dy, i, vwhere_positive(vload(y, i), d, vmul(factor, d)))
+    if whole < end:
+        d = vload_part(dy, whole, end - whole)
+        vstore_part(dy, whole, vwhere_positive(vload_part(y, whole, end - whole), d, vmul(factor, d)), end - whole)
 
 
 @jit
@@ -28,12 +40,14 @@ def dropout(y, size, order, state, layer, threshold, scale, start, stop):
 
     An element is kept if its 32 random bits are at least `threshold`. The same call on dy is the gradient.
     """
-    factor, least = scale[0], np.uint32(threshold)
+    factor, whole = vsplat(y, scale[0]), size - size % lanes(y)
     for i in range(start, stop):
         key = key_of(state[SEED], state[EPOCH], order[state[POSITION] + i], layer)
-        for k in range(size):
-            kept = bits_of(key, k) >= least
-            y[i * size + k] = y[i * size + k] * factor if kept else y.dtype.type(0)
+        for k in range(0, whole, lanes(y)):
+            vstore(y, i * size + k, vkeep(vmul(factor, vload(y, i * size + k)), key, k, threshold))
+        if whole < size:
+            v = vkeep(vmul(factor, vload_part(y, i * size + whole, size - whole)), key, whole, threshold)
+            vstore_part(y, i * size + whole, v, size - whole)
 
 
 @jit
@@ -41,8 +55,17 @@ def column_sums(x, channels, parts, part_count, start, stop):
     """parts[p] = the sums over part p of x's pixels of each channel; units are parts."""
     pixels = len(x) // channels
     for part in range(start, stop):
-        total = parts[part * channels : (part + 1) * channels]
-        total[:] = 0
-        for pixel in range(pixels * part // part_count, pixels * (part + 1) // part_count):
-            for c in range(channels):
-                total[c] += x[pixel * channels + c]
+        first, last = pixels * part // part_count, pixels * (part + 1) // part_count
+        for c in range(0, channels, lanes(x)):
+            a = b = d = e = vzero(x)
+            left, pixel = channels - c, first
+            if left >= lanes(x):
+                while pixel + 4 <= last:
+                    at = pixel * channels + c
+                    a, b = vadd(a, vload(x, at)), vadd(b, vload(x, at + channels))
+                    d, e = vadd(d, vload(x, at + 2 * channels)), vadd(e, vload(x, at + 3 * channels))
+                    pixel += 4
+            while pixel < last:
+                a = vadd(a, vload_part(x, pixel * channels + c, left))
+                pixel += 1
+            vstore_part(parts, part * channels + c, vadd(vadd(a, b), vadd(d, e)), left)

@@ -14,9 +14,6 @@ import numpy as np
 
 from ..shapes import ConvSpec, Ints
 
-LINEAR_LINE = 56
-"""How many rows of a matrix product make a line of pixels."""
-
 
 @dataclass(frozen=True)
 class Border:
@@ -204,34 +201,6 @@ def join_columns(spec: ConvSpec) -> ConvSpec:
     size = (*spec.size[:-1], spec.size[-1] // columns)
     kernel, stride = (*spec.kernel[:-1], 1), (*spec.stride[:-1], 1)
     return replace(spec, size=size, kernel=kernel, stride=stride, channels=spec.channels * columns)
-
-
-def lower_linear(rows: int, inputs: int, outputs: int, overlap: bool, transposed: bool = False) -> Contraction:
-    """Return the contraction of y (rows, outputs) = x (rows, inputs) . w, for w (inputs, outputs), or its transpose.
-
-    The rows are the pixels of lines of LINEAR_LINE. With `overlap` the last line moves back, which a kernel that only stores
-    may do; without it there is one line.
-    """
-    count = min(rows, LINEAR_LINE) if overlap else rows
-    starts = np.minimum(np.arange(0, rows, count, dtype=np.int64), rows - count)
-    return Contraction(
-        images=1,
-        x_image=0,
-        y_image=0,
-        x_lines=starts * inputs,
-        y_lines=starts * outputs,
-        count=count,
-        x_step=inputs,
-        y_step=outputs,
-        taps=np.zeros(1, np.int64),
-        run=inputs,
-        outputs=outputs,
-        w_taps=np.zeros(1, np.int64),
-        w_run=inputs,
-        w_run_step=1 if transposed else outputs,
-        w_output_step=inputs if transposed else 1,
-        border=None,
-    )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import numpy as np
 from .._jit import jit
 from .batch import STEP
 from .pack import BLOCK
+from .simd import lanes, vdiv, vload_part, vsplat, vstore_part
+from .vector_math import vmul, vmul_add, vsqrt
 
 
 @jit
@@ -16,21 +18,18 @@ def sgd(w, g, velocity, settings, rates, state, start, stop):
 
     settings are momentum, decay, and whether the second (Nesterov's). Without velocity (of no elements) there is no momentum.
     """
-    momentum, decay = w.dtype.type(settings[0]), w.dtype.type(settings[1])
-    rate, nesterov = w.dtype.type(rates[state[STEP]]), settings[2] != 0
-    first, last = start * BLOCK, min(stop * BLOCK, len(w))
-    if len(velocity) == 0:
-        for i in range(first, last):
-            w[i] -= rate * (g[i] + decay * w[i])
-    elif nesterov:
-        for i in range(first, last):
-            step = g[i] + decay * w[i]
-            velocity[i] = momentum * velocity[i] + step
-            w[i] -= rate * (step + momentum * velocity[i])
-    else:
-        for i in range(first, last):
-            velocity[i] = momentum * velocity[i] + (g[i] + decay * w[i])
-            w[i] -= rate * velocity[i]
+    momentum, decay = vsplat(w, settings[0]), vsplat(w, settings[1])
+    rate, nesterov = vsplat(w, -rates[state[STEP]]), settings[2] != 0
+    end = min(stop * BLOCK, len(w))
+    for i in range(start * BLOCK, end, lanes(w)):
+        part = end - i
+        old = vload_part(w, i, part)
+        step = vmul_add(decay, old, vload_part(g, i, part))
+        if len(velocity):
+            speed = vmul_add(momentum, vload_part(velocity, i, part), step)
+            vstore_part(velocity, i, speed, part)
+            step = vmul_add(momentum, speed, step) if nesterov else speed
+        vstore_part(w, i, vmul_add(rate, step, old), part)
 
 
 @jit
@@ -40,17 +39,19 @@ def adam(w, g, mean, square, settings, rates, state, start, stop):
     settings are the two means' betas, epsilon, decay, and whether the decay is taken off the weights themselves (AdamW,
     Loshchilov and Hutter, 2019) or added to the gradient.
     """
-    one = w.dtype.type(1)
-    keep, keep_square, epsilon = w.dtype.type(settings[0]), w.dtype.type(settings[1]), w.dtype.type(settings[2])
-    updates = state[STEP] + 1
-    rate = rates[state[STEP]]
-    scale = w.dtype.type(rate / (1 - settings[0] ** updates))
-    correction = w.dtype.type(1 / np.sqrt(1 - settings[1] ** updates))
-    apart = settings[4] != 0
-    shrink = w.dtype.type(1 - rate * settings[3]) if apart else one
-    decay = w.dtype.type(0 if apart else settings[3])
-    for i in range(start * BLOCK, min(stop * BLOCK, len(w))):
-        step = g[i] + decay * w[i]
-        mean[i] = keep * mean[i] + (one - keep) * step
-        square[i] = keep_square * square[i] + (one - keep_square) * step * step
-        w[i] = shrink * w[i] - scale * mean[i] / (np.sqrt(square[i]) * correction + epsilon)
+    updates, rate, apart = state[STEP] + 1, rates[state[STEP]], settings[4] != 0
+    keep, add = vsplat(w, settings[0]), vsplat(w, 1 - settings[0])
+    keep_square, add_square = vsplat(w, settings[1]), vsplat(w, 1 - settings[1])
+    correction = vsplat(w, 1 / np.sqrt(1 - settings[1] ** updates))
+    epsilon, scale = vsplat(w, settings[2]), vsplat(w, -rate / (1 - settings[0] ** updates))
+    shrink, decay = vsplat(w, 1 - rate * settings[3] if apart else 1.0), vsplat(w, 0.0 if apart else settings[3])
+    end = min(stop * BLOCK, len(w))
+    for i in range(start * BLOCK, end, lanes(w)):
+        part = end - i
+        old = vload_part(w, i, part)
+        step = vmul_add(decay, old, vload_part(g, i, part))
+        m = vmul_add(keep, vload_part(mean, i, part), vmul(add, step))
+        s = vmul_add(keep_square, vload_part(square, i, part), vmul(add_square, vmul(step, step)))
+        vstore_part(mean, i, m, part)
+        vstore_part(square, i, s, part)
+        vstore_part(w, i, vmul_add(shrink, old, vdiv(vmul(scale, m), vmul_add(vsqrt(s), correction, epsilon))), part)
