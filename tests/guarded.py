@@ -272,7 +272,7 @@ def check_dense(back: bool, dtypes: list[str]) -> int:
     from .cases import integers
 
     count = 0
-    shapes = [(1, 5, 3), (7, 9, 10), (60, 17, 33), (3, 40, 1), (113, 6, 16)]
+    shapes = [(1, 5, 3), (7, 9, 10), (60, 17, 33), (3, 40, 1), (113, 6, 16), (270, 230, 33)]
     for (rows, inputs, outputs), dtype in product(shapes, dtypes):
         plan = LinearPlan(rows, inputs, outputs, np.dtype(dtype))
         x, w, b, dy = (

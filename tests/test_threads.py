@@ -194,8 +194,8 @@ def test_only_arguments_made_of_words_are_taken(argument, text):
 
 def test_too_many_arguments_are_refused():
     fastconv.set_num_threads(2)
-    with pytest.raises(ValueError, match="mark: arguments must take at most 96 words, but take 100"):
-        _threads.split(2, Call(mark, *[numbers(1)] * 14), MUCH)
+    with pytest.raises(ValueError, match="mark: arguments must take at most 128 words, but take 135"):
+        _threads.split(2, Call(mark, *[numbers(1)] * 19), MUCH)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])

@@ -22,9 +22,9 @@ class Data:
         self.order, self.state = np.arange(self.count), np.zeros(STATE_SIZE, np.int64)
         self.state[SEED] = seed
         self.losses, self.correct = np.zeros(self.count), np.zeros(self.count, np.bool_)
-        self._images, self._dtype = images.reshape(-1), dtype
-        self._targets = np.zeros(0, dtype) if targets is None else targets
-        self._scale = np.array([1 / 255 if images.dtype == np.uint8 else 1], dtype)
+        self.images, self._dtype = images.reshape(-1), dtype
+        self.targets = np.zeros(0, dtype) if targets is None else targets
+        self.scale = np.array([1 / 255 if images.dtype == np.uint8 else 1], dtype)
 
     def begin(self, epoch: int, order: np.ndarray, position: int = 0) -> None:
         """Begin an epoch in a new order."""
@@ -34,9 +34,9 @@ class Data:
     def gather(self, split: Split, batch: int, x: np.ndarray, shift: int = 0) -> None:
         """x = the next batch, images moved by up to `shift` pixels at random."""
         if shift:
-            call = Call(gather_shifted, self._images, self.order, self.state, self._scale, x, *image_axes(self.shape), shift)
+            call = Call(gather_shifted, self.images, self.order, self.state, self.scale, x, *image_axes(self.shape), shift)
         else:
-            call = Call(gather, self._images, self.order, self.state, self._scale, x)
+            call = Call(gather, self.images, self.order, self.state, self.scale, x)
         split(batch, call, x.size)
 
     def loss(self, split: Split, name: str, batch: int, y: np.ndarray, dy: np.ndarray) -> None:
@@ -46,7 +46,7 @@ class Data:
             kernel = cross_entropy_loss
         else:
             kernel = squared_loss
-        call = Call(kernel, y, self._targets.reshape(-1), self.order, self.state, outputs, batch, self.losses, self.correct, dy)
+        call = Call(kernel, y, self.targets.reshape(-1), self.order, self.state, outputs, batch, self.losses, self.correct, dy)
         split(batch, call, 40 * y.size)
 
 

@@ -43,10 +43,10 @@ def gather_shifted(images, order, state, scale, x, height, width, channels, most
 
 
 @jit
-def advance(state, batch, start, stop):
-    """Go on to the next batch."""
+def advance(state, batch, updates, start, stop):
+    """Go on to the next batch, after so many updates."""
     state[POSITION] += batch
-    state[STEP] += 1
+    state[STEP] += updates
 
 
 @jit

@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-MOST_WORDS = 96
+MOST_WORDS = 128
 """A kernel's arguments take at most so many words."""
 ARRAY_WORDS = 7
 

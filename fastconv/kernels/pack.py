@@ -4,7 +4,7 @@ import numpy as np
 
 from .._jit import jit
 from .geometry import read_groups, read_weight_layout
-from .simd import lanes, vadd, vload, vload_part, vstore
+from .simd import lanes, vadd, vload, vload_part, vstore, vstore_part
 from .tile_math import copy_transposed
 
 
@@ -84,13 +84,12 @@ def clear(y, start, stop):
 @jit
 def add_parts(parts, y, start, stop):
     """Add up, in their order, the parts of y's length that parts consists of, for the blocks start..stop of BLOCK elements."""
-    for first in range(start * BLOCK, min(stop * BLOCK, len(y)), BLOCK):
-        last = min(first + BLOCK, len(y))
-        for i in range(first, last):
-            y[i] = parts[i]
+    end = min(stop * BLOCK, len(y))
+    for i in range(start * BLOCK, end, lanes(y)):
+        total = vload_part(parts, i, end - i)
         for part in range(len(y), len(parts), len(y)):
-            for i in range(first, last):
-                y[i] += parts[part + i]
+            total = vadd(total, vload_part(parts, part + i, end - i))
+        vstore_part(y, i, total, end - i)
 
 
 BLOCK = 4096

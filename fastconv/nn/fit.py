@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..engine.conv_pool_dense import ONLINE_IMAGES
 from ..engine.data import Data
 from ..engine.epoch import Epoch
 from ..engine.recorder import Recorder
@@ -18,6 +19,7 @@ from ..progress import Progress
 from ..shapes import as_int
 from .augmentation import Shift
 from .callbacks import Callback
+from .fusion import conv_pool_dense
 from .inputs import checked_images, checked_loss, checked_targets, checked_threads
 from .optimizers import SGD, Optimizer
 from .schedules import Constant, Schedule
@@ -70,17 +72,31 @@ def fit(
     shift = augment.pixels if augment else 0
     history = History()
 
+    fused = conv_pool_dense(model, model.parameters) if model.loss == "cross_entropy" and not shift else None
+    online = fused is not None and batch == 1 and isinstance(optimizer, SGD) and not (optimizer.momentum or optimizer.weight_decay)
+
     def record(recorder: Recorder, size: int) -> None:
+        if fused is not None and online:
+            fused.online(recorder, data, size, rates)
+            recorder(1, Call(advance, data.state, size, size), 0)
+            return
+        if fused is not None:
+            targets = conv_pool_dense(model, gradient)
+            assert targets is not None
+            fused.gradient(recorder, data, size, targets.weights)
+            optimizer.record(recorder, model.parameters, gradient, slots, rates, data.state)
+            recorder(1, Call(advance, data.state, size, 1), 0)
+            return
         graph = model.graph(size, data, gradient)
         data.gather(recorder, size, graph.x, shift)
         graph.forward(recorder)
         data.loss(recorder, model.loss, size, graph.y, graph.dy)
         graph.backward(recorder)
         optimizer.record(recorder, model.parameters, gradient, slots, rates, data.state)
-        recorder(1, Call(advance, data.state, size), 0)
+        recorder(1, Call(advance, data.state, size, 1), 0)
 
     with team_of(checked_threads("fit", threads)) as team:
-        runner = Epoch(team, record, data.count, batch, data.state)
+        runner = Epoch(team, record, data.count, ONLINE_IMAGES if online else batch, data.state)
         for number in range(total):
             random = np.random.default_rng([model.seed, number])
             data.begin(number, random.permutation(data.count))

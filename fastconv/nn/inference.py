@@ -15,6 +15,7 @@ from ..functional import softmax
 from ..kernels.batch import advance, store
 from ..kernels.call import Call
 from ..shapes import as_int
+from .fusion import conv_pool_dense
 from .inputs import checked_images, checked_targets, checked_threads
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ def run_forward(model: Sequential, data: Data, batch: int, threads: int, results
     """Run all of the data through the model, noting losses and what is correct, or the results."""
 
     def record(recorder: Recorder, size: int) -> None:
+        fused = conv_pool_dense(model, model.parameters) if results is None and model.loss == "cross_entropy" else None
+        if fused is not None:
+            fused.forward(recorder, data, size)
+            recorder(1, Call(advance, data.state, size, 0), 0)
+            return
         graph = model.graph(size, data)
         data.gather(recorder, size, graph.x)
         graph.forward(recorder)
@@ -32,7 +38,7 @@ def run_forward(model: Sequential, data: Data, batch: int, threads: int, results
             data.loss(recorder, model.loss, size, graph.y, graph.dy)
         else:
             recorder(size, Call(store, graph.y, graph.y.size // size, data.state, results), graph.y.size)
-        recorder(1, Call(advance, data.state, size), 0)
+        recorder(1, Call(advance, data.state, size, 0), 0)
 
     with team_of(threads) as team:
         for _ in Epoch(team, record, data.count, batch, data.state).run():

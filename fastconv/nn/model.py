@@ -80,11 +80,11 @@ class Sequential:
             for trained in (True, False)
         )
         random = np.random.default_rng(self.seed)
-        for weights, arrays in zip(self._weights, self._views(self.parameters), strict=True):
+        for weights, arrays in zip(self._weights, self.views(self.parameters), strict=True):
             for w in weights:
                 arrays[w.name][...] = INITIALIZERS[w.initializer](random, w.shape, w.inputs, w.outputs)
 
-    def _views(self, parameters: np.ndarray) -> list[dict[str, np.ndarray]]:
+    def views(self, parameters: np.ndarray) -> list[dict[str, np.ndarray]]:
         """Return each layer's arrays by name, as views of a vector like `parameters`, and of the buffers."""
         places, views = {True: 0, False: 0}, []
         for weights in self._weights:
@@ -96,10 +96,14 @@ class Sequential:
             views.append(arrays)
         return views
 
+    def weight_shapes(self, number: int) -> dict[str, Ints]:
+        """Return the shapes of a layer's arrays by name."""
+        return {w.name: w.shape for w in self._weights[number]}
+
     def graph(self, batch: int, data: Data, gradient: np.ndarray | None = None) -> Graph:
         """Return the model planned for a batch of some data; for training if there is a vector for the parameters' gradient."""
         nodes, training = [], gradient is not None
-        weights, gradients = self._views(self.parameters), self._views(self.parameters if gradient is None else gradient)
+        weights, gradients = self.views(self.parameters), self.views(self.parameters if gradient is None else gradient)
         for number, layer in enumerate(self.layers):
             flat, flat_gradients = ({k: v.reshape(-1) for k, v in arrays[number].items()} for arrays in (weights, gradients))
             shape = (batch, *self.shapes[number])
@@ -110,7 +114,7 @@ class Sequential:
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return copies of all layers' arrays, by names like "0.kernel": the layer's number and the array's name."""
-        views = self._views(self.parameters)
+        views = self.views(self.parameters)
         return {f"{number}.{name}": array.copy() for number, arrays in enumerate(views) for name, array in arrays.items()}
 
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
@@ -126,7 +130,7 @@ class Sequential:
         ValueError
             If a name is missing or unknown, or a shape isn't right; nothing is set then.
         """
-        views = self._views(self.parameters)
+        views = self.views(self.parameters)
         targets = {f"{number}.{name}": array for number, arrays in enumerate(views) for name, array in arrays.items()}
         if set(weights) != set(targets):
             raise ValueError(f"set_weights: the names must be {[*targets]}, but are {[*weights]}")

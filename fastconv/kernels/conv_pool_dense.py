@@ -1,0 +1,174 @@
+"""The notebook's network in one pass over each image: convolution of one channel, 2 x 2 max pooling, dense layer, cross-entropy.
+
+The arrays keep a vector of filters together: packed are kernels [tap, and the bias][filter], dense weights [pooled pixel][class]
+[filter], filters filled up with zeros to whole vectors (zeros stay zeros), and the dense bias. The convolution's four outputs of a
+pooling window are four register tiles, so that the pooling is a maximum of registers.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from .._jit import jit
+from .batch import POSITION, STEP
+from .simd import lanes, vadd, vload, vsplat, vstore, vunmatch, vwhere_equal, vzero
+from .tile import tile_load, tile_outer, tile_outer_patch, tile_store, tile_zero
+from .tile_math import tile_max, tile_row_sum, tile_scale_add, tile_scaled_add, tile_weighted_sum
+from .vector_math import vmul_add, vwhere_positive
+
+FORWARD, ONLINE, GRADIENT = range(3)
+"""What is done: losses only; an update after each image; the gradient's sums over parts of the batch."""
+
+
+@cache
+def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
+    """Return the kernel for kernels of size x size and so many classes, with tiles of `rows` pooled pixels.
+
+    `biased`: the kernels' bias is trained. `relu`: the pooled pixels go through one. `first`: of equal maxima the first gets the
+    gradient, else all.
+    """
+    taps = size * size
+
+    @jit
+    def conv_pool_dense(
+        images, labels, order, state, scale, rates, sizes, packed, parts, losses, correct,
+        image, convolved, maxima, totals, gradient, step, start, stop,
+    ):  # fmt: skip
+        """Take the batch's images in parts, which are the units; sizes are the images' width, filters, batch, parts.
+
+        images is flat, `width` pixels high and wide, scaled by scale[0]. rates are the updates'. Losses and correct are by place in
+        the order. Online there is one part; else each part's gradient is summed in parts[part], ordered as packed is.
+        """
+        width, filters, batch, part_count = sizes
+        pooled = (width - size + 1) // 2
+        pixels, between, dense = pooled * pooled, 4 * filters, (taps + 1) * filters
+        bias = dense + pixels * classes * filters
+        for part in range(start, stop):
+            if mode == GRADIENT:
+                parts[part * len(packed) : (part + 1) * len(packed)] = 0
+            for i in range(batch * part // part_count, batch * (part + 1) // part_count):
+                place = state[POSITION] + i
+                at, label = order[place] * width * width, labels[order[place]]
+                for p in range(width * width):
+                    image[p] = image.dtype.type(images[at + p]) * scale[0]
+                for k in range(classes):
+                    totals[k] = packed[bias + k]
+                for f in range(0, filters, lanes(packed)):
+                    for row in range(pooled):
+                        for tile_start in range(0, pooled, rows):
+                            column = min(tile_start, pooled - rows)
+                            corner = 2 * (row * width + column)
+                            a = b = c = d = tile_load(packed, taps * filters + f, 0, rows, 1)
+                            for y in range(size):
+                                for x in range(size):
+                                    w, source = (y * size + x) * filters + f, corner + y * width + x
+                                    a = tile_outer(a, image, source, 2, packed, w)
+                                    b = tile_outer(b, image, source + 1, 2, packed, w)
+                                    c = tile_outer(c, image, source + width, 2, packed, w)
+                                    d = tile_outer(d, image, source + width + 1, 2, packed, w)
+                            pixel = row * pooled + column
+                            if mode != FORWARD:
+                                tile_store(a, convolved, pixel * between + f, between, lanes(packed))
+                                tile_store(b, convolved, pixel * between + filters + f, between, lanes(packed))
+                                tile_store(c, convolved, pixel * between + 2 * filters + f, between, lanes(packed))
+                                tile_store(d, convolved, pixel * between + 3 * filters + f, between, lanes(packed))
+                            tile_store(
+                                tile_max(tile_max(a, b), tile_max(c, d)), maxima, pixel * filters + f, filters, lanes(packed)
+                            )
+                    sums = tile_zero(packed, classes, 1)
+                    for pixel in range(pixels):
+                        maximum = vload(maxima, pixel * filters + f)
+                        if relu:
+                            maximum = vwhere_positive(maximum, maximum, vzero(packed))
+                        sums = tile_scale_add(sums, packed, dense + pixel * classes * filters + f, filters, maximum)
+                    tile_row_sum(sums, totals, 0)
+
+                best = 0
+                for k in range(classes):
+                    if totals[k] > totals[best]:
+                        best = k
+                total = 0.0
+                for k in range(classes):
+                    total += np.exp(np.float64(totals[k] - totals[best]))
+                losses[place] = np.log(total) - np.float64(totals[label] - totals[best])
+                correct[place] = best == label
+                if mode == FORWARD:
+                    continue
+                # What changes: the weights themselves, by the rate times the gradient, or the part's sums.
+                rate = packed.dtype.type(-rates[state[STEP] + i] if mode == ONLINE else 1 / batch)
+                target, origin = (packed, 0) if mode == ONLINE else (parts, part * len(packed))
+                for k in range(classes):
+                    gradient[k] = np.exp(np.float64(totals[k] - totals[best])) / total - (k == label)
+                    step[k] = rate * gradient[k]
+                    target[origin + bias + k] += step[k]
+                for f in range(0, filters, lanes(packed)):
+                    sums, shares = tile_zero(packed, taps, 1), vzero(packed)
+                    for row in range(pooled):
+                        for column in range(pooled):
+                            pixel = row * pooled + column
+                            w = dense + pixel * classes * filters + f
+                            weights = tile_load(packed, w, filters, classes, 1)
+                            back = tile_weighted_sum(weights, gradient, 0)
+                            maximum, source = vload(maxima, pixel * filters + f), pixel * filters + f
+                            if mode == GRADIENT:
+                                weights = tile_load(parts, origin + w, filters, classes, 1)
+                            if relu:
+                                back = vwhere_positive(maximum, back, vzero(packed))
+                                vstore(maxima, source, vwhere_positive(maximum, maximum, vzero(packed)))
+                            tile_store(tile_outer(weights, step, 0, 1, maxima, source), target, origin + w, filters, lanes(packed))
+                            for y in range(2):
+                                for x in range(2):
+                                    value = vload(convolved, pixel * between + (2 * y + x) * filters + f)
+                                    share = vwhere_equal(value, maximum, back)
+                                    if first:
+                                        back = vunmatch(value, maximum, back)
+                                    shares = vadd(shares, share)
+                                    corner = (2 * row + y) * width + 2 * column + x
+                                    sums = tile_outer_patch(sums, image, corner, size, width, share)
+                    kernels = tile_load(target, origin + f, filters, taps, 1)
+                    tile_store(tile_scaled_add(kernels, rate, sums), target, origin + f, filters, lanes(packed))
+                    at = origin + taps * filters + f
+                    if biased:
+                        vstore(target, at, vmul_add(vsplat(packed, rate), shares, vload(target, at)))
+
+    return conv_pool_dense
+
+
+@jit
+def pack_conv_pool_dense(kernel, bias, weight, dense_bias, sizes, packed, start, stop):
+    """Write a model's weights, kernel (tap, f), bias (f or none), weight (pixel, f, class), in the packed order; units are pixels.
+
+    sizes are taps, f, classes, and f filled up to whole vectors.
+    """
+    taps, filters, classes, padded = sizes
+    dense = (taps + 1) * padded
+    for pixel in range(start, stop):
+        for c in range(classes):
+            target = dense + (pixel * classes + c) * padded
+            for f in range(filters):
+                packed[target + f] = weight[(pixel * filters + f) * classes + c]
+    if start == 0:
+        for tap in range(taps):
+            for f in range(filters):
+                packed[tap * padded + f] = kernel[tap * filters + f]
+        for f in range(len(bias)):
+            packed[taps * padded + f] = bias[f]
+        packed[len(packed) - classes :] = dense_bias
+
+
+@jit
+def unpack_conv_pool_dense(packed, sizes, kernel, bias, weight, dense_bias, start, stop):
+    """Write what is packed back to the places where pack_conv_pool_dense reads it."""
+    taps, filters, classes, padded = sizes
+    dense = (taps + 1) * padded
+    for pixel in range(start, stop):
+        for f in range(filters):
+            for c in range(classes):
+                weight[(pixel * filters + f) * classes + c] = packed[dense + (pixel * classes + c) * padded + f]
+    if start == 0:
+        for tap in range(taps):
+            for f in range(filters):
+                kernel[tap * filters + f] = packed[tap * padded + f]
+        for f in range(len(bias)):
+            bias[f] = packed[taps * padded + f]
+        dense_bias[:] = packed[len(packed) - classes :]
