@@ -95,7 +95,8 @@ def fit(
         optimizer.record(recorder, model.parameters, gradient, slots, rates, data.state)
         recorder(1, Call(advance, data.state, size, 1), 0)
 
-    with team_of(checked_threads("fit", threads)) as team:
+    count = checked_threads("fit", threads)
+    with team_of(1 if online else count) as team:
         runner = Epoch(team, record, data.count, ONLINE_IMAGES if online else batch, data.state)
         for number in range(total):
             random = np.random.default_rng([model.seed, number])
