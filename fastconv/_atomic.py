@@ -109,6 +109,43 @@ def cycles(typing_context):
     return types.int64(), generate
 
 
+FLUSH = 0x8040
+"""The bits of an x86 CPU's mode by which it takes denormal numbers as zeros, and gives zeros for them."""
+
+
+def _mode_word(builder, name, slot):
+    function = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+    pointer = builder.bitcast(slot, ir.IntType(8).as_pointer())
+    builder.call(cgutils.get_or_insert_function(builder.module, function, f"llvm.x86.sse.{name}mxcsr"), [pointer])
+
+
+@intrinsic
+def floating_mode(typing_context):
+    """floating_mode(): this thread's mode of floating-point arithmetic, on x86, else 0."""
+
+    def generate(context, builder, signature, args):
+        if not context.codegen().magic_tuple()[0].startswith(X86):
+            return ir.Constant(WORD, 0)
+        slot = cgutils.alloca_once(builder, ir.IntType(32))
+        _mode_word(builder, "st", slot)
+        return builder.zext(builder.load(slot), WORD)
+
+    return types.int64(), generate
+
+
+@intrinsic
+def set_floating_mode(typing_context, mode):
+    """set_floating_mode(mode): set what floating_mode gives, on x86."""
+
+    def generate(context, builder, signature, args):
+        if context.codegen().magic_tuple()[0].startswith(X86):
+            slot = cgutils.alloca_once_value(builder, builder.trunc(args[0], ir.IntType(32)))
+            _mode_word(builder, "ld", slot)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
 @jit
 def wait_for(numbers, index, least):
     """Wait until numbers[index] is `least` or more."""

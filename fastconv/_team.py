@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._atomic import add, add_at, load, peek, poke, wait_a_while, wait_for
+from ._atomic import FLUSH, add, add_at, floating_mode, load, peek, poke, set_floating_mode, wait_a_while, wait_for
 from ._jit import jit
 from .kernels.call import MOST_WORDS, Work, call_by_address
 
@@ -28,9 +28,10 @@ PIECES_A_THREAD = 4
 
 APART = 16
 """Numbers that threads change stand so many places apart, so that no two are in one cache line, or in neighbouring ones."""
-SEQUENCE, NEXT, DONE, ACTIVE, FAILED, TABLE, WORDS, CLAIMS, ROWS, THREADS, TICKETS, TOTAL = (i * APART for i in range(12))
+SEQUENCE, NEXT, DONE, ACTIVE, FAILED, TABLE, WORDS, CLAIMS, ROWS, THREADS, TICKETS, TOTAL, MODE = (i * APART for i in range(13))
 """Places in a team's box: programs begun and ended (odd while one runs), tickets drawn and done, helpers at work, whether a kernel
-failed; and of the program: the addresses of its table, words and claims, rows, threads, tickets a round, and in all rounds."""
+failed; and of the program: the addresses of its table, words and claims, rows, threads, tickets a round, and in all rounds, and
+what is added to the floating-point mode."""
 FIRST, COUNT, UNITS, CALLS, ADDRESS, START, ROW = range(7)
 """Places in a row of the table, one for each call: the step's first ticket, how many (its pieces), the call's units, how many rows
 in turn are the step's calls (the others of them have no ticket), the kernel's address, and where among its words start and stop
@@ -54,6 +55,9 @@ def take_tickets(box, thread):
     table, rows, threads, tickets, total = box[TABLE], box[ROWS], box[THREADS], box[TICKETS], box[TOTAL]
     words = box[WORDS] + thread * rows * MOST_WORDS * 8
     step, step_round = 0, 0
+    mode = floating_mode()
+    if box[MODE]:
+        set_floating_mode(mode | box[MODE])
     ticket = add(box, NEXT, 1)
     while ticket < total:
         if ticket // tickets != step_round:
@@ -78,6 +82,8 @@ def take_tickets(box, thread):
                 add(box, FAILED, 1)
         add(box, DONE, 1)
         ticket = add(box, NEXT, 1)
+    if box[MODE]:
+        set_floating_mode(mode)
 
 
 @jit
@@ -171,7 +177,7 @@ class Team:
 
     def __init__(self, helpers: int):
         self.threads = helpers + 1
-        self._box = np.zeros(12 * APART, np.int64)
+        self._box = np.zeros(13 * APART, np.int64)
         empty = Program([], 1)
         self._run(empty, 1)  # compiled, or loaded, here and not while somebody waits
         serve(self._box, 0, int(self._box[SEQUENCE]), 0)
@@ -185,8 +191,11 @@ class Team:
         pieces = work.pieces(units, PIECES_A_THREAD * self.threads)
         return self.run(Program([Step(work, units, pieces)], self.threads))
 
-    def run(self, program: Program, rounds: int = 1) -> bool:
+    def run(self, program: Program, rounds: int = 1, flush: bool = False) -> bool:
         """Run a program so many times; return whether it was run: not if the team works for another caller, or has stopped.
+
+        With `flush`, numbers too small for full precision count as zeros meanwhile (on x86, where they take a hundred times as
+        long).
 
         Raises
         ------
@@ -201,14 +210,15 @@ class Team:
             self._make_way()
             for helper in self.helpers:
                 helper.wake()
-            self._run(program, rounds)
+            self._run(program, rounds, flush)
             return True
         finally:
             self._busy.release()
 
-    def _run(self, program: Program, rounds: int) -> None:
+    def _run(self, program: Program, rounds: int, flush: bool = False) -> None:
         box, tickets = self._box, program.tickets
         box[NEXT] = box[DONE] = box[FAILED] = 0
+        box[MODE] = FLUSH if flush else 0
         program.claims[:] = 0
         tables = program.table, program.words, program.claims
         box[TABLE], box[WORDS], box[CLAIMS] = (table.__array_interface__["data"][0] for table in tables)

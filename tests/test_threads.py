@@ -1,6 +1,7 @@
 """Threads: the setting, how work is split, and that no number of them, nor of callers, nor a fork, changes a bit."""
 
 import os
+import platform
 import signal
 import threading
 import time
@@ -214,6 +215,29 @@ def test_a_programs_steps_wait_for_one_another_in_every_round(threads):
     finally:
         team.stop()
     assert np.array_equal(x, expected)
+
+
+@jit
+def multiply(x, y, start, stop):
+    """y = x * x."""
+    for i in range(start, stop):
+        y[i] = x[i] * x[i]
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="only x86 has the mode")
+@pytest.mark.parametrize("dtype, small", [("float32", 1e-20), ("float64", 1e-160)])
+def test_a_program_may_take_denormal_numbers_for_zeros_and_nobody_else_does(dtype, small):
+    x, y = np.full(64, small, dtype), np.zeros(64, dtype)
+    team = Team(1)
+    try:
+        program = Program([Step(Call(multiply, x, y), 64, 64)], 2)
+        team.run(program, flush=True)
+        assert (y == 0).all()
+        assert (x * x > 0).all()
+        team.run(program)
+        assert (y > 0).all()
+    finally:
+        team.stop()
 
 
 @pytest.mark.parametrize("bad", [0, 1, 3])

@@ -35,7 +35,7 @@ class Epoch:
             whole = (self._count - int(self._state[POSITION])) // self._batch
             size, now = (self._batch, min(rounds, whole, left)) if whole else (self._count % self._batch, 1)
             start = time.perf_counter()
-            self._team.run(self._programs[size], now)
+            self._team.run(self._programs[size], now, flush=True)
             seconds = max(time.perf_counter() - start, 1e-6)
             left -= now
             rounds = max(1, min(2 * rounds, int(now * SLICE_SECONDS / seconds)))
