@@ -19,7 +19,7 @@ import numpy as np
 
 from ._atomic import FLUSH, add, add_at, floating_mode, load, peek, poke, set_floating_mode, wait_a_while, wait_for
 from ._jit import jit
-from .kernels.call import MOST_WORDS, Work, call_by_address
+from .kernels.call import MOST_WORDS, Work, address_of, call_by_address
 
 AWAKE = 600_000
 """Cycles that a helper waits for the next program before it goes to sleep: a fifth of a millisecond."""
@@ -221,7 +221,7 @@ class Team:
         box[MODE] = FLUSH if flush else 0
         program.claims[:] = 0
         tables = program.table, program.words, program.claims
-        box[TABLE], box[WORDS], box[CLAIMS] = (table.__array_interface__["data"][0] for table in tables)
+        box[TABLE], box[WORDS], box[CLAIMS] = (address_of(table.reshape(-1)) for table in tables)
         box[ROWS], box[THREADS], box[TICKETS], box[TOTAL] = (
             len(program.table),
             len(program.words),

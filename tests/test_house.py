@@ -33,7 +33,7 @@ MAY_IMPORT = [
     ("engine", "numpy engine functional kernels shapes _arrays _jit _team", ""),
     ("functional", "numpy functional kernels shapes _arrays _threads", ""),
     ("kernels.simd", "numba llvmlite", ""),
-    ("kernels.call", "numpy numba llvmlite", ""),
+    ("kernels.call", "numpy numba llvmlite _jit", ""),
     ("kernels.vector_math", "numba llvmlite kernels.simd", ""),
     ("kernels.tile", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_math", "numba llvmlite kernels.simd", ""),
