@@ -58,7 +58,7 @@ class Call:
         if len(words) + 2 > MOST_WORDS:
             raise ValueError(f"{self.kernel.__name__}: arguments must take at most {MOST_WORDS} words, but take {len(words) + 2}")
         address, table = _address(self.kernel, kept[0]), np.zeros((threads, MOST_WORDS), np.int64)
-        _pack(len(words)).pack_into(table, 0, *words)  # type: ignore[arg-type]  # NumPy arrays are buffers
+        _pack(len(words)).pack_into(table.data, 0, *words)
         table[1:] = table[0]
         for thread in range(1, threads):
             rooms = [self.arguments[i]() for i in own]
