@@ -49,7 +49,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     if size < ALIGNED:
         return np.empty(shape, dtype)
     room = np.empty(size + 64 // dtype.itemsize, dtype)
-    start = -ctypes.addressof(ctypes.c_char.from_buffer(room.data)) % 64 // dtype.itemsize  # NumPy's own ways take four times as long
+    start = -ctypes.addressof(ctypes.c_char.from_buffer(room.data)) % 64 // dtype.itemsize  # NumPy's ways take four times as long
     return room[start : start + size].reshape(shape)
 
 

@@ -57,22 +57,23 @@ def pool_kernel(pick, whole):
     def pool(x, y, geometry, divisor, start, stop):
         size, channels, outputs, dilation, first = read_geometry(geometry)
         for n in range(start, stop):
-            for od, oh, ow in np.ndindex(outputs):
+            for od, oh in np.ndindex(outputs[:2]):
                 d0, d1, ds, d_count = window(geometry, first[0], od, dilation[0], whole[0])
                 h0, h1, hs, h_count = window(geometry, first[1], oh, dilation[1], whole[1])
-                w0, w1, ws, w_count = window(geometry, first[2], ow, dilation[2], whole[2])
-                target = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
-                count = divisor if divisor else d_count * h_count * w_count
-                for c in range(0, channels, lanes(x)):
-                    result = vsplat(x, empty)
-                    for d in range(d0, d1, ds):
-                        for h in range(h0, h1, hs):
-                            row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
-                            for w in range(w0, w1, ws):
-                                result = vpick(pick, result, vload_part(x, row + w * channels, channels - c))
-                    if pick == SUM:
-                        result = vdiv(result, vsplat(x, count))
-                    vstore_part(y, target + c, result, channels - c)
+                for ow in range(outputs[2]):
+                    w0, w1, ws, w_count = window(geometry, first[2], ow, dilation[2], whole[2])
+                    target = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
+                    count = divisor if divisor else d_count * h_count * w_count
+                    for c in range(0, channels, lanes(x)):
+                        result = vsplat(x, empty)
+                        for d in range(d0, d1, ds):
+                            for h in range(h0, h1, hs):
+                                row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
+                                for w in range(w0, w1, ws):
+                                    result = vpick(pick, result, vload_part(x, row + w * channels, channels - c))
+                        if pick == SUM:
+                            result = vdiv(result, vsplat(x, count))
+                        vstore_part(y, target + c, result, channels - c)
 
     return pool
 
@@ -116,39 +117,40 @@ def pick_grad_kernel(pick, ties, disjoint, whole):
     def pick_grad(dy, x, dx, geometry, start, stop):
         size, channels, outputs, dilation, first = read_geometry(geometry)
         for n in range(start, stop):
-            for od, oh, ow in np.ndindex(outputs):
+            for od, oh in np.ndindex(outputs[:2]):
                 d0, d1, ds, _ = window(geometry, first[0], od, dilation[0], whole[0])
                 h0, h1, hs, _ = window(geometry, first[1], oh, dilation[1], whole[1])
-                w0, w1, ws, _ = window(geometry, first[2], ow, dilation[2], whole[2])
-                source = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
-                for c in range(0, channels, lanes(x)):
-                    best, part = vsplat(x, empty), channels - c
-                    for d in range(d0, d1, ds):
-                        for h in range(h0, h1, hs):
-                            row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
-                            for w in range(w0, w1, ws):
-                                best = vpick(pick, best, vload_part(x, row + w * channels, part))
-                    gradient, ones = vload_part(dy, source + c, part), vsplat(x, 0)
-                    if ties == SPLIT:
+                for ow in range(outputs[2]):
+                    w0, w1, ws, _ = window(geometry, first[2], ow, dilation[2], whole[2])
+                    source = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
+                    for c in range(0, channels, lanes(x)):
+                        best, part = vsplat(x, empty), channels - c
                         for d in range(d0, d1, ds):
                             for h in range(h0, h1, hs):
                                 row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
                                 for w in range(w0, w1, ws):
-                                    value = vload_part(x, row + w * channels, part)
-                                    ones = vadd(ones, vmatch(value, best, vsplat(x, 1)))
-                        gradient = vdiv(gradient, ones)
-                    for d in range(d0, d1, ds):
-                        for h in range(h0, h1, hs):
-                            row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
-                            for w in range(w0, w1, ws):
-                                at = row + w * channels
-                                value = vload_part(x, at, part)
-                                share = vmatch(value, best, gradient)
-                                if ties == FIRST:
-                                    gradient = vunmatch(value, best, gradient)
-                                if not disjoint:
-                                    share = vadd(share, vload_part(dx, at, part))
-                                vstore_part(dx, at, share, part)
+                                    best = vpick(pick, best, vload_part(x, row + w * channels, part))
+                        gradient, ones = vload_part(dy, source + c, part), vsplat(x, 0)
+                        if ties == SPLIT:
+                            for d in range(d0, d1, ds):
+                                for h in range(h0, h1, hs):
+                                    row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
+                                    for w in range(w0, w1, ws):
+                                        value = vload_part(x, row + w * channels, part)
+                                        ones = vadd(ones, vmatch(value, best, vsplat(x, 1)))
+                            gradient = vdiv(gradient, ones)
+                        for d in range(d0, d1, ds):
+                            for h in range(h0, h1, hs):
+                                row = ((n * size[0] + d) * size[1] + h) * size[2] * channels + c
+                                for w in range(w0, w1, ws):
+                                    at = row + w * channels
+                                    value = vload_part(x, at, part)
+                                    share = vmatch(value, best, gradient)
+                                    if ties == FIRST:
+                                        gradient = vunmatch(value, best, gradient)
+                                    if not disjoint:
+                                        share = vadd(share, vload_part(dx, at, part))
+                                    vstore_part(dx, at, share, part)
 
     return pick_grad
 
