@@ -1,6 +1,6 @@
 """Steps of gradient descent over a model's flat vector of parameters, BLOCK elements a unit.
 
-The rate is that of the update that `state` says (see batch.py); settings are float64.
+The rate is that of the update that `state` says (see batch.py), the last one after them all; settings are float64.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def sgd(w, g, velocity, settings, rates, state, start, stop):
     settings are momentum, decay, and whether the second (Nesterov's). Without velocity (of no elements) there is no momentum.
     """
     momentum, decay = w.dtype.type(settings[0]), w.dtype.type(settings[1])
-    rate, nesterov = w.dtype.type(rates[state[STEP]]), settings[2] != 0
+    rate, nesterov = w.dtype.type(rates[min(state[STEP], len(rates) - 1)]), settings[2] != 0
     first, last = start * BLOCK, min(stop * BLOCK, len(w))
     if len(velocity) == 0:
         for i in range(first, last):
@@ -43,7 +43,7 @@ def adam(w, g, mean, square, settings, rates, state, start, stop):
     one = w.dtype.type(1)
     keep, keep_square, epsilon = w.dtype.type(settings[0]), w.dtype.type(settings[1]), w.dtype.type(settings[2])
     updates = state[STEP] + 1
-    rate = rates[state[STEP]]
+    rate = rates[min(state[STEP], len(rates) - 1)]
     scale = w.dtype.type(rate / (1 - settings[0] ** updates))
     correction = w.dtype.type(1 / np.sqrt(1 - settings[1] ** updates))
     apart = settings[4] != 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,10 +13,11 @@ from numpy.typing import ArrayLike
 from ..engine.data import Data
 from ..engine.graph import Graph, Node
 from ..shapes import Ints, as_int, as_shape, check_shape
-from .fit import History, fit
+from .fit import fit as fit_model
 from .inference import evaluate, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
+from .model_file import save
 
 
 class Sequential:
@@ -143,9 +145,22 @@ class Sequential:
             digest.update(vector.astype(self.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()[:16]
 
-    def fit(self, x: ArrayLike, y: ArrayLike, **options: Any) -> History:
-        """Train the model; see `fastconv.nn.fit.fit` for the options."""
-        return fit(self, x, y, **options)
+    fit = fit_model
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file, for `nn.load`: its structure, weights, seed and loss, as a whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            Ending in .npz, which NumPy reads, or in .safetensors, which needs the package of this name.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the name ends otherwise, or a layer is none of fastconv's own.
+        """
+        save(self, path)
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256, threads: int | None = None) -> dict[str, float]:
         """Return {"loss", "accuracy"} on images and their labels; NaN for none. Options as for `fit`."""
