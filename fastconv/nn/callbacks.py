@@ -46,7 +46,7 @@ class Callback:
         """Do something before an epoch; the first is 0."""
 
     def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> bool | None:
-        """Do something after an epoch, given its "loss", "accuracy", and maybe "val_loss", "val_accuracy"; True ends the training."""
+        """Do something after an epoch, given its "loss" and "accuracy", perhaps "val_loss" and so on; True ends the training."""
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what a resumed training must know, as arrays that nobody changes afterwards."""

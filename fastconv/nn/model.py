@@ -18,6 +18,7 @@ from .inference import evaluate, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
 from .model_file import save
+from .report import explain, summary
 
 
 class Sequential:
@@ -100,6 +101,11 @@ class Sequential:
 
     def graph(self, batch: int, data: Data, gradient: np.ndarray | None = None) -> Graph:
         """Return the model planned for a batch of some data; for training if there is a vector for the parameters' gradient."""
+        nodes = [node for _, node in self.nodes(batch, data, gradient)]
+        return Graph((batch, *self.shapes[0]), nodes, self.dtype, gradient is not None)
+
+    def nodes(self, batch: int, data: Data, gradient: np.ndarray | None = None) -> list[tuple[int, Node]]:
+        """Return the layers' operations in order, each with its layer's number; arguments as for `graph`."""
         nodes, training = [], gradient is not None
         weights, gradients = self._views(self.parameters), self._views(self.parameters if gradient is None else gradient)
         for number, layer in enumerate(self.layers):
@@ -107,8 +113,9 @@ class Sequential:
             shape = (batch, *self.shapes[number])
             plan = Plan(shape, self.dtype, flat, flat_gradients, data.order, data.state, number, training)
             for operation in layer.operations(plan):
-                nodes.append(Node(operation, (batch, *self.shapes[number + 1]), bool(flat) and not operation.in_place))
-        return Graph((batch, *self.shapes[0]), nodes, self.dtype, training)
+                weighted = bool(flat) and not operation.in_place
+                nodes.append((number, Node(operation, (batch, *self.shapes[number + 1]), weighted)))
+        return nodes
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return copies of all layers' arrays, by names like "0.kernel": the layer's number and the array's name."""
@@ -146,6 +153,8 @@ class Sequential:
         return digest.hexdigest()[:16]
 
     fit = fit_model
+    summary = summary
+    explain = explain
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a file, for `nn.load`: its structure, weights, seed and loss, as a whole or not at all.
