@@ -96,7 +96,9 @@ def test_progress_is_shown_on_standard_error(capsys, monkeypatch, tqdm):
     text = stream.getvalue()
     assert capsys.readouterr().out == ""
     assert "200 of 200 images" in text or "200/200" in text
-    assert re.search(r"Epoch 3 of 3: .*images/s.*loss 0\.\d{4}, accuracy 0\.\d{4}, val_loss 0\.\d{4}, val_accuracy 0\.\d{4}", text)
+    assert re.search(
+        r"Epoch 3 of 3: .*images/s.*loss \d\.\d{4}, accuracy 0\.\d{4}, val_loss \d\.\d{4}, val_accuracy 0\.\d{4}", text
+    )
 
 
 def test_the_running_figures_are_means_of_what_is_done(monkeypatch):
@@ -170,7 +172,7 @@ def test_arguments_are_checked_before_anything_is_done(options, error, text):
     "x, y, error, text",
     [
         (np.zeros((3, 4)), [0, 1, 2], ValueError, r"x must be \(n, 5\), but has shape \(3, 4\)"),
-        (rows(3)[0], [0, 1], ValueError, "one label for each of the 3 images"),
+        (rows(3)[0], [0, 1], ValueError, "y must have one label for each of the 3 images"),
         (rows(3)[0], [0.0, 1.0, 2.0], TypeError, "labels must be integers"),
         (rows(3)[0], [0, -1, 2], ValueError, "labels must be from 0 to 4"),
         (np.array([["a"] * 5]), [0], TypeError, "x must be an array of real numbers"),

@@ -110,6 +110,8 @@ def _resumed(contents: Contents, model: Sequential, settings: dict[str, Any], sl
         _check_array(name, array, model.dtype, expected[name].shape)
 
     def take(name: str, dtype: Any, size: int) -> np.ndarray:
+        if TRAINING + name not in contents.arrays:
+            raise ValueError(f"there must be an array {TRAINING + name}")
         array = contents.arrays[TRAINING + name]
         _check_array(name, array, np.dtype(dtype), (size,))
         return array

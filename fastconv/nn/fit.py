@@ -182,14 +182,14 @@ def _checked_validation(model: Sequential, pair: Any, loss: str) -> Data | None:
 def _rates(optimizer: Optimizer, schedule: Schedule, epochs: int, per_epoch: int) -> np.ndarray:
     """Return the rate of each update; the last one goes on for ever."""
     updates = epochs * per_epoch
-    if type(schedule) is Constant:
+    if type(schedule) is Constant or not updates:
         return np.full(1, optimizer.lr)
     if updates > MOST_UPDATES:
         raise ValueError(f"fit: with a schedule there must be at most {MOST_UPDATES} updates, but there are {updates}")
     factors = np.asarray(schedule.factors(updates, per_epoch), np.float64)
     if factors.shape != (updates,) or not np.isfinite(factors).all():
         raise ValueError(f"fit: {schedule!r} must give {updates} finite factors, but gives {factors}")
-    return np.concatenate([optimizer.lr * factors, np.zeros(not updates)])
+    return optimizer.lr * factors
 
 
 def _check_rates(
