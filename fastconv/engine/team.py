@@ -15,6 +15,14 @@ def team_of(threads: int) -> Iterator[Team]:
     try:
         yield team
     finally:
-        team.stop()
-        for helper in team.helpers:
-            helper.thread.join()
+        try:
+            _end(team)
+        except KeyboardInterrupt:
+            _end(team)
+            raise
+
+
+def _end(team: Team) -> None:
+    team.stop()
+    for helper in team.helpers:
+        helper.thread.join()
