@@ -138,38 +138,39 @@ class Program:
 
 
 class Helper:
-    """One thread that takes part in programs."""
+    """One thread that takes part in programs.
+
+    It sleeps on a lock, which is released to wake it: one step, unlike a Condition's, that no Ctrl-C can leave half done.
+    """
 
     def __init__(self, box: np.ndarray, number: int):
         self._box, self._number = box, number
-        self._changed = threading.Condition(threading.Lock())
-        self._called = self._stopped = False
+        self._alarm, self._stopped = threading.Lock(), False
+        self._alarm.acquire()
         self.asleep = False
         self.thread = threading.Thread(target=self._work, name=f"fastconv_{number}", daemon=True)
-        self.thread.start()
 
     def wake(self) -> None:
         """Have the thread look for programs again, if it sleeps."""
         if self.asleep:
-            with self._changed:
-                self._called = True
-                self._changed.notify()
+            self._ring()
 
     def stop(self) -> None:
         """Let the thread end."""
-        with self._changed:
-            self._stopped = self._called = True
-            self._changed.notify()
+        self._stopped = True
+        self._ring()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it rings already
+            self._alarm.release()
 
     def _work(self) -> None:
         seen = 0
         while not self._stopped:
             seen = serve(self._box, self._number, seen, AWAKE)
-            with self._changed:
-                self.asleep = True
-                while not self._called:
-                    self._changed.wait()
-                self.asleep = self._called = False
+            self.asleep = True
+            self._alarm.acquire()
+            self.asleep = False
 
 
 class Team:
@@ -185,6 +186,12 @@ class Team:
         self._busy = threading.Lock()
         self._stopped = False
         self._caller_cpu = -1
+        try:
+            for helper in self.helpers:
+                helper.thread.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def run_units(self, work: Work, units: int) -> bool:
         """Run a single piece of work; return whether it was run."""
@@ -248,10 +255,9 @@ class Team:
 
     def stop(self) -> None:
         """Let all threads end, after the program that they may be working at."""
-        with self._busy:
-            self._stopped = True
-            for helper in self.helpers:
-                helper.stop()
+        self._stopped = True
+        for helper in self.helpers:
+            helper.stop()
 
 
 def _find_current_cpu() -> Callable[[], int]:

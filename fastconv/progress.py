@@ -18,22 +18,25 @@ class Progress:
     title : str
     stream : text stream
         Standard error if not given.
+    done : int
+        How many are done already; they don't count for the rate.
     """
 
-    def __init__(self, total: int, title: str, stream: TextIO | None = None):
+    def __init__(self, total: int, title: str, stream: TextIO | None = None, done: int = 0):
         self._total, self._title, self._stream = total, title, stream or sys.stderr
         self._start = self._last = time.perf_counter()
-        self._done = 0
-        self._bar = _make_bar(total, title, self._stream)
+        self._first = self._done = done
+        self._bar = _make_bar(total, title, self._stream, done)
 
     def update(self, done: int, loss: float, accuracy: float) -> None:
-        """Show `done` images, with the loss and the accuracy (0 to 1) over the last hundred."""
+        """Show `done` images, with the loss and the accuracy (0 to 1) so far."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"loss {loss:.3f}, accuracy {accuracy:.0%}", refresh=False)
             self._bar.update(done - self._done)
         elif time.perf_counter() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.perf_counter()
-            self._line(done, f"loss {loss:.3f}, accuracy {accuracy:.0%}")
+            left = (self._total - done) * (self._last - self._start) / max(done - self._first, 1)
+            self._line(done, f"{left:.0f} s left, loss {loss:.3f}, accuracy {accuracy:.0%}")
         self._done = done
 
     def close(self, summary: str) -> None:
@@ -45,15 +48,15 @@ class Progress:
             self._line(self._done, summary)
 
     def _line(self, done: int, text: str) -> None:
-        rate = done / max(time.perf_counter() - self._start, 1e-9)
+        rate = (done - self._first) / max(time.perf_counter() - self._start, 1e-9)
         print(f"{self._title}: {done} of {self._total} images, {rate:,.0f} images/s, {text}", file=self._stream, flush=True)
 
 
-def _make_bar(total: int, title: str, stream: TextIO):
+def _make_bar(total: int, title: str, stream: TextIO, done: int):
     if not stream.isatty():
         return None
     try:
         from tqdm import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, desc=title, unit=" images", file=stream, mininterval=0.05, dynamic_ncols=True)
+    return tqdm(total=total, initial=done, desc=title, unit=" images", file=stream, mininterval=0.05, dynamic_ncols=True)

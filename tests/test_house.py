@@ -44,7 +44,7 @@ MAY_IMPORT = [
     ("kernels.segments", "numba llvmlite kernels.simd kernels.tile", ""),
     ("kernels", "numpy kernels shapes _jit", ""),
     ("layers", "numpy layers functional shapes _arrays", ""),
-    ("nn", "numpy nn engine functional kernels shapes progress _arrays _threads", ""),
+    ("nn", "numpy nn engine functional kernels shapes progress _arrays _team _threads", "safetensors"),
     ("notebook", "numpy functional shapes _arrays", ""),
     ("notebook_training", "numpy layers functional shapes _arrays", ""),
     ("progress", "", "tqdm"),

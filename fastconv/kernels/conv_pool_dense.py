@@ -36,8 +36,9 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
     ):  # fmt: skip
         """Take the batch's images in parts, which are the units; sizes are the images' width, filters, batch, parts.
 
-        images is flat, `width` pixels high and wide, scaled by scale[0]. rates are the updates'. Losses and correct are by place in
-        the order. Online there is one part; else each part's gradient is summed in parts[part], ordered as packed is.
+        images is flat, `width` pixels high and wide, scaled by scale[0]. rates are the updates', the last one going on. Losses and
+        correct are by place in the order. Online there is one part; else each part's gradient is summed in parts[part], ordered as
+        packed is.
         """
         width, filters, batch, part_count = sizes
         pooled = (width - size + 1) // 2
@@ -95,7 +96,7 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
                 if mode == FORWARD:
                     continue
                 # What changes: the weights themselves, by the rate times the gradient, or the part's sums.
-                rate = packed.dtype.type(-rates[state[STEP] + i] if mode == ONLINE else 1 / batch)
+                rate = packed.dtype.type(-rates[min(state[STEP] + i, len(rates) - 1)] if mode == ONLINE else 1 / batch)
                 target, origin = (packed, 0) if mode == ONLINE else (parts, part * len(packed))
                 for k in range(classes):
                     gradient[k] = np.exp(np.float64(totals[k] - totals[best])) / total - (k == label)

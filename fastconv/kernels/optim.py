@@ -1,6 +1,6 @@
 """Steps of gradient descent over a model's flat vector of parameters, BLOCK elements a unit.
 
-The rate is that of the update that `state` says (see batch.py); settings are float64.
+The rate is that of the update that `state` says (see batch.py), or the last one; settings are float64.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def sgd(w, g, velocity, settings, rates, state, start, stop):
     settings are momentum, decay, and whether the second (Nesterov's). Without velocity (of no elements) there is no momentum.
     """
     momentum, decay = vsplat(w, settings[0]), vsplat(w, settings[1])
-    rate, nesterov = vsplat(w, -rates[state[STEP]]), settings[2] != 0
+    rate, nesterov = vsplat(w, -rates[min(state[STEP], len(rates) - 1)]), settings[2] != 0
     end = min(stop * BLOCK, len(w))
     for i in range(start * BLOCK, end, lanes(w)):
         part = end - i
@@ -39,7 +39,7 @@ def adam(w, g, mean, square, settings, rates, state, start, stop):
     settings are the two means' betas, epsilon, decay, and whether the decay is taken off the weights themselves (AdamW,
     Loshchilov and Hutter, 2019) or added to the gradient.
     """
-    updates, rate, apart = state[STEP] + 1, rates[state[STEP]], settings[4] != 0
+    updates, rate, apart = state[STEP] + 1, rates[min(state[STEP], len(rates) - 1)], settings[4] != 0
     keep, add = vsplat(w, settings[0]), vsplat(w, 1 - settings[0])
     keep_square, add_square = vsplat(w, settings[1]), vsplat(w, 1 - settings[1])
     correction = vsplat(w, 1 / np.sqrt(1 - settings[1] ** updates))

@@ -1,8 +1,11 @@
 """Networks of layers that train without Python between the updates."""
 
 from .augmentation import Shift
+from .callbacks import Callback, Checkpoint, EarlyStopping
+from .history import History
 from .layers import AvgPool2D, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
 from .model import Sequential
+from .model_file import load
 from .optimizers import SGD, Adam, AdamW, Optimizer
 from .schedules import Constant, Cosine, OneCycle, Schedule, Step
 
@@ -11,14 +14,18 @@ __all__ = [
     "Adam",
     "AdamW",
     "AvgPool2D",
+    "Callback",
+    "Checkpoint",
     "Constant",
     "Conv2D",
     "Cosine",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
+    "EarlyStopping",
     "Flatten",
     "GlobalAvgPool2D",
+    "History",
     "Layer",
     "LeakyReLU",
     "MaxPool2D",
@@ -29,4 +36,5 @@ __all__ = [
     "Sequential",
     "Shift",
     "Step",
+    "load",
 ]

@@ -1,44 +1,33 @@
-"""Training: epochs of updates, with a progress bar, validation, callbacks and checkpoints around them."""
+"""Training: what a user passes to fit, checked before anything is changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..engine.conv_pool_dense import ONLINE_IMAGES
 from ..engine.data import Data
-from ..engine.epoch import Epoch
-from ..engine.recorder import Recorder
 from ..engine.team import team_of
-from ..kernels.batch import advance
-from ..kernels.call import Call
-from ..progress import Progress
 from ..shapes import as_int
 from .augmentation import Shift
 from .callbacks import Callback
-from .fusion import conv_pool_dense
+from .checkpoint import Resumed, fingerprint, load_checkpoint, named
+from .files import checked_target
+from .history import History
 from .inputs import checked_images, checked_loss, checked_targets, checked_threads
+from .model_file import structure_of, to_json
 from .optimizers import SGD, Optimizer
 from .schedules import Constant, Schedule
+from .training import Training
 
 if TYPE_CHECKING:
     from .model import Sequential
 
-
-class History:
-    """What became of each epoch: `history["loss"]` is a list with a number for each, as are "accuracy", "val_loss", ..."""
-
-    def __init__(self) -> None:
-        self.epochs: list[dict[str, float]] = []
-
-    def __getitem__(self, name: str) -> list[float]:
-        return [epoch[name] for epoch in self.epochs]
-
-    def __repr__(self) -> str:
-        return f"History({self.epochs!r})"
+MOST_UPDATES = 2**27
+"""A schedule's rates are computed before, 8 bytes for each update."""
 
 
 def fit(
@@ -53,63 +42,161 @@ def fit(
     schedule: Schedule | None = None,
     augment: Shift | None = None,
     validation_data: tuple[ArrayLike, ArrayLike] | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Iterable[Callback] = (),
     threads: int | None = None,
     progress: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> History:
-    """Train a model; each epoch goes through all images once, in an order of its own."""
-    batch = as_int("fit", "batch_size", batch_size, 1)
-    total = as_int("fit", "epochs", epochs, 0)
-    model.loss = checked_loss("fit", loss)
+    """Train a model; each epoch goes through all images once, in an order of its own.
+
+    Parameters
+    ----------
+    model : Sequential
+        Its parameters change in place, update by update.
+    x : (n, *input_shape) array
+        Images of the model's input shape, (n, h, w) if they have one channel. uint8 are read where they are and count as 0 to 1;
+        everything else is taken as numbers of the model's type.
+    y : (n,) array of integers, or (n, outputs) array
+        Labels from 0 on; or, for the squared error, numbers. Of labels that makes ones in rows of zeros.
+    epochs : int
+    batch_size : int
+        Images an update; the last update of an epoch has those that are left.
+    optimizer : Optimizer
+        SGD(0.1) if not given. Its momentum and the like begin anew with each fit.
+    loss : "cross_entropy" or "mean_squared_error" (or "mse")
+    schedule : Schedule
+        What the optimizer's rate is multiplied by, update by update; constant if not given.
+    augment : Shift
+    validation_data : (x, y)
+        Evaluated after each epoch, as "val_loss" and "val_accuracy".
+    callbacks : sequence of Callback
+    threads : int
+        If not given, `fastconv.get_num_threads()`. No bit of the result depends on it.
+    progress : bool
+        Whether a bar (if tqdm is installed, and standard error is a terminal), or a line now and then, shows on standard error how
+        it goes: the loss and the accuracy are means over the epoch so far, of each batch before its update.
+    checkpoint : path
+        A .npz or .safetensors file for all that the training needs to go on: written at each epoch's end, every 30 seconds, and
+        at an interrupt; always as a whole, so that a process that is killed leaves the one before. `nn.load` reads the model in it.
+    resume : bool
+        Go on from the checkpoint, to the same bits as if there had been no interruption. Where the file doesn't exist yet, the
+        training begins, so that the same command can be given again and again.
+
+    Returns
+    -------
+    History
+        `history["loss"]` is a list with the loss of each epoch, as are "accuracy", "val_loss" and "val_accuracy"; NaN where
+        there are no images.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument can't be, or if the checkpoint to resume is broken or of another model, other data or other options
+        (`epochs` may be others if the rates so far don't depend on it). Nothing has been changed then.
+    KeyboardInterrupt
+        At Ctrl-C, as soon as the running slice of updates, about a tenth of a second, is done. The model has its parameters after
+        the last update.
+
+    Notes
+    -----
+    The order of an epoch's images, what dropout drops and where augmentation moves an image depend on the model's seed, the epoch
+    and the image only. While it runs, the model's arrays are in use: callbacks may change them in place, other threads must not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> x = np.random.default_rng(0).random((100, 5)).astype("float32")
+    >>> y = x.argmax(axis=1)
+    >>> model = nn.Sequential([nn.Dense(5)], input_shape=(5,))
+    >>> history = model.fit(x, y, epochs=100, batch_size=10, optimizer=nn.SGD(1.0), progress=False)
+    >>> len(history["loss"]), history["accuracy"][-1] > 0.9
+    (100, True)
+    """
+    total, batch = as_int("fit", "epochs", epochs, 0), as_int("fit", "batch_size", batch_size, 1)
+    name, count = checked_loss("fit", loss), checked_threads("fit", threads)
+    optimizer = _checked("optimizer", SGD(0.1) if optimizer is None else optimizer, Optimizer)
+    schedule = _checked("schedule", Constant() if schedule is None else schedule, Schedule)
+    augment = None if augment is None else _checked("augment", augment, Shift)
+    if augment is not None and len(model.shapes[0]) != 3:
+        raise ValueError(f"fit: only images (h, w, c) can be shifted, but the model's input is {model.shapes[0]}")
+    callbacks = _checked_callbacks(callbacks, validation_data is not None)
     images = checked_images("fit", model, x)
-    targets = checked_targets("fit", model, y, len(images), model.loss)
-    optimizer = SGD(0.1) if optimizer is None else optimizer
+    targets = checked_targets("fit", model, y, len(images), name)
+    validation = _checked_validation(model, validation_data, name)
+    per_epoch, batch = -(-len(images) // batch), min(batch, max(1, len(images)))
+    rates = _rates(optimizer, schedule, total, per_epoch)
+    path, settings, resumed = None, {}, None
+    if resume and checkpoint is None:
+        raise ValueError("fit: resume must come with a checkpoint, but there is none")
+    if checkpoint is not None:
+        path = checked_target("fit", checkpoint)
+        structure_of("fit", model)
+        settings = {
+            "optimizer": named(optimizer), "schedule": named(schedule), "augment": named(augment), "loss": name,
+            "batch_size": batch, "images": len(images), "data": fingerprint(images, targets),
+        }  # fmt: skip
+        to_json("fit", settings)
+        if resume and path.exists():
+            resumed = load_checkpoint(path, model, settings, optimizer.slots, len(images), batch)
+            _check_rates(rates, schedule, optimizer, resumed, total, per_epoch)
     data = Data(images, targets, model.dtype, model.seed)
-    per_epoch = -(-data.count // batch)
-    rates = optimizer.lr * (schedule or Constant()).factors(total * per_epoch, per_epoch)
-    gradient = np.zeros_like(model.parameters)
-    slots = [np.zeros_like(model.parameters) for _ in range(optimizer.slots)]
     shift = augment.pixels if augment else 0
-    history = History()
+    model.loss = name
+    training = Training(model, data, batch, total, optimizer, rates, shift, callbacks, path, settings, resumed)
+    with team_of(1 if training.online else count) as team:
+        training.run(team, validation, bool(progress))
+    return training.history
 
-    fused = conv_pool_dense(model, model.parameters) if model.loss == "cross_entropy" and not shift else None
-    online = fused is not None and batch == 1 and isinstance(optimizer, SGD) and not (optimizer.momentum or optimizer.weight_decay)
 
-    def record(recorder: Recorder, size: int) -> None:
-        if fused is not None and online:
-            fused.online(recorder, data, size, rates)
-            recorder(1, Call(advance, data.state, size, size), 0)
-            return
-        if fused is not None:
-            targets = conv_pool_dense(model, gradient)
-            assert targets is not None
-            fused.gradient(recorder, data, size, targets.weights)
-            optimizer.record(recorder, model.parameters, gradient, slots, rates, data.state)
-            recorder(1, Call(advance, data.state, size, 1), 0)
-            return
-        graph = model.graph(size, data, gradient)
-        data.gather(recorder, size, graph.x, shift)
-        graph.forward(recorder)
-        data.loss(recorder, model.loss, size, graph.y, graph.dy)
-        graph.backward(recorder)
-        optimizer.record(recorder, model.parameters, gradient, slots, rates, data.state)
-        recorder(1, Call(advance, data.state, size, 1), 0)
+def _checked(option: str, value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"fit: {option} must be a {kind.__name__} of fastconv.nn, but is {value!r}")
+    return value
 
-    count = checked_threads("fit", threads)
-    with team_of(1 if online else count) as team:
-        runner = Epoch(team, record, data.count, ONLINE_IMAGES if online else batch, data.state)
-        for number in range(total):
-            random = np.random.default_rng([model.seed, number])
-            data.begin(number, random.permutation(data.count))
-            bar = Progress(data.count, f"Epoch {number + 1} of {total}") if progress else None
-            for done in runner.run():
-                if bar is not None:
-                    bar.update(done, float(data.losses[:done].mean()), float(data.correct[:done].mean()))
-            result = {"loss": float(data.losses.mean()), "accuracy": float(data.correct.mean())}
-            history.epochs.append(result)
-            if validation_data is not None:
-                found = model.evaluate(*validation_data, threads=threads)
-                result |= {f"val_{name}": value for name, value in found.items()}
-            if bar is not None:
-                bar.close(", ".join(f"{name} {value:.4f}" for name, value in result.items()))
-    return history
+
+def _checked_callbacks(callbacks: Any, validated: bool) -> list[Callback]:
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"fit: callbacks must be a sequence of callbacks, but is {callbacks!r}")
+    figures = ["loss", "accuracy"] + ["val_loss", "val_accuracy"] * validated
+    checked = [_checked("callbacks", callback, Callback) for callback in callbacks]
+    for callback in checked:
+        if callback.monitor is not None and callback.monitor not in figures:
+            raise ValueError(f"fit: {type(callback).__name__} must look at one of {figures}, but looks at {callback.monitor!r}")
+    return checked
+
+
+def _checked_validation(model: Sequential, pair: Any, loss: str) -> Data | None:
+    if pair is None:
+        return None
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        raise TypeError(f"fit: validation_data must be a pair (x, y), but is a {type(pair).__name__}")
+    try:
+        images = checked_images("fit", model, pair[0])
+        return Data(images, checked_targets("fit", model, pair[1], len(images), loss), model.dtype, model.seed)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{error} (in validation_data)") from None
+
+
+def _rates(optimizer: Optimizer, schedule: Schedule, epochs: int, per_epoch: int) -> np.ndarray:
+    """Return the rate of each update; the last one goes on for ever."""
+    updates = epochs * per_epoch
+    if type(schedule) is Constant or not updates:
+        return np.full(1, optimizer.lr)
+    if updates > MOST_UPDATES:
+        raise ValueError(f"fit: with a schedule there must be at most {MOST_UPDATES} updates, but there are {updates}")
+    factors = np.asarray(schedule.factors(updates, per_epoch), np.float64)
+    if factors.shape != (updates,) or not np.isfinite(factors).all():
+        raise ValueError(f"fit: {schedule!r} must give {updates} finite factors, but gives {factors}")
+    return optimizer.lr * factors
+
+
+def _check_rates(
+    rates: np.ndarray, schedule: Schedule, optimizer: Optimizer, resumed: Resumed, epochs: int, per_epoch: int
+) -> None:
+    """Refuse to resume with another number of epochs if the updates that are done would have had other rates with it."""
+    if resumed.epochs != epochs:
+        before, step = _rates(optimizer, schedule, resumed.epochs, per_epoch), resumed.step
+        if not np.array_equal(before[:step], rates[:step]):
+            raise ValueError(f"fit: {schedule!r} goes by the number of epochs, which must be {resumed.epochs}, but is {epochs}")

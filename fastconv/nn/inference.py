@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._team import Team
 from ..engine.data import Data
 from ..engine.epoch import Epoch
 from ..engine.recorder import Recorder
@@ -21,48 +22,62 @@ from .inputs import checked_images, checked_targets, checked_threads
 if TYPE_CHECKING:
     from .model import Sequential
 
+BATCH = 256
+"""Images at a time; more take memory and no less time."""
 
-def run_forward(model: Sequential, data: Data, batch: int, threads: int, results: np.ndarray | None) -> None:
-    """Run all of the data through the model, noting losses and what is correct, or the results."""
 
-    def record(recorder: Recorder, size: int) -> None:
-        fused = conv_pool_dense(model, model.parameters) if results is None and model.loss == "cross_entropy" else None
-        if fused is not None:
-            fused.forward(recorder, data, size)
+class Inference:
+    """Going through data without training, as often as one likes, with the losses or, if there is room for them, the results."""
+
+    def __init__(self, model: Sequential, data: Data, batch: int, team: Team, results: np.ndarray | None = None):
+        self._data = data
+
+        def record(recorder: Recorder, size: int) -> None:
+            fused = None if results is not None or model.loss != "cross_entropy" else conv_pool_dense(model, model.parameters)
+            if fused is not None:
+                fused.forward(recorder, data, size)
+                recorder(1, Call(advance, data.state, size, 0), 0)
+                return
+            graph = model.graph(size, data)
+            data.gather(recorder, size, graph.x)
+            graph.forward(recorder)
+            if results is None:
+                data.loss(recorder, model.loss, size, graph.y, graph.dy)
+            else:
+                recorder(size, Call(store, graph.y, graph.y.size // size, data.state, results), graph.y.size)
             recorder(1, Call(advance, data.state, size, 0), 0)
-            return
-        graph = model.graph(size, data)
-        data.gather(recorder, size, graph.x)
-        graph.forward(recorder)
-        if results is None:
-            data.loss(recorder, model.loss, size, graph.y, graph.dy)
-        else:
-            recorder(size, Call(store, graph.y, graph.y.size // size, data.state, results), graph.y.size)
-        recorder(1, Call(advance, data.state, size, 0), 0)
 
-    with team_of(threads) as team:
-        for _ in Epoch(team, record, data.count, batch, data.state).run():
+        self._epoch = Epoch(team, record, data.count, batch, data.state)
+
+    def run(self) -> dict[str, float]:
+        """Go through the data with the model's weights as they are now; return the mean loss and accuracy, NaN for none."""
+        self._data.begin(0, np.arange(self._data.count))
+        for _ in self._epoch.run():
             pass
+        return {"loss": mean(self._data.losses), "accuracy": mean(self._data.correct)}
+
+
+def mean(numbers: np.ndarray) -> float:
+    """Return the mean; NaN, without a warning, for none."""
+    return float(numbers.mean()) if numbers.size else float("nan")
 
 
 def evaluate(
-    model: Sequential, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256, threads: int | None = None
+    model: Sequential, x: ArrayLike, y: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None
 ) -> dict[str, float]:
     """Return {"loss", "accuracy"} on images and their labels; NaN for none."""
     images = checked_images("evaluate", model, x)
     targets = checked_targets("evaluate", model, y, len(images), model.loss)
-    data = Data(images, targets, model.dtype, model.seed)
-    run_forward(model, data, as_int("evaluate", "batch_size", batch_size, 1), checked_threads("evaluate", threads), None)
-    if not data.count:
-        return {"loss": float("nan"), "accuracy": float("nan")}
-    return {"loss": float(data.losses.mean()), "accuracy": float(data.correct.mean())}
+    batch, count = as_int("evaluate", "batch_size", batch_size, 1), checked_threads("evaluate", threads)
+    with team_of(count) as team:
+        return Inference(model, Data(images, targets, model.dtype, model.seed), batch, team).run()
 
 
-def predict(model: Sequential, x: ArrayLike, *, batch_size: int = 256, threads: int | None = None) -> np.ndarray:
+def predict(model: Sequential, x: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None) -> np.ndarray:
     """Return the probabilities (n, classes) for images; after training with another loss, the results as they are."""
     images = checked_images("predict", model, x)
-    results = np.zeros((len(images), *model.shapes[-1]), model.dtype)
-    data = Data(images, None, model.dtype, model.seed)
     batch, count = as_int("predict", "batch_size", batch_size, 1), checked_threads("predict", threads)
-    run_forward(model, data, batch, count, results.reshape(-1))
+    results = np.zeros((len(images), *model.shapes[-1]), model.dtype)
+    with team_of(count) as team:
+        Inference(model, Data(images, None, model.dtype, model.seed), batch, team, results.reshape(-1)).run()
     return softmax(results) if model.loss == "cross_entropy" else results

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,10 +13,12 @@ from numpy.typing import ArrayLike
 from ..engine.data import Data
 from ..engine.graph import Graph, Node
 from ..shapes import Ints, as_int, as_shape, check_shape
-from .fit import History, fit
+from .fit import fit as fit_model
 from .inference import evaluate, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
+from .model_file import save
+from .report import explain, summary
 
 
 class Sequential:
@@ -102,6 +105,11 @@ class Sequential:
 
     def graph(self, batch: int, data: Data, gradient: np.ndarray | None = None) -> Graph:
         """Return the model planned for a batch of some data; for training if there is a vector for the parameters' gradient."""
+        nodes = [node for _, node in self.nodes(batch, data, gradient)]
+        return Graph((batch, *self.shapes[0]), nodes, self.dtype, gradient is not None)
+
+    def nodes(self, batch: int, data: Data, gradient: np.ndarray | None = None) -> list[tuple[int, Node]]:
+        """Return the layers' operations in order, each with its layer's number; arguments as for `graph`."""
         nodes, training = [], gradient is not None
         weights, gradients = self.views(self.parameters), self.views(self.parameters if gradient is None else gradient)
         for number, layer in enumerate(self.layers):
@@ -109,8 +117,9 @@ class Sequential:
             shape = (batch, *self.shapes[number])
             plan = Plan(shape, self.dtype, flat, flat_gradients, data.order, data.state, number, training)
             for operation in layer.operations(plan):
-                nodes.append(Node(operation, (batch, *self.shapes[number + 1]), bool(flat) and not operation.in_place))
-        return Graph((batch, *self.shapes[0]), nodes, self.dtype, training)
+                weighted = bool(flat) and not operation.in_place
+                nodes.append((number, Node(operation, (batch, *self.shapes[number + 1]), weighted)))
+        return nodes
 
     def get_weights(self) -> dict[str, np.ndarray]:
         """Return copies of all layers' arrays, by names like "0.kernel": the layer's number and the array's name."""
@@ -147,9 +156,24 @@ class Sequential:
             digest.update(vector.astype(self.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()[:16]
 
-    def fit(self, x: ArrayLike, y: ArrayLike, **options: Any) -> History:
-        """Train the model; see `fastconv.nn.fit.fit` for the options."""
-        return fit(self, x, y, **options)
+    fit = fit_model
+    summary = summary
+    explain = explain
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file, for `nn.load`: its structure, weights, seed and loss, as a whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            Ending in .npz, which NumPy reads, or in .safetensors, which needs the package of this name.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the name ends otherwise, or a layer is none of fastconv's own.
+        """
+        save(self, path)
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256, threads: int | None = None) -> dict[str, float]:
         """Return {"loss", "accuracy"} on images and their labels; NaN for none. Options as for `fit`."""

@@ -1,0 +1,140 @@
+"""A training in a file: a model's file with what else the next update depends on, so that it goes on as if never interrupted."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..shapes import as_int
+from .files import Contents, read_file, write_file
+from .model_file import FORMAT, IMPOSSIBLE, TRAINING, from_json, plain, structure_of, to_json
+
+if TYPE_CHECKING:
+    from .model import Sequential
+
+KEYS = {"settings", "epochs", "step", "history", "stopped", "callbacks"}
+SAMPLE = 256
+"""How many images at most tell one set of data from another."""
+
+
+class Kept(NamedTuple):
+    """What finished epochs leave: their figures, the callbacks' names and states, and whether one of these ended the training."""
+
+    history: tuple[dict[str, float], ...] = ()
+    callbacks: tuple[tuple[str, dict[str, np.ndarray]], ...] = ()
+    stopped: bool = False
+
+
+class Resumed(NamedTuple):
+    """What a checkpoint holds: of the running epoch, the losses so far, and which images were recognised."""
+
+    weights: dict[str, np.ndarray]
+    slots: list[np.ndarray]
+    losses: np.ndarray
+    correct: np.ndarray
+    epochs: int
+    step: int
+    kept: Kept
+
+
+def fingerprint(images: np.ndarray, targets: np.ndarray) -> str:
+    """Return some digits that tell one set of data from another, by some of the images and all targets."""
+    some = images[:: max(1, len(images) // SAMPLE)]
+    return f"{zlib.crc32(some.tobytes()):08x}{zlib.crc32(targets.tobytes()):08x}"
+
+
+def named(thing: Any) -> Any:
+    """Return an optimizer, schedule or augmentation as JSON has it."""
+    if thing is None:
+        return None
+    options = {name: value for name, value in vars(thing).items() if not name.startswith("_")}
+    return {"name": type(thing).__name__, "options": plain(options)}
+
+
+def save_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], state: Resumed) -> None:
+    """Write all that a training needs to go on from here."""
+    kept = state.kept
+    training = {
+        "settings": settings,
+        "epochs": state.epochs,
+        "step": state.step,
+        "history": [{name: repr(float(value)) for name, value in epoch.items()} for epoch in kept.history],
+        "stopped": kept.stopped,
+        "callbacks": [name for name, _ in kept.callbacks],
+    }
+    arrays = {f"{TRAINING}slot.{number}": slot for number, slot in enumerate(state.slots)}
+    arrays |= {f"{TRAINING}losses": state.losses, f"{TRAINING}correct": state.correct}
+    for number, (_, found) in enumerate(kept.callbacks):
+        arrays |= {f"{TRAINING}callback.{number}.{name}": np.array(array, order="C") for name, array in found.items()}
+    structure = to_json("fit", structure_of("fit", model))
+    texts = {"format": FORMAT, "structure": structure, "training": to_json("fit", training)}
+    write_file("fit", path, texts, state.weights | arrays)
+
+
+def load_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], slots: int, count: int, batch: int) -> Resumed:
+    """Return what a checkpoint holds, which must be of this model and these settings; the model isn't changed.
+
+    Raises
+    ------
+    ValueError
+        If it is of others, or broken.
+    """
+    contents = read_file("fit", path)
+    try:
+        return _resumed(contents, model, settings, slots, count, batch)
+    except IMPOSSIBLE as error:
+        raise ValueError(f"fit: {path} is no checkpoint of this training: {error}") from None
+
+
+def _resumed(contents: Contents, model: Sequential, settings: dict[str, Any], slots: int, count: int, batch: int) -> Resumed:
+    if contents.texts.get("format") != FORMAT or "training" not in contents.texts:
+        raise ValueError(f"it must be of the format {FORMAT!r} and hold a training")
+    found, training = from_json(contents.texts.get("structure", "")), from_json(contents.texts["training"])
+    if not isinstance(found, dict) or not isinstance(training, dict) or set(training) != KEYS:
+        raise ValueError(f"its training must have {sorted(KEYS)}")
+    _check_alike(found, structure_of("fit", model) | {"loss": found.get("loss")})
+    _check_alike(training["settings"], settings)
+    step, per_epoch = as_int("training", "step", training["step"], 0, 2**62), -(-count // batch)
+    history = tuple({str(name): float(value) for name, value in epoch.items()} for epoch in training["history"])
+    if not len(history) * per_epoch <= step <= (len(history) + 1) * per_epoch:
+        raise ValueError(f"its step {step} must be in the epoch after {len(history)} of {per_epoch} updates")
+    place = min((step - len(history) * per_epoch) * batch, count)
+    weights = {name: array for name, array in contents.arrays.items() if not name.startswith(TRAINING)}
+    expected = model.get_weights()
+    if set(weights) != set(expected):
+        raise ValueError(f"its arrays must be {sorted(expected)} and what begins with {TRAINING!r}")
+    for name, array in weights.items():
+        _check_array(name, array, model.dtype, expected[name].shape)
+
+    def take(name: str, dtype: Any, size: int) -> np.ndarray:
+        if TRAINING + name not in contents.arrays:
+            raise ValueError(f"there must be an array {TRAINING + name}")
+        array = contents.arrays[TRAINING + name]
+        _check_array(name, array, np.dtype(dtype), (size,))
+        return array
+
+    vectors = [take(f"slot.{number}", model.dtype, model.parameters.size) for number in range(slots)]
+    losses, correct = take("losses", np.float64, place), take("correct", np.bool_, place)
+    callbacks = []
+    for number, name in enumerate(training["callbacks"]):
+        start = f"{TRAINING}callback.{number}."
+        callbacks.append((str(name), {k.removeprefix(start): a for k, a in contents.arrays.items() if k.startswith(start)}))
+    epochs = as_int("training", "epochs", training["epochs"], 0, 2**62)
+    return Resumed(weights, vectors, losses, correct, epochs, step, Kept(history, tuple(callbacks), bool(training["stopped"])))
+
+
+def _check_alike(found: Any, wanted: dict[str, Any]) -> None:
+    """Refuse a checkpoint that was written with other options than are given now."""
+    if not isinstance(found, dict) or set(found) != set(wanted):
+        raise ValueError(f"it must tell {sorted(wanted)}")
+    for name, value in wanted.items():
+        if found[name] != value or type(found[name]) is not type(value):
+            raise ValueError(f"it was written with {name} = {str(found[name])[:500]}, but now it is {str(value)[:500]}")
+
+
+def _check_array(name: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    if array.dtype != dtype or array.shape != shape:
+        raise ValueError(f"{name} must be {dtype} of {shape}, but is {array.dtype} of {array.shape}")

@@ -1,0 +1,183 @@
+"""Models in files: what they are made of as JSON, their weights as arrays; only layers and options that we know are made of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..shapes import Ints, as_int, as_shape
+from .files import Contents, read_file, write_file
+from .inputs import LOSSES
+from .layers import LAYERS, Layer
+
+if TYPE_CHECKING:
+    from .model import Sequential
+
+FORMAT = "fastconv model 1"
+KEYS = ["layers", "input_shape", "dtype", "seed", "loss"]
+MOST_TEXT, MOST_LAYERS = 2**24, 10_000
+TRAINING = "training."
+"""What begins the names of a checkpoint's arrays that are no weights; `load` passes over them."""
+IMPOSSIBLE = (ValueError, TypeError, ArithmeticError, RecursionError, AttributeError, LookupError)
+"""What layers raise for options that are none."""
+
+
+def plain(value: Any) -> Any:
+    """Return an option as JSON has it; TypeError if it can't be."""
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"files hold numbers, texts and lists of them, but {value!r} is a {type(value).__name__}")
+
+
+def as_tuples(value: Any) -> Any:
+    """Return an option from JSON with tuples for its lists."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
+
+
+def structure_of(operation: str, model: Sequential) -> dict[str, Any]:
+    """Return what the model is made of, as `KEYS` name it; TypeError for a layer that isn't one of ours."""
+    layers = []
+    for number, layer in enumerate(model.layers):
+        if LAYERS.get(layer.name) is not type(layer):
+            raise TypeError(f"{operation}: files hold the layers {[*LAYERS]}, but layer {number} is a {layer.name}")
+        try:
+            layers.append({"layer": layer.name, "options": plain(layer.options())})
+        except TypeError as error:
+            raise TypeError(f"{operation}: layer {number}: {error}") from None
+    values = layers, list(model.shapes[0]), model.dtype.name, model.seed, model.loss
+    return dict(zip(KEYS, values, strict=True))
+
+
+def save(model: Sequential, path: str | os.PathLike[str]) -> None:
+    """Write a model to a file; see `Sequential.save`."""
+    texts = {"format": FORMAT, "structure": to_json("save", structure_of("save", model))}
+    write_file("save", path, texts, model.get_weights())
+
+
+def load(path: str | os.PathLike[str]) -> Sequential:
+    """Return the model in a file that `Sequential.save` or a checkpoint wrote.
+
+    Parameters
+    ----------
+    path : path
+        Ending in .npz or .safetensors (which needs the package of this name).
+
+    Returns
+    -------
+    Sequential
+        With the weights, seed and loss that it was saved with.
+
+    Raises
+    ------
+    ValueError
+        If the file is broken or no such model. Nothing in it is run, and it takes no more memory than it has bytes.
+    OSError
+        If it can't be read.
+    ImportError
+        If safetensors is needed and not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastconv import nn
+    >>> model = nn.Sequential([nn.Flatten(), nn.Dense(10)], input_shape=(28, 28))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/digits.npz")
+    ...     copy = nn.load(f"{folder}/digits.npz")
+    >>> copy.shapes, copy.weights_hash() == model.weights_hash()
+    ([(28, 28, 1), (784,), (10,)], True)
+    """
+    contents = read_file("load", path)
+    try:
+        return model_of(contents)
+    except IMPOSSIBLE as error:
+        raise ValueError(f"load: {path} holds no model: {error}") from None
+
+
+def model_of(contents: Contents) -> Sequential:
+    """Return the model in a file's contents; one of IMPOSSIBLE, without the file's name, if there is none."""
+    from .model import Sequential
+
+    if contents.texts.get("format") != FORMAT:
+        raise ValueError(f"its format must be {FORMAT!r}, but is {contents.texts.get('format', 'none')[:80]!r}")
+    structure = from_json(contents.texts.get("structure", ""))
+    if not isinstance(structure, dict) or sorted(structure) != sorted(KEYS):
+        raise ValueError(f"its structure must have {KEYS}, but is {str(structure)[:200]}")
+    if structure["dtype"] not in ("float32", "float64") or structure["loss"] not in LOSSES:
+        raise ValueError(f"its dtype or loss is none of ours: {str(structure['dtype'])[:80]}, {str(structure['loss'])[:80]}")
+    shape = structure["input_shape"]
+    input_shape = as_shape("input", "input_shape", shape, len(shape))
+    layers = layers_of(structure["layers"])
+    weights = {name: array for name, array in contents.arrays.items() if not name.startswith(TRAINING)}
+    check_weights(layers, input_shape, np.dtype(structure["dtype"]), weights)  # before any memory is taken for them
+    model = Sequential(layers, input_shape, structure["dtype"], as_int("structure", "seed", structure["seed"], 0, 2**63 - 1))
+    model.set_weights(weights)
+    model.loss = structure["loss"]
+    return model
+
+
+def layers_of(described: Any) -> list[Layer]:
+    """Return the layers that JSON describes."""
+    if not isinstance(described, list) or len(described) > MOST_LAYERS:
+        raise ValueError(f"its layers must be a list of at most {MOST_LAYERS}")
+    layers = []
+    for number, item in enumerate(described):
+        if not isinstance(item, dict) or set(item) != {"layer", "options"} or not isinstance(item["options"], dict):
+            raise ValueError(f"layer {number} must have a name and options, but is {str(item)[:200]}")
+        name = item["layer"]
+        if not isinstance(name, str) or name not in LAYERS:
+            raise ValueError(f"layer {number} must be one of {[*LAYERS]}, but is {str(name)[:80]!r}")
+        try:
+            layers.append(LAYERS[name](**{key: as_tuples(value) for key, value in item["options"].items()}))
+        except IMPOSSIBLE as error:
+            raise ValueError(f"layer {number}: {error}") from None
+    return layers
+
+
+def check_weights(layers: list[Layer], shape: Ints, dtype: np.dtype, weights: dict[str, np.ndarray]) -> None:
+    """Refuse weights that aren't just what such layers have."""
+    expected: dict[str, Ints] = {}
+    if not 1 <= len(shape) <= 3 or min(shape) < 1:
+        raise ValueError(f"its input_shape must have one to three sizes of at least 1, but is {shape}")
+    shape = (*shape, 1) if len(shape) == 2 else shape
+    for number, layer in enumerate(layers):
+        following = layer.output_shape(shape)
+        expected |= {f"{number}.{weight.name}": weight.shape for weight in layer.weights(shape)}
+        shape = following
+    if set(expected) != set(weights):
+        lacking, besides = sorted(set(expected) - set(weights))[:9], sorted(set(weights) - set(expected))[:9]
+        raise ValueError(f"its arrays must be those of its layers, but {lacking} are missing and {besides} too many")
+    for name, array in weights.items():
+        if array.shape != expected[name] or array.dtype != dtype:
+            raise ValueError(f"{name} must be {dtype} of {expected[name]}, but is {array.dtype} of {array.shape}")
+
+
+def to_json(operation: str, value: Any) -> str:
+    """Return a text, in which there is neither NaN nor infinity."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{operation}: files hold finite options only: {error}") from None
+
+
+def from_json(text: str) -> Any:
+    """Return what a text says; ValueError if it isn't JSON, which has no NaN and no infinity."""
+    if len(text) > MOST_TEXT:
+        raise ValueError(f"its text must have at most {MOST_TEXT} characters, but has {len(text)}")
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"numbers must be finite, but one is {name}")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("its text must not be nested so deep") from None
