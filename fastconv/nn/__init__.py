@@ -1,7 +1,21 @@
 """Networks of layers that train without Python between the updates."""
 
 from .augmentation import Shift
-from .layers import AvgPool2D, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
+from .layers import (
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2D,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    ZeroPad2D,
+)
 from .model import Sequential
 from .optimizers import SGD, Adam, AdamW, Optimizer
 from .schedules import Constant, Cosine, OneCycle, Schedule, Step
@@ -11,6 +25,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "AvgPool2D",
+    "BatchNorm",
     "Constant",
     "Conv2D",
     "Cosine",
@@ -29,4 +44,5 @@ __all__ = [
     "Sequential",
     "Shift",
     "Step",
+    "ZeroPad2D",
 ]

@@ -108,7 +108,7 @@ class OneCycle(Schedule):
     Examples
     --------
     >>> from fastconv import nn
-    >>> nn.OneCycle(0.5).factors(5, 5).round(3)
+    >>> nn.OneCycle(0.6).factors(5, 5).round(3)
     array([0.04, 0.52, 1.  , 0.5 , 0.  ])
     """
 
@@ -121,9 +121,9 @@ class OneCycle(Schedule):
 
     def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
         """Return the cycle."""
-        peak = self.warmup * (updates - 1)
+        peak = self.warmup * updates - 1
         at = np.arange(updates)
-        rising = np.clip(at / peak if peak else np.ones(updates), 0, 1)
+        rising = np.clip(at / peak if peak > 0 else np.ones(updates), 0, 1)
         falling = np.clip((at - peak) / max(updates - 1 - peak, 1e-9), 0, 1)
         low, last = 1 / self.start, 1 / (self.start * self.end)
         up = low + (1 - low) * (1 - np.cos(np.pi * rising)) / 2
