@@ -355,7 +355,9 @@ def main(scope: str) -> None:
     """Run everything guarded at both ends and print a line about it; "quick" compiles least: a few convolutions in float32."""
     from fastconv.kernels.simd import REGISTERS, VECTOR_BYTES
 
+    from .guarded_training import check_networks
     from .simd_checks import check_simd
+    from .training_checks import CHECKS
 
     dtypes = ["float32"] if scope == "quick" else ["float32", "float64"]
     count = sum(check_simd(dtype, guarded) for dtype in dtypes)
@@ -366,7 +368,9 @@ def main(scope: str) -> None:
             continue
         count += check_pools(back, dtypes) + check_dense(back, dtypes) + check_winograd(back, scope, dtypes[:1])
         count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_online(back)
-        count += check_peak(back, dtypes)
+        count += check_peak(back, dtypes) + check_networks(back)
+        for check, dtype in product(CHECKS, dtypes):
+            count += check(np.dtype(dtype).type, lambda array: guarded(array, back))
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")
 
 

@@ -1,4 +1,7 @@
-"""Small networks that together have every layer, to compare their gradients with others'."""
+"""Small networks that together have every layer, to compare their gradients with others'.
+
+All dense layers have 16 inputs, and batches are of 4, so that few tiles are compiled.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ import numpy as np
 
 from fastconv import nn
 
+BATCH = 4
+
 
 class Network(NamedTuple):
-    """A network: what makes its layers, the shape of an image, how many there are, the loss."""
+    """A network: what makes its layers, the shape of an image, the loss."""
 
     name: str
     layers: Any
     shape: tuple[int, ...]
-    batch: int = 4
     loss: str = "cross_entropy"
 
     def model(self, dtype: str) -> nn.Sequential:
@@ -29,10 +33,10 @@ class Network(NamedTuple):
     def data(self, dtype: str) -> tuple[np.ndarray, np.ndarray]:
         """Return images and targets."""
         random = np.random.default_rng(11)
-        x = random.standard_normal((self.batch, *self.shape)).astype(dtype)
+        x = random.standard_normal((BATCH, *self.shape)).astype(dtype)
         if self.loss == "cross_entropy":
-            return x, random.integers(0, 3, self.batch)
-        return x, random.standard_normal((self.batch, 3)).astype(dtype)
+            return x, random.integers(0, 3, BATCH)
+        return x, random.standard_normal((BATCH, 3)).astype(dtype)
 
 
 NETWORKS = [
@@ -46,22 +50,22 @@ NETWORKS = [
         lambda: [
             nn.BatchNorm(),
             nn.ZeroPad2D(((0, 1), (2, 0))),
-            nn.Conv2D(5, 3, use_bias=False),
+            nn.Conv2D(4, 3, use_bias=False),
             nn.BatchNorm(0.3, 1e-3),
             nn.ReLU(),
             nn.MaxPool2D(3, 2, padding=1, ties="split"),
             nn.ZeroPad2D(1),
-            nn.AvgPool2D(2, padding=1, ceil_mode=True),
+            nn.AvgPool2D(4, padding=1, ceil_mode=True),
             nn.Flatten(),
             nn.Dense(3),
             nn.BatchNorm(),
         ],
-        (6, 7, 2),
+        (6, 6, 2),
     ),
     Network(
         "depthwise",
         lambda: [
-            nn.Conv2D(4, 1),
+            nn.Conv2D(16, 1),
             nn.DepthwiseConv2D(3, stride=2, padding="same", activation="leaky_relu"),
             nn.GlobalAvgPool2D(),
             nn.Dense(3),
@@ -74,7 +78,7 @@ NETWORKS = [
             nn.Conv2D(6, (2, 3), padding=((1, 0), (2, 1))),
             nn.Conv2D(4, 3, groups=2, stride=(2, 1), dilation=(1, 2)),
             nn.LeakyReLU(0.3),
-            nn.AvgPool2D((3, 2), (2, 2), padding=1, count_include_pad=True),
+            nn.AvgPool2D((3, 4), (2, 4), padding=1, count_include_pad=True),
             nn.Dropout(0.4),
             nn.Flatten(),
             nn.Dense(3),
@@ -84,9 +88,8 @@ NETWORKS = [
     ),
     Network(
         "rows",
-        lambda: [nn.Dense(8, activation="leaky_relu"), nn.Dropout(0.3), nn.Dense(3, use_bias=False)],
-        (5,),
-        6,
-        "mean_squared_error",
+        lambda: [nn.Dense(16, activation="leaky_relu"), nn.Dropout(0.3), nn.Dense(3, use_bias=False)],
+        (16,),
+        loss="mean_squared_error",
     ),
 ]

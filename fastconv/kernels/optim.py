@@ -40,17 +40,17 @@ def adam(w, g, mean, square, settings, rates, state, start, stop):
     settings are the two means' betas, epsilon, decay, and whether the decay is taken off the weights themselves (AdamW,
     Loshchilov and Hutter, 2019) or added to the gradient.
     """
-    one = w.dtype.type(1)
     keep, keep_square, epsilon = w.dtype.type(settings[0]), w.dtype.type(settings[1]), w.dtype.type(settings[2])
+    take, take_square = w.dtype.type(1 - settings[0]), w.dtype.type(1 - settings[1])  # not 1 - keep: in float32 it has 4 digits
     updates = state[STEP] + 1
     rate = rates[state[STEP]]
     scale = w.dtype.type(rate / (1 - settings[0] ** updates))
     correction = w.dtype.type(1 / np.sqrt(1 - settings[1] ** updates))
     apart = settings[4] != 0
-    shrink = w.dtype.type(1 - rate * settings[3]) if apart else one
+    shrink = w.dtype.type(1 - rate * settings[3] if apart else 1)
     decay = w.dtype.type(0 if apart else settings[3])
     for i in range(start * BLOCK, min(stop * BLOCK, len(w))):
         step = g[i] + decay * w[i]
-        mean[i] = keep * mean[i] + (one - keep) * step
-        square[i] = keep_square * square[i] + (one - keep_square) * step * step
+        mean[i] = keep * mean[i] + take * step
+        square[i] = keep_square * square[i] + take_square * step * step
         w[i] = shrink * w[i] - scale * mean[i] / (np.sqrt(square[i]) * correction + epsilon)
