@@ -13,8 +13,8 @@ M32, M64 = 2**32 - 1, 2**64 - 1
 
 def key_of(seed, epoch, sample, layer):
     """32 random bits for a seed, an epoch, a sample and a layer."""
-    state = seed & M64
-    for part in (epoch, sample, layer):
+    state = 0
+    for part in (seed, epoch, sample, layer):
         state = ((state + part) * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) & M64
         state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & M64
         state = (state ^ (state >> 27)) * 0x94D049BB133111EB & M64
