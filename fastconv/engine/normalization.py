@@ -8,6 +8,7 @@ import numpy as np
 
 from ..kernels.batch_norm import (
     batch_statistics,
+    block_of,
     gradient_parts,
     moment_parts,
     normalize,
@@ -45,13 +46,14 @@ class BatchNorm:
         """Return the sums that a kernel makes in parts."""
         count = max(1, min(MOST_PARTS, size // self._channels // 64))
         sums = buffer(2 * self._channels * count, FLOAT64)
-        split(count, Call(kernel, *arrays, sums, partial(buffer, 3 * row_of(self._channels), FLOAT64), count), 4 * size)
+        room = partial(buffer, 3 * row_of(self._channels), FLOAT64)
+        split(count, Call(kernel, *arrays, sums, room, block_of(self._channels), count), 4 * size)
         return sums
 
     def _rows(self, split, kernel, x, arrays, rooms):
-        """Have a kernel do all rows."""
-        row = row_of(self._channels)
-        split(-(-x.size // row), Call(kernel, x, *arrays, partial(buffer, rooms * row, x.dtype)), 4 * x.size)
+        """Have a kernel do all rows, with room for so many of them."""
+        room, block = partial(buffer, rooms * row_of(self._channels), x.dtype), block_of(self._channels)
+        split(-(-x.size // block), Call(kernel, x, *arrays, room, block), 4 * x.size)
 
     def forward(self, split, x, y):
         gamma, beta, *running = (self._weights[name] for name in ("gamma", "beta", "running_mean", "running_var"))
