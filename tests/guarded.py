@@ -378,7 +378,9 @@ def main(scope: str) -> None:
     from fastconv.kernels.simd import REGISTERS, VECTOR_BYTES
 
     from .cases import CASES, NARROW_CASES
+    from .guarded_training import check_networks
     from .simd_checks import check_simd
+    from .training_checks import CHECKS
 
     dtypes = ["float32"] if scope == "quick" else ["float32", "float64"]
     count = sum(check_simd(dtype, guarded) for dtype in dtypes)
@@ -391,7 +393,9 @@ def main(scope: str) -> None:
             count += sum(check_narrow(case, dtype, partial(guarded, back=back)) for dtype in dtypes[: 2 if scope == "wide" else 1])
         count += check_pools(back, dtypes) + check_dense(back, dtypes) + check_winograd(back, scope, dtypes[:1])
         count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_online(back)
-        count += check_peak(back, dtypes)
+        count += check_peak(back, dtypes) + check_networks(back)
+        for check, dtype in product(CHECKS, dtypes):
+            count += check(np.dtype(dtype).type, lambda array: guarded(array, back))
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")
 
 

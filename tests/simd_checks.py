@@ -22,6 +22,11 @@ def copy_part(x, i, y, j, count):
 
 
 @njit
+def copy_widened(x, i, y, count):
+    simd.vstore(y, 0, simd.vload_as(y, x, i, count))
+
+
+@njit
 def store_part(x, y, j, count):
     simd.vstore_part(y, j, simd.vload(x, 0), count)
 
@@ -41,6 +46,8 @@ def arithmetic(a, b, c, out):
         simd.vwhere_equal(u, v, w),
         simd.vsplat(a, b[0]),
         simd.vzero(a),
+        simd.vsub(u, v),
+        simd.vmul_add(u, v, w),
     )
     for k in range(len(results)):
         simd.vstore(out, k * n, results[k])
@@ -109,11 +116,14 @@ def check_simd(dtype: str, guarded) -> int:
                 out = guarded(np.full(n, 7, dtype), back)
                 copy_part(part, offset, out, 0, tail)
                 np.testing.assert_array_equal(out, np.append(part[offset:], np.zeros(n - tail)))
+                wide = guarded(np.full(lanes_of(np.dtype(np.float64)), 7.0), back)
+                copy_widened(part, offset, wide, tail)
+                np.testing.assert_array_equal(wide, np.append(part[offset:], np.zeros(n))[: wide.size])
                 target = guarded(np.full(offset + tail, 7, dtype), back)
                 source = guarded(numbers(n), back)
                 store_part(source, target, offset, tail)
                 np.testing.assert_array_equal(target, np.append(np.full(offset, 7), source[:tail]))
-                count += 3
+                count += 4
         count += _check_arithmetic(dtype, n, guarded, back, numbers) + _check_tiles(dtype, n, guarded, back, numbers)
     return count
 
@@ -123,23 +133,24 @@ def _check_arithmetic(dtype, n, guarded, back, numbers) -> int:
     a[a == 0], b[b == 0] = 3, 2
     b[0], a[0] = a[0], 4
     b[-1] = a[-1]
-    out = guarded(np.zeros(10 * n, dtype), back)
+    out = guarded(np.zeros(12 * n, dtype), back)
     assert arithmetic(a, b, c, out) == a.sum()
     expected = [
         a + b, a / b, np.maximum(a, b), np.minimum(a, b), a + b,
         np.where(a == b, c, 0), np.where(a == b, 0, c), np.where(a == b, c, 0), np.full(n, b[0]), np.zeros(n),
+        a - b, a * b + c,
     ]  # fmt: skip
-    np.testing.assert_array_equal(out.reshape(10, n), np.array(expected, dtype))
+    np.testing.assert_array_equal(out.reshape(12, n), np.array(expected, dtype))
     a[0], b[1], a[2 % n], b[2 % n] = np.nan, np.nan, np.nan, np.nan
     arithmetic(a, b, c, out)
-    result = out.reshape(10, n)
+    result = out.reshape(12, n)
     np.testing.assert_array_equal(result[2], np.maximum(a, b))
     np.testing.assert_array_equal(result[3], np.minimum(a, b))
     same = (a == b) | np.isnan(a)
     np.testing.assert_array_equal(result[5], np.where(same, c, 0))
     np.testing.assert_array_equal(result[6], np.where(same, 0, c))
     np.testing.assert_array_equal(result[7], np.where(a == b, c, 0))
-    return 15
+    return 17
 
 
 def _check_tiles(dtype, n, guarded, back, numbers) -> int:

@@ -143,7 +143,7 @@ class Dropout:
     def __init__(self, shape: tuple[int, ...], rate: float, number: int, order: np.ndarray, state: np.ndarray, dtype: np.dtype):
         self._images, self._size = shape[0], prod(shape[1:])
         self._order, self._state, self._number = order, state, number
-        self._threshold, self._scale = round(rate * 2**32), np.array([1 / (1 - rate)], dtype)
+        self._threshold, self._scale = min(round(rate * 2**32), 2**32 - 1), np.array([1 / (1 - rate)], dtype)
 
     def _drop(self, split, y):
         call = Call(dropout, y, self._size, self._order, self._state, self._number, self._threshold, self._scale)

@@ -51,6 +51,17 @@ def plane_kernel(rows, vectors):
     return conv_plane
 
 
+@jit
+def pack_plane(w, bias, rows, turned, packed, biases, start, stop):
+    """packed = the kernel w column by column, turned by half a turn if `turned`; biases = the bias, or zero without; one unit."""
+    columns = len(w) // rows
+    for at in range(len(w)):
+        source = len(w) - 1 - at if turned else at
+        packed[at % columns * rows + at // columns] = w[source]
+    for k in range(len(biases)):
+        biases[k] = bias[0] if len(bias) else biases.dtype.type(0)
+
+
 class _Correlation:
     """The correlation of planes with everything chosen; called with (split, x, w, bias, y), all flat, w turned if `turned`."""
 
@@ -59,15 +70,15 @@ class _Correlation:
         most = most_rows(self.vectors, MOST_ROWS)
         self.rows = min(most, plane.kernel[0], plane.outputs[0]) if plane.dilation[0] == 1 else 1
         self.name, self.flops = f"conv_plane_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}", flops
-        self._turned, self._kernel = turned, plane_kernel(self.rows, self.vectors)
+        self._turned, self._kernel = int(turned), plane_kernel(self.rows, self.vectors)
         self._cuts = plane.cuts((self.rows, self.vectors * lanes_of(dtype)))
-        self._kernel_size, self._geometry = plane.kernel, plane.geometry
+        self._kernel_rows, self._geometry = plane.kernel[0], plane.geometry
         self._scratch_size, self._pieces = plane.scratch_size(self._cuts), plane.pieces(self._cuts)
 
     def __call__(self, split, x, w, bias, y):
         packed, biases = buffer(len(w), x.dtype), buffer(self.vectors * lanes_of(x.dtype), x.dtype)
-        packed.reshape(self._kernel_size[::-1])[...] = (w[::-1] if self._turned else w).reshape(self._kernel_size).T
-        biases[:] = 0 if bias is None else bias[0]
+        pack = Call(pack_plane, w, w[:0] if bias is None else bias, self._kernel_rows, self._turned, packed, biases)
+        split(1, pack, 0)
         kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts)
         split(self._pieces, Call(kernel, x, packed, biases, y, partial(buffer, size, x.dtype), *rest), self.flops)
 

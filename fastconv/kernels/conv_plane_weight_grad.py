@@ -9,9 +9,9 @@ import numpy as np
 from .._jit import jit
 from ..shapes import ConvSpec
 from .call import Call
-from .pack import buffer
+from .pack import blocks_of, buffer, clear
 from .plane import Plane, cut_out, locate
-from .simd import lanes, lanes_of, vload, vload_part
+from .simd import lanes, lanes_of, vload, vload_part, vsum
 from .tile import most_rows, tile_load, tile_store
 from .tile_math import tile_patch_scale_add
 
@@ -61,6 +61,21 @@ def plane_weight_grad_kernel(rows, columns):
     return conv_plane_weight_grad
 
 
+@jit
+def add_plane_tiles(sums, rows, columns, kernel_rows, kernel_columns, parts, dw, start, stop):
+    """dw = the sums (part, tile, row, column, lane) over parts and lanes, in their order; units are kernel pixels."""
+    across_tiles, size = (kernel_columns + columns - 1) // columns, len(sums) // parts
+    for unit in range(start, stop):
+        i, j = unit // kernel_columns, unit % kernel_columns
+        a, b = i // rows, j // columns
+        row, column = i - min(a * rows, kernel_rows - rows), j - min(b * columns, kernel_columns - columns)
+        first = (((a * across_tiles + b) * rows + row) * columns + column) * lanes(sums)
+        total = sums.dtype.type(0)
+        for at in range(first, len(sums), size):
+            total += vsum(vload(sums, at))
+        dw[unit] = total
+
+
 class PlaneWeightGradPlan:
     """The weight gradient of one channel and one filter; called with (split, x, dy, dw), all flat.
 
@@ -74,12 +89,9 @@ class PlaneWeightGradPlan:
         columns = _even(kernel_columns, most)
         rows = _even(kernel_rows, most // columns)
         self._tile = rows, columns
+        tiles = -(-kernel_rows // rows) * -(-kernel_columns // columns)
+        self._sums_size = tiles * rows * columns * lanes_of(dtype)
         self.name, self.flops = f"conv_plane_weight_{dtype.name}_{rows}x{columns}x{lanes_of(dtype)}", spec.flops
-        self._starts = [
-            (min(a, kernel_rows - rows), min(b, kernel_columns - columns))
-            for a in range(0, kernel_rows, rows)
-            for b in range(0, kernel_columns, columns)
-        ]
         self._cuts = plane.cuts((1, min(lanes_of(dtype), plane.outputs[1])))
         self._geometry, self._pieces = plane.geometry, plane.pieces(self._cuts)
         self._parts = 1 if spec.flops < 2**22 else min(self._pieces, MOST_PARTS)
@@ -87,14 +99,12 @@ class PlaneWeightGradPlan:
         self._kernel = plane_weight_grad_kernel(rows, columns)
 
     def __call__(self, split, x, dy, dw):
-        shape = (self._parts, len(self._starts), *self._tile, lanes_of(x.dtype))
-        sums = buffer(int(np.prod(shape)), x.dtype)
-        sums[:] = 0
+        sums = buffer(self._parts * self._sums_size, x.dtype)
+        split(blocks_of(sums), Call(clear, sums), sums.size)
         kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, self._pieces, self._parts)
         split(self._parts, Call(kernel, x, dy, sums, partial(buffer, size, x.dtype), *rest), self.flops)
-        total, kernel_pixels = sums.reshape(shape).sum(0).sum(-1), dw.reshape(self._kernel_size)
-        for (a, b), tile in zip(self._starts, total, strict=True):
-            kernel_pixels[a : a + len(tile), b : b + tile.shape[1]] = tile
+        add = Call(add_plane_tiles, sums, *self._tile, *self._kernel_size, self._parts, dw)
+        split(dw.size, add, sums.size)
 
 
 def _even(count: int, most: int) -> int:

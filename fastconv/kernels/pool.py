@@ -11,6 +11,7 @@ import numpy as np
 from .._jit import jit
 from ..shapes import PoolSpec
 from .call import Call
+from .pack import blocks_of, clear
 from .simd import lanes, vadd, vdiv, vload_part, vmatch, vpick, vsplat, vstore_part, vunmatch
 
 MAX, MIN, SUM = 0, 1, 2
@@ -214,7 +215,7 @@ class PoolPlan:
         """The gradient of max or min pooling, by the rule for ties; the caller's dx is overwritten."""
         kernel = pick_grad_kernel(pick, ties, int(self.disjoint), self.whole)
         if not self.covered:
-            dx[:] = 0
+            split(blocks_of(dx), Call(clear, dx), dx.size)
         split(self.images, Call(kernel, dy, x, dx, self.geometry), 3 * self.flops)
 
     def average(self, split, divisor, x, y):
@@ -223,5 +224,5 @@ class PoolPlan:
 
     def average_grad(self, split, divisor, dy, dx):
         """The gradient of average pooling; the caller's dx is overwritten."""
-        dx[:] = 0
+        split(blocks_of(dx), Call(clear, dx), dx.size)
         split(self.images, Call(average_grad, dy, dx, self.geometry, divisor), self.flops)

@@ -13,8 +13,8 @@ def key_of(seed, epoch, sample, layer):
 
     The mixing is splitmix64's (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
     """
-    state = U64(seed)
-    for part in (epoch, sample, layer):
+    state = U64(0)
+    for part in (seed, epoch, sample, layer):  # the seed like the others: seed 1 in epoch 0 is not seed 0 in epoch 1
         state = (state + U64(part)) * U64(0x9E3779B97F4A7C15) + U64(0x9E3779B97F4A7C15)
         state = (state ^ (state >> U64(30))) * U64(0xBF58476D1CE4E5B9)
         state = (state ^ (state >> U64(27))) * U64(0x94D049BB133111EB)

@@ -207,6 +207,20 @@ def vload_part(typing_context, array, position, count):
 
 
 @intrinsic
+def vload_as(typing_context, like, array, position, count):
+    """vload_as(like, array, position, count): the first lanes(like) elements, or `count`, cast to like's dtype, else zeros."""
+    vector = Vector(like.dtype)
+
+    def generate(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[1], *args[1:3])
+        narrow = ir.VectorType(LLVM_FLOAT[array.dtype], vector.lanes)
+        value = masked_load(builder, narrow, pointer, lane_mask(builder, narrow, args[3]))
+        return value if array.dtype == like.dtype else builder.fpext(value, vector.llvm)
+
+    return vector(like, array, types.intp, types.intp), generate
+
+
+@intrinsic
 def vsplat(typing_context, array, scalar):
     """vsplat(array, scalar): the scalar, cast to the array's dtype, in every lane."""
     vector = Vector(array.dtype)
@@ -244,6 +258,18 @@ def vstore_part(typing_context, array, position, vector, count):
 def vadd(typing_context, a, b):
     """vadd(a, b): a + b."""
     return a(a, a), lambda context, builder, signature, args: builder.fadd(*args)
+
+
+@intrinsic
+def vsub(typing_context, a, b):
+    """vsub(a, b): a - b."""
+    return a(a, a), lambda context, builder, signature, args: builder.fsub(*args)
+
+
+@intrinsic
+def vmul_add(typing_context, a, b, c):
+    """vmul_add(a, b, c): a * b + c."""
+    return a(a, a, a), lambda context, builder, signature, args: multiply_add(builder, *args)
 
 
 @intrinsic

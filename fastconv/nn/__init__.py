@@ -3,7 +3,21 @@
 from .augmentation import Shift
 from .callbacks import Callback, Checkpoint, EarlyStopping
 from .history import History
-from .layers import AvgPool2D, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
+from .layers import (
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2D,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    ZeroPad2D,
+)
 from .model import Sequential
 from .model_file import load
 from .optimizers import SGD, Adam, AdamW, Optimizer
@@ -14,6 +28,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "AvgPool2D",
+    "BatchNorm",
     "Callback",
     "Checkpoint",
     "Constant",
@@ -36,5 +51,6 @@ __all__ = [
     "Sequential",
     "Shift",
     "Step",
+    "ZeroPad2D",
     "load",
 ]

@@ -14,6 +14,7 @@ from ..engine.data import Data
 from ..engine.graph import Graph, Node
 from ..shapes import Ints, as_int, as_shape, check_shape
 from .fit import fit as fit_model
+from .gradient import gradient
 from .inference import evaluate, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
@@ -174,6 +175,38 @@ class Sequential:
             If the name ends otherwise, or a layer is none of fastconv's own.
         """
         save(self, path)
+
+    def gradient(
+        self, x: ArrayLike, y: ArrayLike, *, loss: str = "cross_entropy", threads: int | None = None
+    ) -> tuple[float, np.ndarray]:
+        """Return the mean loss of a batch of images, and its gradient by `parameters`.
+
+        All of x is one batch, of training: batch normalisation takes its statistics, and dropout drops what it drops in the first
+        epoch. Nothing in the model changes.
+
+        Parameters
+        ----------
+        x, y : array_like
+            Images and labels, as for `fit`.
+        loss : "cross_entropy" or "mean_squared_error"
+        threads : int, optional
+
+        Returns
+        -------
+        loss : float
+        gradient : ndarray
+            Of the shape and type of `parameters`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> model = nn.Sequential([nn.Dense(2, kernel_initializer="zeros")], input_shape=(3,), dtype="float64")
+        >>> loss, gradient = model.gradient(np.eye(3), [0, 0, 1])
+        >>> round(loss, 4), gradient[-2:].round(3).tolist()
+        (0.6931, [-0.167, 0.167])
+        """
+        return gradient(self, x, y, loss=loss, threads=threads)
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256, threads: int | None = None) -> dict[str, float]:
         """Return {"loss", "accuracy"} on images and their labels; NaN for none. Options as for `fit`."""

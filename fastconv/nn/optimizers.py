@@ -9,17 +9,7 @@ import numpy as np
 from ..kernels.call import Call
 from ..kernels.optim import adam, sgd
 from ..kernels.pack import blocks_of
-
-
-def _number(name: str, option: str, value: object, least: float, most: float = float("inf")) -> float:
-    """Return a checked option: a real number from `least` to below `most`."""
-    try:
-        number = float(value)  # type: ignore[arg-type]  # that it may fail is the check
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}: {option} must be a number, but is {value!r}") from None
-    if not least <= number < most:
-        raise ValueError(f"{name}: {option} must be at least {least} and less than {most}, but is {value!r}")
-    return number
+from .options import as_number
 
 
 class Optimizer:
@@ -71,8 +61,8 @@ class SGD(Optimizer):
     """
 
     def __init__(self, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0):
-        self.lr, self.momentum = _number("SGD", "lr", lr, 0), _number("SGD", "momentum", momentum, 0, 1)
-        self.nesterov, self.weight_decay = bool(nesterov), _number("SGD", "weight_decay", weight_decay, 0)
+        self.lr, self.momentum = as_number("SGD", "lr", lr, 0), as_number("SGD", "momentum", momentum, 0, 1)
+        self.nesterov, self.weight_decay = bool(nesterov), as_number("SGD", "weight_decay", weight_decay, 0)
         if self.nesterov and not self.momentum:
             raise ValueError("SGD: nesterov must come with a momentum above 0, but momentum is 0")
 
@@ -117,10 +107,10 @@ class Adam(Optimizer):
         self, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8, weight_decay: float = 0.0
     ):
         name = type(self).__name__
-        self.lr = _number(name, "lr", lr, 0)
+        self.lr = as_number(name, "lr", lr, 0)
         first, second = betas
-        self.betas = _number(name, "betas", first, 0, 1), _number(name, "betas", second, 0, 1)
-        self.epsilon, self.weight_decay = _number(name, "epsilon", epsilon, 0), _number(name, "weight_decay", weight_decay, 0)
+        self.betas = as_number(name, "betas", first, 0, 1), as_number(name, "betas", second, 0, 1)
+        self.epsilon, self.weight_decay = as_number(name, "epsilon", epsilon, 0), as_number(name, "weight_decay", weight_decay, 0)
 
     def call(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Call:
         """Return the update."""

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..shapes import as_int
+from .options import as_number
+
 
 class Schedule:
     """What the optimizer's learning rate is multiplied by, update by update."""
@@ -57,9 +60,7 @@ class Step(Schedule):
     """
 
     def __init__(self, epochs: int = 1, gamma: float = 0.1):
-        if epochs < 1:
-            raise ValueError(f"Step: epochs must be at least 1, but is {epochs}")
-        self.epochs, self.gamma = int(epochs), float(gamma)
+        self.epochs, self.gamma = as_int("Step", "epochs", epochs, 1), as_number("Step", "gamma", gamma, 0)
 
     def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
         """Return gamma to the number of times that so many epochs have passed."""
@@ -85,7 +86,7 @@ class Cosine(Schedule):
     """
 
     def __init__(self, least: float = 0.0):
-        self.least = float(least)
+        self.least = as_number("Cosine", "least", least, 0)
 
     def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
         """Return the cosine."""
@@ -108,22 +109,21 @@ class OneCycle(Schedule):
     Examples
     --------
     >>> from fastconv import nn
-    >>> nn.OneCycle(0.5).factors(5, 5).round(3)
+    >>> nn.OneCycle(0.6).factors(5, 5).round(3)
     array([0.04, 0.52, 1.  , 0.5 , 0.  ])
     """
 
     def __init__(self, warmup: float = 0.3, start: float = 25.0, end: float = 1e4):
-        if not 0 <= warmup <= 1:
+        self.warmup = as_number("OneCycle", "warmup", warmup, 0)
+        if self.warmup > 1:
             raise ValueError(f"OneCycle: warmup must be from 0 to 1, but is {warmup}")
-        if min(start, end) < 1:
-            raise ValueError(f"OneCycle: start and end must be at least 1, but are {start} and {end}")
-        self.warmup, self.start, self.end = float(warmup), float(start), float(end)
+        self.start, self.end = as_number("OneCycle", "start", start, 1), as_number("OneCycle", "end", end, 1)
 
     def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
         """Return the cycle."""
-        peak = self.warmup * (updates - 1)
+        peak = self.warmup * updates - 1
         at = np.arange(updates)
-        rising = np.clip(at / peak if peak else np.ones(updates), 0, 1)
+        rising = np.clip(at / peak if peak > 0 else np.ones(updates), 0, 1)
         falling = np.clip((at - peak) / max(updates - 1 - peak, 1e-9), 0, 1)
         low, last = 1 / self.start, 1 / (self.start * self.end)
         up = low + (1 - low) * (1 - np.cos(np.pi * rising)) / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...engine.operations import Operation, Relu
+from ..options import as_number
 from .base import LEAK, Layer, Plan
 
 
@@ -36,9 +37,7 @@ class LeakyReLU(Layer):
     """
 
     def __init__(self, slope: float = LEAK):
-        self.slope = float(slope)
-        if not 0 <= self.slope < 1:
-            raise ValueError(f"LeakyReLU: slope must be at least 0 and less than 1, but is {slope!r}")
+        self.slope = as_number("LeakyReLU", "slope", slope, 0, 1)
 
     def operations(self, plan: Plan) -> list[Operation]:
         """Return the activation."""

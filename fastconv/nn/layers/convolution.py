@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from ...engine.operations import Convolution, Operation
-from ...shapes import Ints, as_int, conv_spec
+from ...shapes import Ints, as_int, conv_spec, per_axis
 from ..initializers import initializer_name
 from .base import Layer, Plan, Weight, activate, checked_activation, image_shape
 
@@ -59,11 +59,11 @@ class Conv2D(Layer):
         self.bias_initializer = initializer_name(self.name, "bias_initializer", bias_initializer)
 
     def _kernel_shape(self, channels: int) -> Ints:
-        kernel = self.kernel_size if isinstance(self.kernel_size, (tuple, list)) else (self.kernel_size,) * 2
+        kernel = per_axis(self.name, "kernel_size", self.kernel_size, 2)
         groups = as_int(self.name, "groups", self.groups, 1)
         if channels % groups:
             raise ValueError(f"{self.name}: groups must divide channels, but {groups} does not divide {channels}")
-        return (*(as_int(self.name, "kernel_size", k, 1) for k in kernel), channels // groups, self.filters)
+        return (*kernel, channels // groups, self.filters)
 
     def _spec(self, shape: Ints) -> Any:
         kernel = self._kernel_shape(shape[-1])

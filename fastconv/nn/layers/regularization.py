@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...engine import operations
 from ...engine.operations import Operation
+from ..options import as_number
 from .base import Layer, Plan
 
 
@@ -25,9 +26,7 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float):
-        self.rate = float(rate)
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"Dropout: rate must be at least 0 and less than 1, but is {rate!r}")
+        self.rate = as_number("Dropout", "rate", rate, 0, 1)
 
     def operations(self, plan: Plan) -> list[Operation]:
         """Return the dropping, in training."""

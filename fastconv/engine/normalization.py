@@ -1,0 +1,91 @@
+"""What layers compute that bring their input into shape: batch normalisation, and margins of zeros."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ..kernels.batch_norm import (
+    batch_statistics,
+    block_of,
+    gradient_parts,
+    moment_parts,
+    normalize,
+    normalize_grad,
+    row_of,
+    running_statistics,
+    weight_gradients,
+)
+from ..kernels.call import Call
+from ..kernels.margin import add_margin, remove_margin
+from ..kernels.pack import buffer
+from .operations import MOST_PARTS
+
+FLOAT64 = np.dtype(np.float64)
+
+
+class BatchNorm:
+    """Batch normalisation: in training by the batch's statistics, which the running ones follow, else by the running ones."""
+
+    in_place = False
+
+    def __init__(
+        self,
+        weights: dict[str, np.ndarray],
+        gradients: dict[str, np.ndarray],
+        momentum: float,
+        epsilon: float,
+        training: bool,
+    ):
+        self._weights, self._gradients, self._training = weights, gradients, training
+        self._channels, self._settings = weights["gamma"].size, np.array([momentum, epsilon])
+        self._mean, self._inverse = (buffer(self._channels, FLOAT64) for _ in range(2))
+
+    def _sum(self, split, kernel, arrays, size):
+        """Return the sums that a kernel makes in parts."""
+        count = max(1, min(MOST_PARTS, size // self._channels // 64))
+        sums = buffer(2 * self._channels * count, FLOAT64)
+        room = partial(buffer, 3 * row_of(self._channels), FLOAT64)
+        split(count, Call(kernel, *arrays, sums, room, block_of(self._channels), count), 4 * size)
+        return sums
+
+    def _rows(self, split, kernel, x, arrays, rooms):
+        """Have a kernel do all rows, with room for so many of them."""
+        room, block = partial(buffer, rooms * row_of(self._channels), x.dtype), block_of(self._channels)
+        split(-(-x.size // block), Call(kernel, x, *arrays, room, block), 4 * x.size)
+
+    def forward(self, split, x, y):
+        gamma, beta, *running = (self._weights[name] for name in ("gamma", "beta", "running_mean", "running_var"))
+        if self._training:
+            sums = self._sum(split, moment_parts, (x, self._channels), x.size)
+            call = Call(batch_statistics, x, sums, self._settings, *running, self._mean, self._inverse)
+        else:
+            call = Call(running_statistics, *running, self._settings, self._mean, self._inverse)
+        split(self._channels, call, 0)
+        self._rows(split, normalize, x, (self._mean, self._inverse, gamma, beta, y), 3)
+
+    def backward(self, split, x, y, dy, dx):
+        sums, factors = self._sum(split, gradient_parts, (x, dy, self._mean), x.size), buffer(3 * self._channels, FLOAT64)
+        gradients = self._gradients["gamma"], self._gradients["beta"]
+        pixels, gamma = x.size // self._channels, self._weights["gamma"]
+        split(self._channels, Call(weight_gradients, sums, pixels, self._inverse, gamma, *gradients, factors), 0)
+        if dx is not None:
+            self._rows(split, normalize_grad, x, (dy, self._mean, factors, dx), 4)
+
+
+class Margin:
+    """Zeros around images; the geometry is as for `add_margin`."""
+
+    in_place = False
+
+    def __init__(self, images: int, geometry: tuple[int, ...]):
+        self._images, self._geometry = images, geometry
+
+    def forward(self, split, x, y):
+        height, _, _, above, below, _, _ = self._geometry
+        split(self._images * (above + height + below), Call(add_margin, x, y, self._geometry), y.size)
+
+    def backward(self, split, x, y, dy, dx):
+        if dx is not None:
+            split(self._images * self._geometry[0], Call(remove_margin, dy, dx, self._geometry), dx.size)
