@@ -147,6 +147,8 @@ def test_losses_gradients_and_statistics(network):
 
 
 SMALL = Network("small", lambda: [nn.Conv2D(4, 3), nn.ReLU(), nn.Flatten(), nn.Dense(3)], (5, 6, 1))
+SQUARE = Network("square", lambda: [nn.Conv2D(8, 3, activation="relu"), nn.MaxPool2D(2), nn.Flatten(), nn.Dense(3)], (9, 9, 1))
+"""Of the kind that the engine may train image by image."""
 OPTIMIZERS = {
     "sgd": (nn.SGD(0.3), lambda p: torch.optim.SGD(p, 0.3)),
     "momentum": (nn.SGD(0.2, 0.9), lambda p: torch.optim.SGD(p, 0.2, 0.9)),
@@ -175,10 +177,14 @@ PAIRS = [(optimizer, "constant") for optimizer in OPTIMIZERS] + [("momentum", "s
 
 
 @pytest.mark.parametrize("dtype, close", [("float32", 1e-5), ("float64", 1e-11)], ids=["float32", "float64"])
-@pytest.mark.parametrize("optimizer, schedule", PAIRS, ids=lambda name: name)
-def test_training(optimizer, schedule, dtype, close):
+@pytest.mark.parametrize(
+    "network, optimizer, schedule",
+    [(SMALL, *pair) for pair in PAIRS] + [(SQUARE, "sgd", "constant"), (SQUARE, "adam", "cosine")],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_training(network, optimizer, schedule, dtype, close):
     mine, make = OPTIMIZERS[optimizer]
-    model, (x, y) = SMALL.model(dtype), SMALL.data(dtype)
+    model, (x, y) = network.model(dtype), network.data(dtype)
     weights, expected = tensors(model), []
     theirs = make(list(weights.values()))
     factors, make_schedule = SCHEDULES[schedule]
