@@ -24,7 +24,13 @@ def test_training_learns_and_threads_change_no_bit(digits):
         model = small()
         before = model.evaluate(*digits)
         history = model.fit(
-            *digits, epochs=2, batch_size=64, optimizer=nn.SGD(0.1, momentum=0.9), augment=nn.Shift(1), threads=threads, progress=False
+            *digits,
+            epochs=2,
+            batch_size=64,
+            optimizer=nn.SGD(0.1, momentum=0.9),
+            augment=nn.Shift(1),
+            threads=threads,
+            progress=False,
         )
         after = model.evaluate(*digits)
         assert after["loss"] < 0.5 < 2 < before["loss"]

@@ -3,6 +3,7 @@
 from .augmentation import Shift
 from .layers import AvgPool2D, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
 from .model import Sequential
+from .model_file import load
 from .optimizers import SGD, Adam, AdamW, Optimizer
 from .schedules import Constant, Cosine, OneCycle, Schedule, Step
 
@@ -29,4 +30,5 @@ __all__ = [
     "Sequential",
     "Shift",
     "Step",
+    "load",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from .fit import History, fit
 from .inference import evaluate, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
+from .model_file import save
 
 
 class Sequential:
@@ -142,6 +144,10 @@ class Sequential:
         for vector in (self.parameters, self.buffers):
             digest.update(vector.astype(self.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()[:16]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file, which `fastconv.nn.load` reads."""
+        save(self, path)
 
     def fit(self, x: ArrayLike, y: ArrayLike, **options: Any) -> History:
         """Train the model; see `fastconv.nn.fit.fit` for the options."""
