@@ -1,5 +1,6 @@
 """Networks of layers that train without Python between the updates."""
 
+from . import models
 from .augmentation import Shift
 from .layers import AvgPool2D, Conv2D, Dense, DepthwiseConv2D, Dropout, Flatten, GlobalAvgPool2D, Layer, LeakyReLU, MaxPool2D, ReLU
 from .model import Sequential
@@ -31,4 +32,5 @@ __all__ = [
     "Shift",
     "Step",
     "load",
+    "models",
 ]

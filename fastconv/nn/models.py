@@ -27,8 +27,9 @@ class Recipe(NamedTuple):
     Examples
     --------
     >>> from fastconv.nn.models import MODELS
-    >>> MODELS["seed"].recipe._replace(epochs=3)
-    Recipe(optimizer=SGD(lr=0.005, momentum=0.0, nesterov=False, weight_decay=0.0), batch_size=1, epochs=3, schedule=Constant(), augment=None)
+    >>> recipe = MODELS["small"].recipe._replace(epochs=3).with_rate(0.02)
+    >>> recipe.epochs, recipe.optimizer.lr
+    (3, 0.02)
     """
 
     optimizer: Optimizer
