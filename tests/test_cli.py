@@ -106,7 +106,7 @@ def test_the_kernels_of_the_last_smaller_batch_are_compiled_before_training(trai
         counts.append((len(images), options["epochs"], options["batch_size"]))
         return fit(model, images, labels, **options)
 
-    monkeypatch.setattr("fastconv.nn.model.fit", watched)
+    monkeypatch.setattr(nn.Sequential, "fit", watched)
     train("--data", data, "--batch-size", 32, "--epochs", 2)
     assert counts == [(32 + 100 % 32, 1, 32), (100, 2, 32)]
 
@@ -122,7 +122,7 @@ def test_a_recipe_is_what_the_options_say(run, data, monkeypatch, tmp_path):
         given.append((len(model.layers), options))
         return History()
 
-    monkeypatch.setattr("fastconv.nn.model.fit", watched)
+    monkeypatch.setattr(nn.Sequential, "fit", watched)
     path = tmp_path / "training.npz"
     text = run("train", "--data", data, "--model", "small", "--json").err
     run(
@@ -209,7 +209,7 @@ def test_coloured_pictures_of_any_shape_can_be_trained_on_in_batches(train, run,
     images, labels = rng.integers(0, 256, (60, 20, 28, 3), np.uint8), np.arange(60) % 10
     np.savez(tmp_path / "data.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
     path = tmp_path / "network.npz"
-    monkeypatch.setattr("fastconv.nn.model.fit", lambda model, x, y, **options: History())
+    monkeypatch.setattr(nn.Sequential, "fit", lambda model, x, y, **options: History())
     result = train("--data", tmp_path / "data.npz", "--batch-size", 32, "--save", path)
     assert (result["images"], result["train_loss"]) == (40, None)
     np.save(tmp_path / "one.npy", images[0])
