@@ -31,15 +31,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    train = commands.add_parser("train", help="train the notebook's network on 60,000 images, one image an update, and test it")
+    train = commands.add_parser("train", help="train a network on 60,000 images, and test it")
     train.add_argument("--data", default="mnist", help="mnist, fashion-mnist, a .npz file or a folder of IDX files (mnist)")
-    train.add_argument("--model", default="seed", help="seed: 16 filters of 3 x 3, 2 x 2 max pooling, softmax (seed)")
-    train.add_argument("--epochs", type=_positive, default=1, metavar="N", help="times through the images (1)")
-    train.add_argument("--batch-size", type=_positive, default=1, metavar="N", help="images an update (1)")
-    train.add_argument("--lr", type=float, default=0.005, metavar="X", help="learning rate (0.005)")
-    train.add_argument("--seed", type=int, default=0, metavar="N", help="of the weights and the images' order (0)")
+    train.add_argument("--model", default="seed", help="seed: the notebook's; or lenet, small, pytorch-example (seed)")
+    train.add_argument("--epochs", type=_positive, metavar="N", help="times through the images (by the model's recipe; seed: 1)")
+    train.add_argument("--batch-size", type=_positive, metavar="N", help="images an update (by the recipe; seed: 1)")
+    train.add_argument("--lr", type=float, metavar="X", help="learning rate, a schedule's highest (by the recipe; seed: 0.005)")
+    train.add_argument("--seed", type=int, default=0, metavar="N", help="of the weights, the images' order and dropout (0)")
     train.add_argument("--threads", type=_positive, metavar="N", help="threads, where the batch size is over 1 (all CPUs)")
-    train.add_argument("--save", metavar="PATH", help="write the trained network here, as .npz")
+    train.add_argument("--save", metavar="PATH", help="write the trained network here, .npz or .safetensors, also if interrupted")
+    train.add_argument("--checkpoint", metavar="PATH", help="keep the state of the training here, where the batch size is over 1")
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     train.add_argument("--limit", type=_positive, metavar="N", help="train on the first N images only")
     train.add_argument("--json", action="store_true", help="print one JSON object as the last line of standard output")
 
@@ -119,7 +121,8 @@ def _train(options: argparse.Namespace) -> int:
         set_num_threads(options.threads)
     result = train(
         options.data, model=options.model, epochs=options.epochs, batch_size=options.batch_size, lr=options.lr,
-        seed=options.seed, save=options.save, limit=options.limit, started=STARTED, interruptible=_interruptible(),
+        seed=options.seed, save=options.save, limit=options.limit, checkpoint=options.checkpoint, resume=options.resume,
+        started=STARTED, interruptible=_interruptible(),
     )  # fmt: skip
     if options.json:
         finite = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in result.items()}
@@ -128,29 +131,29 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from .engine.model_file import load_network
-    from .training import evaluate_network, load_data
+    from .nn import load
+    from .training import load_data
 
-    network = load_network(options.model)
+    model = load(options.model)
     _, _, images, labels = load_data(options.data)
-    loss, accuracy = evaluate_network(network, images, labels)
-    print(f"loss {loss:.4f}, accuracy {accuracy:.2%} of {len(images)} images")
+    found = model.evaluate(images, labels)
+    print(f"loss {found['loss']:.4f}, accuracy {found['accuracy']:.2%} of {len(images)} images")
     return 0
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from .engine.model_file import load_network
+    from .nn import load
 
-    network = load_network(options.model)
+    model = load(options.model)
     for name in options.images:
-        for number, row in enumerate(network.predict(_read_images(Path(name), network.width))):
+        for number, row in enumerate(model.predict(_read_images(Path(name), model.shapes[0]))):
             best = int(row.argmax())
             print(f"{name}[{number}]: {best} ({row[best]:.1%})")
     return 0
 
 
-def _read_images(path: Path, width: int) -> Any:
-    """Return the grey images in a file as (n, width, width) uint8."""
+def _read_images(path: Path, shape: tuple[int, ...]) -> Any:
+    """Return the images in a file as (n, *shape) uint8; shape is (h, w, c), or (units,) for rows."""
     import numpy as np
 
     with open(path, "rb") as file:
@@ -167,11 +170,13 @@ def _read_images(path: Path, width: int) -> Any:
         except ImportError:
             raise ImportError(f"predict: to read {path}, install the extra: pip install 'fastconv[data]'") from None
         with Image.open(path) as picture:
-            images = np.asarray(picture.convert("L"))
-    images = images[None] if images.ndim == 2 else images
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (width, width):
-        raise ValueError(f"predict: images must be uint8 of {width} x {width}, but {path} has {images.dtype} of {images.shape}")
-    return np.ascontiguousarray(images)
+            images = np.asarray(picture.convert("RGB" if shape[-1] == 3 else "L"))
+    wanted = shape[:2] if shape[-1] == 1 else shape
+    many = images if images.ndim > len(wanted) else images[None]
+    if images.dtype != np.uint8 or many.shape[1:] not in (wanted, shape):
+        size = " x ".join(map(str, wanted))
+        raise ValueError(f"predict: images must be uint8 of {size}, but {path} has {images.dtype} of {images.shape}")
+    return many.reshape(-1, *shape)
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ import numpy as np
 from . import __version__
 from .datasets import load_fashion_mnist, load_mnist, load_npz
 from .datasets.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, read_pairs
-from .progress import Progress
-from .shapes import as_int
+from .shapes import as_int, check_shape
 
-MODELS = ("seed",)
+MODELS = ("seed", "lenet", "small", "accurate", "pytorch-example")
+"""The names in `fastconv.nn.models`, known without importing numba."""
+
+CLASSES = 10
+TEST_BATCH = 256
+MOST_SEED = 2**32 - 1
 MOST_RATE = float(np.finfo(np.float32).max)
-WINDOW = 100
-"""The notebook's running figures are over this many images."""
 
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -47,33 +50,40 @@ def train(
     data: str = "mnist",
     *,
     model: str = "seed",
-    epochs: int = 1,
-    batch_size: int = 1,
-    lr: float = 0.005,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
     seed: int = 0,
     save: str | None = None,
     limit: int | None = None,
+    checkpoint: str | None = None,
+    resume: bool = False,
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
     started: float | None = None,
     interruptible: AbstractContextManager[object] | None = None,
 ) -> dict[str, Any]:
-    """Train the notebook's network (16 filters of 3 x 3, 2 x 2 max pooling, dense layer with softmax) and test it.
+    """Train one of the named networks by its recipe, and test it.
 
     Parameters
     ----------
     data : str
         "mnist", "fashion-mnist", a .npz file or a folder of IDX files.
-    model : "seed"
-    epochs, batch_size : int
-        With batch_size 1, the notebook's way, each image is an update, and one compiled function runs the epoch.
-    lr : float
-        The learning rate; the notebook's is 0.005.
+    model : "seed", "lenet", "small", "accurate" or "pytorch-example"
+        See `fastconv.nn.models`.
+    epochs, batch_size, lr : numbers, optional
+        What is to be other than in the model's recipe. With the seed model and batch_size 1, the notebook's way, each image is an
+        update, and the order of the images is the notebook's.
     seed : int
-        The weights and the order of the images are what the notebook's numpy.random.seed(seed) gives.
+        Of the weights, the order of the images, dropout and augmentation. The seed model's weights are those that the notebook
+        draws after numpy.random.seed(seed).
     save : path, optional
-        Where to write the trained network.
+        Where to write the trained network, .npz or .safetensors, for `fastconv.nn.load`.
     limit : int, optional
         Train on the first images only.
+    checkpoint : path, optional
+        Where to keep the state of the training; see `fastconv.nn.fit.fit`.
+    resume : bool
+        Go on from there.
     say : callable
         Takes the lines of the report.
     started : float, optional
@@ -90,98 +100,85 @@ def train(
     clock = time.perf_counter()
     if model not in MODELS:
         raise ValueError(f"train: model must be one of {MODELS}, but is {model!r}")
-    for name, number in (("epochs", epochs), ("batch_size", batch_size), ("limit", 1 if limit is None else limit)):
-        as_int("train", name, number, 1)
-    if not 0 <= lr <= MOST_RATE:
+    for name, number in (("epochs", epochs), ("batch_size", batch_size), ("limit", limit)):
+        as_int("train", name, 1 if number is None else number, 1)
+    as_int("train", "seed", seed, 0, MOST_SEED)
+    if lr is not None and not 0 <= lr <= MOST_RATE:
         raise ValueError(f"train: lr must be from 0 to {MOST_RATE}, but is {lr}")
-    if save is not None and (Path(save).is_dir() or not Path(save).parent.is_dir()):
-        raise ValueError(f"train: the network must be saved to a file in a folder that exists, but save is {save}")
+    for name, path in (("network", save), ("checkpoint", checkpoint)):
+        _check_place(name, path)
+    if resume and checkpoint is None:
+        raise ValueError("train: resume must come with a checkpoint, but there is none")
+    online = model == "seed" and batch_size in (None, 1)
+    if online and checkpoint is not None:
+        raise ValueError("train: with a checkpoint, the model 'seed' must have a batch_size of at least 2")
     x_train, y_train, x_test, y_test = load_data(data)
     x_train, y_train = x_train[:limit], y_train[:limit]
-    _check_images(x_train, x_test)
-    _check_labels(y_train, y_test)
+    _check_images(online, x_train, x_test)
+    _check_labels((x_train, y_train), (x_test, y_test))
     seconds_load = time.perf_counter() - clock
     say(f"{len(x_train)} training and {len(x_test)} test images of {data}, loaded in {seconds_load:.2f} s")
 
     clock = time.perf_counter()
     say("Preparing the kernels: the first time they are compiled, which takes some seconds; then they are kept on disk ...")
-    from .engine.batches import run_batches
-    from .engine.online import OnlineNetwork
+    from .nn.models import MODELS as MODELS_BY_NAME
+    from .nn.online import Online
 
-    network = OnlineNetwork(width=x_train.shape[1], seed=seed)
-    trial = OnlineNetwork(width=x_train.shape[1], seed=seed)
-    first = np.arange(min(batch_size + len(x_train) % batch_size, len(x_train)), dtype=np.int64)  # a whole batch and the last one
-    runs = {
-        True: lambda net, order: net.run(x_train, y_train, order, lr),
-        False: lambda net, order: run_batches(net, x_train, y_train, order, lr, batch_size),
-    }
-    run = runs[batch_size == 1]
-    for _ in run(trial, first):
-        pass
-    for _ in trial.run(x_test, y_test, first[:1] * 0, 0.0):
-        pass
+    build, recipe = MODELS_BY_NAME[model]
+    recipe = recipe._replace(epochs=epochs or recipe.epochs, batch_size=batch_size or recipe.batch_size)
+    recipe = recipe if lr is None else recipe.with_rate(lr)
+    options: dict[str, Any] = recipe._asdict()
+    network, trial = (build(x_train.shape[1:], CLASSES, seed) for _ in range(2))
+    runner, trial_runner = (Online(net) if online else net for net in (network, trial))
+    first, first_tests = (_two_batches(len(x), size) for x, size in ((x_train, recipe.batch_size), (x_test, TEST_BATCH)))
+    trial_runner.fit(x_train[:first], y_train[:first], **options | {"epochs": 1}, progress=False)
+    trial_runner.evaluate(x_test[:first_tests], y_test[:first_tests], batch_size=TEST_BATCH)
     seconds_compile = time.perf_counter() - clock
     say(f"Kernels ready in {seconds_compile:.2f} s")
+    say(f"{model}: {network.parameters.size:,} weights, batches of {recipe.batch_size}, {recipe.optimizer}, {recipe.schedule}")
 
-    seconds_train, losses, correct = 0.0, np.empty(0), np.empty(0, np.bool_)
+    keep: dict[str, Any] = {} if checkpoint is None else {"checkpoint": checkpoint, "resume": resume}
     with interruptible or nullcontext():
         try:
-            for epoch in range(epochs):
-                order = network.random.permutation(len(x_train)).astype(np.int64)
-                clock = time.perf_counter()
-                losses, correct = _epoch(run(network, order), len(order), f"Epoch {epoch + 1} of {epochs}")
-                seconds_train += time.perf_counter() - clock
             clock = time.perf_counter()
-            test_loss, test_accuracy = evaluate_network(network, x_test, y_test)
+            history = runner.fit(x_train, y_train, **options, **keep)
+            seconds_train = time.perf_counter() - clock
+            clock = time.perf_counter()
+            tested = runner.evaluate(x_test, y_test, batch_size=TEST_BATCH)
             seconds_test = time.perf_counter() - clock
         finally:
             if save is not None:
-                _save(network, save, say)
-    say(f"Test: loss {test_loss:.4f}, accuracy {test_accuracy:.2%} of {len(x_test)} images")
+                network.save(save)
+                say(f"Network written to {save}")
+    last = history.epochs[-1] if history.epochs else {"loss": float("nan"), "accuracy": float("nan")}
+    say(f"Test: loss {tested['loss']:.4f}, accuracy {tested['accuracy']:.2%} of {len(x_test)} images")
     total = time.time() - began
     say(
         f"Seconds: load {seconds_load:.2f}, compile {seconds_compile:.2f}, train {seconds_train:.2f}, test {seconds_test:.2f}, "
-        f"in all {total:.2f}; weights {network.weights_hash()}"
+        f"in all {total:.2f}; weights {runner.weights_hash()}"
     )
     return {
         "images": len(x_train),
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "threads": 1 if batch_size == 1 else _threads_in_use(),
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "threads": 1 if online else _threads_in_use(),
         "seconds_load": seconds_load,
         "seconds_compile": seconds_compile,
         "seconds_train": seconds_train,
         "seconds_test": seconds_test,
         "seconds_total": total,
-        "train_loss": float(losses.mean()),
-        "train_accuracy": float(correct.mean()),
-        "test_loss": test_loss,
-        "test_accuracy": test_accuracy,
-        "weights_hash": network.weights_hash(),
+        "train_loss": last["loss"],
+        "train_accuracy": last["accuracy"],
+        "test_loss": tested["loss"],
+        "test_accuracy": tested["accuracy"],
+        "weights_hash": runner.weights_hash(),
         "versions": versions(),
     }
 
 
-def _epoch(steps: Iterator[tuple[int, np.ndarray, np.ndarray]], total: int, title: str) -> tuple[np.ndarray, np.ndarray]:
-    """Go through an epoch's steps under a progress bar; return the losses, and which images were recognised."""
-    bar = Progress(total, title)
-    done, losses, correct = 0, np.empty(0), np.empty(0, np.bool_)
-    try:
-        for done, losses, correct in steps:
-            bar.update(done, float(losses[-WINDOW:].mean()), float(correct[-WINDOW:].mean()))
-    except KeyboardInterrupt:
-        bar.close(f"interrupted after {done} images")
-        raise
-    bar.close(f"loss {losses.mean():.4f}, accuracy {correct.mean():.2%}")
-    return losses, correct
-
-
-def evaluate_network(network: Any, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Return (mean loss, accuracy) of a network on images; NaN for none."""
-    losses, correct = np.empty(0), np.empty(0)
-    for _, losses, correct in network.run(images, labels, np.arange(len(images), dtype=np.int64), 0.0):
-        pass
-    return (float(losses.mean()), float(correct.mean())) if len(losses) else (float("nan"), float("nan"))
+def _two_batches(count: int, size: int) -> int:
+    """Return how many images make a whole batch and the last, smaller one: after them all kernels are compiled."""
+    return min(size + count % size, count)
 
 
 def versions() -> dict[str, str]:
@@ -191,27 +188,39 @@ def versions() -> dict[str, str]:
     return {"fastconv": __version__, "python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
 
 
-def _check_images(*parts: np.ndarray) -> None:
+def _check_place(what: str, path: str | None) -> None:
+    if path is None:
+        return
+    if Path(path).is_dir() or not Path(path).parent.is_dir():
+        raise ValueError(f"train: the {what} must be saved to a file in a folder that exists, but is to be {path}")
+    if Path(path).suffix not in (".npz", ".safetensors"):
+        raise ValueError(f"train: the {what}'s file must end in .npz or .safetensors, but is to be {path}")
+    if Path(path).suffix == ".safetensors" and find_spec("safetensors") is None:
+        raise ImportError(f"train: to write {path}, install the package safetensors")
+
+
+def _check_images(square: bool, *parts: np.ndarray) -> None:
     for images in parts:
-        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2]:
-            raise ValueError(f"train: images must be square grey uint8 (n, w, w), but are {images.dtype} of {images.shape}")
+        if square and (images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2]):
+            raise ValueError(
+                f"train: images must be square grey uint8 (n, w, w) for the model 'seed', but are {images.dtype} of {images.shape}"
+            )
+        if images.dtype != np.uint8 or images.ndim not in (3, 4):
+            raise ValueError(f"train: images must be uint8 (n, h, w) or (n, h, w, c), but are {images.dtype} of {images.shape}")
     if not all(map(len, parts)) or parts[0].shape[1:] != parts[1].shape[1:]:
         raise ValueError(
             f"train: there must be training and test images of one size, but the shapes are {[p.shape for p in parts]}"
         )
 
 
-def _check_labels(*parts: np.ndarray) -> None:
-    for labels in parts:
+def _check_labels(*parts: tuple[np.ndarray, np.ndarray]) -> None:
+    for images, labels in parts:
         if labels.dtype.kind not in "iu":
             raise ValueError(f"train: labels must be integers, but have dtype {labels.dtype}")
-
-
-def _save(network: Any, path: str, say: Callable[[str], None]) -> None:
-    from .engine.model_file import save_network
-
-    save_network(network, path)
-    say(f"Network written to {path}")
+        check_shape("train", "labels", labels.shape, images.shape[:1])
+        if not 0 <= labels.min() <= labels.max() < CLASSES:
+            reached = labels.min() if labels.min() < 0 else labels.max()
+            raise ValueError(f"train: labels must be from 0 to {CLASSES - 1}, but reach {reached}")
 
 
 def _threads_in_use() -> int:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _warmup
-from fastconv.engine import batches
-from fastconv.engine.model_file import load_network
+from fastconv import _warmup, nn, training
+from fastconv.datasets import load_mnist
 from fastconv.engine.online import OnlineNetwork
+from fastconv.nn.fit import History, fit
+from fastconv.nn.models import MODELS
 
 from .files import idx_bytes, tiny_pictures, write_mnist_folder
 from .processes import run_python
@@ -99,19 +100,86 @@ def test_every_option_of_training_counts(train, data, batch):
 
 
 def test_the_kernels_of_the_last_smaller_batch_are_compiled_before_training(train, data, monkeypatch):
-    run_batches, orders = batches.run_batches, []
+    counts = []
 
-    def watched(network, images, labels, order, rate, batch_size):
-        orders.append(len(order))
-        return run_batches(network, images, labels, order, rate, batch_size)
+    def watched(model, images, labels, **options):
+        counts.append((len(images), options["epochs"], options["batch_size"]))
+        return fit(model, images, labels, **options)
 
-    monkeypatch.setattr(batches, "run_batches", watched)
-    train("--data", data, "--batch-size", 32)
-    assert orders == [32 + 100 % 32, 100]
+    monkeypatch.setattr(nn.Sequential, "fit", watched)
+    train("--data", data, "--batch-size", 32, "--epochs", 2)
+    assert counts == [(32 + 100 % 32, 1, 32), (100, 2, 32)]
+
+
+def test_the_models_names_are_known_without_importing_them():
+    assert tuple(MODELS) == training.MODELS
+
+
+def test_a_recipe_is_what_the_options_say(run, data, monkeypatch, tmp_path):
+    given = []
+
+    def watched(model, images, labels, **options):
+        given.append((len(model.layers), options))
+        return History()
+
+    monkeypatch.setattr(nn.Sequential, "fit", watched)
+    path = tmp_path / "training.npz"
+    text = run("train", "--data", data, "--model", "small", "--json").err
+    run(
+        "train",
+        "--data",
+        data,
+        "--model",
+        "lenet",
+        "--epochs",
+        7,
+        "--lr",
+        0.25,
+        "--batch-size",
+        50,
+        "--checkpoint",
+        path,
+        "--resume",
+    )
+    recipe = MODELS["small"].recipe
+    assert given[1] == (6, recipe._asdict())
+    assert f"small: 24,986 weights, batches of {recipe.batch_size}, {recipe.optimizer}" in text
+    layers, options = given[3]
+    assert layers == 8
+    assert (options["epochs"], options["batch_size"], options["optimizer"].lr) == (7, 50, 0.25)
+    assert type(options["optimizer"]) is type(MODELS["lenet"].recipe.optimizer)
+    assert (options["checkpoint"], options["resume"]) == (str(path), True)
+    assert "checkpoint" not in given[0][1] and "checkpoint" not in given[2][1]
+
+
+@pytest.mark.parametrize("model", ["small", "seed"])
+def test_batches_train_the_named_model(train, data, tmp_path, model):
+    path = tmp_path / "network.npz"
+    arguments = ("--data", data, "--model", model, "--batch-size", 32, "--epochs", 2, "--save", path)
+    result = train(*arguments)
+    net = nn.load(path)
+    assert net.weights_hash() == result["weights_hash"]
+    assert (result["images"], result["epochs"], result["batch_size"]) == (100, 2, 32)
+    found = net.evaluate(*ARRAYS[2:])
+    assert (found["loss"], found["accuracy"]) == (pytest.approx(result["test_loss"]), result["test_accuracy"])
+    other = MODELS[model].build((28, 28), 10, 0)
+    history = other.fit(*ARRAYS[:2], **MODELS[model].recipe._replace(epochs=2, batch_size=32)._asdict(), progress=False)
+    assert other.weights_hash() == result["weights_hash"]
+    assert (history["loss"][-1], history["accuracy"][-1]) == (result["train_loss"], result["train_accuracy"])
 
 
 def test_a_learning_rate_of_zero_changes_nothing(train, data):
     assert train("--data", data, "--lr", 0, "--seed", 5)["weights_hash"] == OnlineNetwork(seed=5).weights_hash()
+
+
+def test_without_options_the_notebooks_network_is_trained_as_the_notebook_does(train):
+    """One image an update, in the notebook's order."""
+    result = train("--limit", 300, "--seed", 1)
+    network = OnlineNetwork(seed=1)
+    x_train, y_train, _, _ = load_mnist()
+    order = network.random.permutation(300)
+    list(network.run(x_train[:300], y_train[:300], order, 0.005))
+    assert network.weights_hash() == result["weights_hash"]
 
 
 def test_a_loss_that_is_no_number_is_null_in_json(train, data):
@@ -131,9 +199,24 @@ def test_all_forms_of_a_dataset_train_the_same(train, tmp_path):
 
 
 def test_pictures_of_another_size_can_be_trained_on(train, tmp_path):
-    result = train("--data", write_mnist_folder(tmp_path / "data", tiny_pictures(width=16)), "--save", tmp_path / "network")
+    result = train("--data", write_mnist_folder(tmp_path / "data", tiny_pictures(width=16)), "--save", tmp_path / "network.npz")
     assert result["images"] == 40
-    assert load_network(tmp_path / "network").width == 16
+    assert nn.load(tmp_path / "network.npz").shapes[0] == (16, 16, 1)
+
+
+def test_coloured_pictures_of_any_shape_can_be_trained_on_in_batches(train, run, tmp_path, monkeypatch):
+    rng = np.random.default_rng(3)
+    images, labels = rng.integers(0, 256, (60, 20, 28, 3), np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "data.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
+    path = tmp_path / "network.npz"
+    monkeypatch.setattr(nn.Sequential, "fit", lambda model, x, y, **options: History())
+    result = train("--data", tmp_path / "data.npz", "--batch-size", 32, "--save", path)
+    assert (result["images"], result["train_loss"]) == (40, None)
+    np.save(tmp_path / "one.npy", images[0])
+    np.save(tmp_path / "two.npy", images[:2])
+    lines = run("predict", path, tmp_path / "one.npy", tmp_path / "two.npy").out.splitlines()
+    best = nn.load(path).predict(images[:2]).argmax(axis=1)
+    assert [line.split(": ")[1].split()[0] for line in lines] == [str(best[0]), str(best[0]), str(best[1])]
 
 
 # evaluate and predict
@@ -148,7 +231,9 @@ def model(run, train, data, tmp_path):
 
 def test_evaluate_finds_the_saved_network_as_training_left_it(run, model, data):
     path, result = model
-    assert load_network(path).weights_hash() == result["weights_hash"]
+    weights, network = nn.load(path).get_weights(), OnlineNetwork()
+    network.set_weights(weights["0.kernel"][:, :, 0].transpose(2, 0, 1), weights["3.kernel"], weights["3.bias"])
+    assert network.weights_hash() == result["weights_hash"]
     expected = f"loss {result['test_loss']:.4f}, accuracy {result['test_accuracy']:.2%} of 20 images\n"
     assert run("evaluate", path, "--data", data).out == expected
 
@@ -177,7 +262,7 @@ def test_predict_reads_npy_idx_and_pictures(run, model, tmp_path, monkeypatch):
     (tmp_path / "one.png").write_bytes(b"\x89PNG")
     monkeypatch.setitem(sys.modules, "PIL", types.SimpleNamespace(Image=types.SimpleNamespace(open=open_picture)))
     lines = run("predict", path, *(tmp_path / name for name in ("three.npy", "three.idx", "one.npy", "one.png"))).out.splitlines()
-    expected = [f"{int(row.argmax())} ({row.max():.1%})" for row in load_network(path).predict(images)]
+    expected = [f"{int(row.argmax())} ({row.max():.1%})" for row in nn.load(path).predict(images)]
     names = [(name, i) for name in ("three.npy", "three.idx") for i in range(3)] + [("one.npy", 0), ("one.png", 0)]
     assert lines == [f"{tmp_path / name}[{i}]: {expected[i]}" for name, i in names]
     assert len(set(expected)) > 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastconv import training
 from fastconv.cli import main
 
 from .files import MNIST_FILES, tiny_pictures, write_mnist_folder
@@ -21,21 +22,31 @@ def one_line(output):
 @pytest.mark.parametrize(
     "arguments, text",
     [
-        (["train", "--model", "vgg"], "train: model must be one of ('seed',), but is 'vgg'"),
+        (["train", "--model", "vgg"], "train: model must be one of ('seed', 'lenet', 'small', 'pytorch-example'), but is 'vgg'"),
         (["train", "--data", "nowhere"], "train: data must be 'mnist', 'fashion-mnist', a .npz file or a folder"),
         (["train", "--threads", "5000"], "set_num_threads: threads must be at most 1024, but is 5000"),
         (["train", "--lr", "nan"], "train: lr must be from 0 to 3.4028234663852886e+38, but is nan"),
         (["train", "--lr", "-1"], "train: lr must be from 0 to 3.4028234663852886e+38, but is -1.0"),
         (["train", "--save", "nowhere/network"], "train: the network must be saved to a file in a folder that exists"),
         (["train", "--save", "."], "train: the network must be saved to a file in a folder that exists"),
-        (["evaluate", "nowhere"], "No such file or directory: 'nowhere'"),
-        (["predict", "nowhere", "one.npy"], "No such file or directory: 'nowhere'"),
+        (
+            ["train", "--model", "small", "--checkpoint", "nowhere/c.npz"],
+            "train: the checkpoint must be saved to a file in a folder that",
+        ),
+        (["train", "--model", "small", "--resume"], "train: resume must come with a checkpoint, but there is none"),
+        (["train", "--checkpoint", "c.npz"], "train: with a checkpoint, the model 'seed' must have a batch_size of at least 2"),
+        (["train", "--save", "network.h5"], "train: the network's file must end in .npz or .safetensors, but is to be network.h5"),
+        (["train", "--save", "n.safetensors"], "train: to write n.safetensors, install the package safetensors"),
+        (["train", "--seed", "-1"], "train: seed must be at least 0, but is -1"),
+        (["evaluate", "nowhere.npz"], "No such file or directory: 'nowhere.npz'"),
+        (["predict", "nowhere.npz", "one.npy"], "No such file or directory: 'nowhere.npz'"),
         (["bench", "nothing"], "bench: "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_is_answered_with_one_line(run, monkeypatch, tmp_path, arguments, text):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "find_spec", lambda name: None)
     assert text in one_line(run(*arguments, status=1))
 
 
@@ -75,8 +86,16 @@ def test_a_mistake_in_a_process_has_its_status_and_no_traceback():
 @pytest.mark.parametrize(
     "index, wrong, text",
     [
-        (0, np.zeros((100, 28, 27), np.uint8), "images must be square grey uint8 (n, w, w), but are uint8 of (100, 28, 27)"),
-        (0, np.zeros((100, 28, 28), np.float32), "images must be square grey uint8 (n, w, w), but are float32"),
+        (
+            0,
+            np.zeros((100, 28, 27), np.uint8),
+            "images must be square grey uint8 (n, w, w) for the model 'seed', but are uint8 of (100, 28, 27)",
+        ),
+        (
+            0,
+            np.zeros((100, 28, 28), np.float32),
+            "images must be square grey uint8 (n, w, w) for the model 'seed', but are float32",
+        ),
         (0, np.zeros((100, 14, 14), np.uint8), "there must be training and test images of one size"),
         (0, np.zeros((100, 2, 2), np.uint8), "of one size"),
         (1, np.zeros(100), "labels must be integers, but have dtype float64"),
@@ -90,6 +109,23 @@ def test_unfit_datasets_are_refused(run, tmp_path, index, wrong, text):
     arrays = [*ARRAYS[:index], wrong, *ARRAYS[index + 1 :]]
     np.savez(tmp_path / "data.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), arrays)))
     assert text in run("train", "--data", tmp_path / "data.npz", status=1).err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "wrong, text",
+    [
+        (
+            np.zeros((100, 28, 28), np.float32),
+            "train: images must be uint8 (n, h, w) or (n, h, w, c), but are float32 of (100, 28, 28)",
+        ),
+        (np.zeros((100, 784), np.uint8), "train: images must be uint8 (n, h, w) or (n, h, w, c), but are uint8 of (100, 784)"),
+        (np.zeros((100, 8, 8), np.uint8), "Sequential: layer 2: Conv2D: "),
+    ],
+    ids=["type", "axes", "size"],
+)
+def test_images_that_a_model_cant_take_are_refused(run, tmp_path, wrong, text):
+    np.savez(tmp_path / "data.npz", x_train=wrong, y_train=ARRAYS[1], x_test=wrong[:20], y_test=ARRAYS[3])
+    assert text in run("train", "--model", "small", "--data", tmp_path / "data.npz", status=1).err.splitlines()[-1]
 
 
 def test_a_dataset_without_test_images_is_refused(run, tmp_path):

@@ -28,7 +28,7 @@ MAY_IMPORT = [
     ("_team", "numpy _atomic _jit kernels.call", ""),
     ("_threads", "shapes _team kernels.call", "_team"),
     ("_warmup", "numpy", "functional engine layers"),
-    ("cli", "", "fastconv numpy PIL datasets training engine _jit _threads"),
+    ("cli", "", "fastconv numpy PIL datasets training nn _jit _threads"),
     ("datasets", "numpy datasets", "pooch"),
     ("engine", "numpy engine functional kernels shapes _arrays _jit _team", ""),
     ("functional", "numpy functional kernels shapes _arrays _threads", ""),
@@ -51,7 +51,7 @@ MAY_IMPORT = [
     ("shapes", "numpy shapes", ""),
     ("signal", "numpy signal functional shapes _arrays", ""),
     ("testing", "numpy", ""),
-    ("training", "numpy fastconv datasets progress shapes", "numba engine _threads"),
+    ("training", "numpy fastconv datasets progress shapes", "numba nn _threads"),
 ]
 WITHOUT_NUMBA = ["_arrays", "_info", "_threads", "_warmup", "cli", "datasets", "progress", "shapes", "testing", "training"]
 
@@ -117,7 +117,7 @@ def test_modules_import_only_what_they_may(module):
         ("datasets.npz", "def f():\n    import numba\n    import pooch", ["datasets.npz imports numba"]),
         ("datasets.sources", "import pooch", ["datasets.sources imports pooch at its top"]),
         ("training", "if True:\n    from .engine import online", ["training imports engine.online at its top"]),
-        ("training", "def f():\n    if True:\n        from .engine.online import OnlineNetwork", []),
+        ("training", "def f():\n    if True:\n        from .nn.online import Online", []),
         ("functional", "from .conv import conv2d\nfrom ..layers import ConvolutionLayer", ["functional imports layers at its top"]),
         ("fastconv", "from .layers import ConvolutionLayer", ["fastconv imports layers at its top"]),
     ],

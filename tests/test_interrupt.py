@@ -9,8 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from fastconv.cli import main
-from fastconv.engine.model_file import load_network
-from fastconv.engine.online import OnlineNetwork
+from fastconv.nn import load, models
 
 from .processes import environment, run_python
 
@@ -61,11 +60,11 @@ def interrupt(process):
 @pytest.mark.parametrize("batch", [1, 32])
 def test_training_ends_and_keeps_the_network(tmp_path, batch):
     path = tmp_path / "network.npz"
-    with training("--batch-size", batch, "--seed", 6, "--save", path) as process:
-        wait_for(process, "Epoch 3 of 1000000: ")
+    with training("--batch-size", batch, "--seed", 6, "--save", path, epochs=100_000) as process:
+        wait_for(process, "Epoch 3 of 100000: ")
         errors = interrupt(process)
     assert f"Network written to {path}" in errors
-    assert load_network(path).weights_hash() != OnlineNetwork(seed=6).weights_hash()
+    assert load(path).weights_hash() != models.seed((28, 28), seed=6).weights_hash()
     assert main(["evaluate", str(path)]) == 0
     assert [item.name for item in tmp_path.iterdir()] == ["network.npz"]
 
@@ -92,7 +91,7 @@ def test_a_second_interrupt_does_no_harm(tmp_path):
         wait_for(process, "Epoch 2 of 1000000: ")
         process.send_signal(signal.SIGINT)
         interrupt(process)
-    assert not path.exists() or load_network(path).width == 28
+    assert not path.exists() or load(path).shapes[0] == (28, 28, 1)
 
 
 def test_an_ignored_interrupt_stays_ignored():

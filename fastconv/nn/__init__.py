@@ -1,5 +1,6 @@
 """Networks of layers that train without Python between the updates."""
 
+from . import models
 from .augmentation import Shift
 from .callbacks import Callback, Checkpoint, EarlyStopping
 from .history import History
@@ -53,4 +54,5 @@ __all__ = [
     "Step",
     "ZeroPad2D",
     "load",
+    "models",
 ]
