@@ -10,6 +10,16 @@ from ..networks import NETWORKS, Network
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """PyTorch's threads take milliseconds to do these microseconds of work where there are few CPUs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 # Larger ones than for finite differences, so that the fast kernels are chosen.
 LARGER = [
     Network(
@@ -133,17 +143,17 @@ def test_losses_gradients_and_statistics(network):
     results, running = forward(model, weights, torch.tensor(x))
     theirs = loss_of(network, results, torch.tensor(y))
     theirs.backward()
-    loss, gradient = model.gradient(x, y, loss=network.loss)
+    loss, gradient = model.gradient(x, y, loss=network.loss, threads=1)
     expected = flat(weights, {name: w.grad if w.requires_grad else w for name, w in weights.items()})
     assert loss == pytest.approx(theirs.item(), rel=1e-5)
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
-    model.fit(x, y, batch_size=len(x), loss=network.loss, optimizer=nn.SGD(0.0), progress=False)
+    model.fit(x, y, batch_size=len(x), loss=network.loss, optimizer=nn.SGD(0.0), progress=False, threads=1)
     for name, value in running.items():
         np.testing.assert_allclose(model.get_weights()[name], value, rtol=1e-5, atol=1e-5)
     model.loss = "mean_squared_error"  # results as they are
     with torch.no_grad():
         expected = forward(model, tensors(model), torch.tensor(x), training=False)[0].numpy()
-    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(model.predict(x, threads=1), expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
 SMALL = Network("small", lambda: [nn.Conv2D(4, 3), nn.ReLU(), nn.Flatten(), nn.Dense(3)], (5, 6, 1))
@@ -197,7 +207,7 @@ def test_training(network, optimizer, schedule, dtype, close):
         theirs.step()
         if scheduler and update < UPDATES - 1:
             scheduler.step()
-    history = model.fit(x, y, epochs=UPDATES, batch_size=len(x), optimizer=mine, schedule=factors, progress=False)
+    history = model.fit(x, y, epochs=UPDATES, batch_size=len(x), optimizer=mine, schedule=factors, progress=False, threads=1)
     np.testing.assert_allclose(history["loss"], expected, rtol=close, atol=close)
     np.testing.assert_allclose(model.parameters, flat(weights, weights), rtol=close, atol=close)
 
