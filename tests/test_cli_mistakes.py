@@ -22,7 +22,10 @@ def one_line(output):
 @pytest.mark.parametrize(
     "arguments, text",
     [
-        (["train", "--model", "vgg"], "train: model must be one of ('seed', 'lenet', 'small', 'pytorch-example'), but is 'vgg'"),
+        (
+            ["train", "--model", "vgg"],
+            "train: model must be one of ('seed', 'lenet', 'small', 'accurate', 'pytorch-example'), but is 'vgg'",
+        ),
         (["train", "--data", "nowhere"], "train: data must be 'mnist', 'fashion-mnist', a .npz file or a folder"),
         (["train", "--threads", "5000"], "set_num_threads: threads must be at most 1024, but is 5000"),
         (["train", "--lr", "nan"], "train: lr must be from 0 to 3.4028234663852886e+38, but is nan"),

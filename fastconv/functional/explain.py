@@ -169,7 +169,7 @@ def explain(
     Examples
     --------
     >>> from fastconv.functional import explain
-    >>> print(explain("conv2d_input_grad", (64, 26, 26, 32), (3, 3, 8, 64), groups=4, measure=False).reason)
+    >>> print(explain("conv2d_input_grad", (64, 56, 56, 64), (3, 3, 64, 64), stride=2, measure=False).reason)
     takes one group, or several of at least 4 channels and 4 filters each
     """
     if operation not in OPERATIONS:

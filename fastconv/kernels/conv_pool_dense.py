@@ -11,10 +11,10 @@ import numpy as np
 
 from .._jit import jit
 from .batch import POSITION, STEP
-from .simd import lanes, vadd, vload, vsplat, vstore, vunmatch, vwhere_equal, vzero
+from .simd import lanes, vadd, vload, vmul_add, vsplat, vstore, vunmatch, vwhere_equal, vzero
 from .tile import tile_load, tile_outer, tile_outer_patch, tile_store, tile_zero
 from .tile_math import tile_max, tile_row_sum, tile_scale_add, tile_scaled_add, tile_weighted_sum
-from .vector_math import vmul_add, vwhere_positive
+from .vector_math import vwhere_positive
 
 FORWARD, ONLINE, GRADIENT = range(3)
 """What is done: losses only; an update after each image; the gradient's sums over parts of the batch."""

@@ -8,8 +8,8 @@ import numpy as np
 from .._jit import jit
 from .batch import STEP
 from .pack import BLOCK
-from .simd import lanes, vdiv, vload_part, vsplat, vstore_part
-from .vector_math import vmul, vmul_add, vsqrt
+from .simd import lanes, vdiv, vload_part, vmul_add, vsplat, vstore_part
+from .vector_math import vmul, vsqrt
 
 
 @jit

@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .simd import INT32, Vector, element_pointer, multiply_add, splat
+from .simd import INT32, Vector, element_pointer, splat
 
 BYTE = ir.IntType(8)
 
@@ -13,12 +13,6 @@ BYTE = ir.IntType(8)
 def vmul(typing_context, a, b):
     """vmul(a, b): a * b."""
     return a(a, a), lambda context, builder, signature, args: builder.fmul(*args)
-
-
-@intrinsic
-def vmul_add(typing_context, a, b, c):
-    """vmul_add(a, b, c): a * b + c, rounded once where the CPU can."""
-    return a(a, a, a), lambda context, builder, signature, args: multiply_add(builder, *args)
 
 
 @intrinsic
