@@ -23,9 +23,6 @@ from .kernels.call import MOST_WORDS, Work, address_of, call_by_address
 
 AWAKE = 600_000
 """Cycles that a helper waits for the next program before it goes to sleep: a fifth of a millisecond."""
-PIECES_A_THREAD = 4
-"""A step's units are cut into so many pieces a thread, for threads that aren't equally fast."""
-
 APART = 16
 """Numbers that threads change stand so many places apart, so that no two are in one cache line, or in neighbouring ones."""
 SEQUENCE, NEXT, DONE, ACTIVE, FAILED, TABLE, WORDS, CLAIMS, ROWS, THREADS, TICKETS, TOTAL, MODE = (i * APART for i in range(13))
@@ -195,7 +192,7 @@ class Team:
 
     def run_units(self, work: Work, units: int) -> bool:
         """Run a single piece of work; return whether it was run."""
-        pieces = work.pieces(units, PIECES_A_THREAD * self.threads)
+        pieces = work.pieces(units, self.threads)
         return self.run(Program([Step(work, units, pieces)], self.threads))
 
     def run(self, program: Program, rounds: int = 1, flush: bool = False) -> bool:

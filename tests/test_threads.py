@@ -14,8 +14,8 @@ from fastconv import _threads
 from fastconv import functional as fn
 from fastconv._atomic import add, load
 from fastconv._jit import jit
-from fastconv._team import PIECES_A_THREAD, Program, Step, Team
-from fastconv.kernels.call import Call, Chain
+from fastconv._team import Program, Step, Team
+from fastconv.kernels.call import PIECES_A_THREAD, Call, Chain, LongCall
 
 from .processes import run_code
 
@@ -147,6 +147,14 @@ def test_every_unit_is_done_once(threads):
             pieces = np.bincount(starts)[np.unique(starts)] if units else numbers(0)
             assert len(pieces) == min(1 if flops < MUCH or threads == 1 else PIECES_A_THREAD * threads, units)
             assert pieces.max(initial=0) - pieces.min(initial=units) <= 1
+
+
+def test_a_long_call_gets_one_piece_a_thread():
+    fastconv.set_num_threads(3)
+    done, starts = numbers(100), numbers(100)
+    _threads.split(100, LongCall(mark, done, starts), MUCH)
+    assert (done == 1).all()
+    assert np.unique(starts).tolist() == [0, 33, 66]
 
 
 def test_small_work_stays_in_the_callers_thread():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._team import PIECES_A_THREAD, Program, Step
+from .._team import Program, Step
 from ..kernels.call import Work
 
 PIECE_FLOPS = 50_000
@@ -15,13 +15,14 @@ class Recorder:
     def __init__(self, threads: int):
         self.threads = threads
         self.steps: list[Step] = []
+        self._alone = True
 
     def __call__(self, units: int, work: Work, flops: int) -> None:
         if units:
-            most = max(1, min(PIECES_A_THREAD * self.threads, flops // PIECE_FLOPS)) if self.threads > 1 else 1
-            self.steps.append(Step(work, units, work.pieces(units, most)))
+            threads = max(1, min(self.threads, units, flops // PIECE_FLOPS))
+            self.steps.append(Step(work, units, work.pieces(units, threads)))
+            self._alone &= threads == 1
 
     def program(self) -> Program:
         """Return the steps as a program; where none of them is worth a second thread, for one."""
-        alone = all(step.pieces == 1 for step in self.steps)
-        return Program(self.steps, 1 if alone else self.threads)
+        return Program(self.steps, 1 if self._alone else self.threads)

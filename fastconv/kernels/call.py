@@ -24,6 +24,8 @@ from .._jit import jit
 MOST_WORDS = 128
 """A kernel's arguments take at most so many words."""
 ARRAY_WORDS = 7
+PIECES_A_THREAD = 4
+"""Work is cut into so many pieces a thread, for threads that aren't equally fast."""
 
 WORD = ir.IntType(64)
 
@@ -43,9 +45,9 @@ class Call:
         """Return the calls that this consists of, and how many units each has, if it has so many."""
         return ((self, units),)
 
-    def pieces(self, units: int, least: int) -> int:
-        """Return into how many pieces so many units are cut, if into `least` wherever there are so many."""
-        return min(units, least)
+    def pieces(self, units: int, threads: int) -> int:
+        """Return into how many pieces so many units are cut for so many threads, which may not be equally fast."""
+        return min(units, PIECES_A_THREAD * threads) if threads > 1 else 1
 
     def __call__(self, start: int, stop: int) -> None:
         self.kernel(*[a() if callable(a) else a for a in self.arguments], start, stop)
@@ -68,6 +70,14 @@ class Call:
         return address, table, len(words), kept
 
 
+class LongCall(Call):
+    """A call that gets one range of units a thread: all units read the same, which more ranges would read more often."""
+
+    def pieces(self, units: int, threads: int) -> int:
+        """Return into how many pieces so many units are cut for so many threads."""
+        return min(units, threads)
+
+
 class Chain:
     """Several calls, each of which does a block of work before the next one does, while what they share is in the cache.
 
@@ -87,8 +97,9 @@ class Chain:
         """Return the calls and their units."""
         return self._calls
 
-    def pieces(self, units: int, least: int) -> int:
+    def pieces(self, units: int, threads: int) -> int:
         """Return into how many pieces so many units are cut: none is larger than a block."""
+        least = PIECES_A_THREAD * threads if threads > 1 else 1
         return min(units, max(least, -(-units // self._block)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .call import Call
+from .call import LongCall
 from .geometry import pack_geometry, read_geometry
 from .lowering import lower_output
 from .pack import buffer, copy_pixels
@@ -95,7 +95,7 @@ class PointwiseWeightGradPlan:
     def __call__(self, split, x, dy, dw):
         sums_size, *room = self._sizes
         sums, scratch = buffer(sums_size, x.dtype), (partial(buffer, size, x.dtype) for size in room)
-        split(self.units, Call(self._kernel, x, dy, dw, sums, *scratch, self._geometry, *self._cut), self.flops)
+        split(self.units, LongCall(self._kernel, x, dy, dw, sums, *scratch, self._geometry, *self._cut), self.flops)
 
 
 def pointwise_pays(spec: ConvSpec, dtype: np.dtype) -> bool:

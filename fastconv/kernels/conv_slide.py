@@ -11,7 +11,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .call import Call, Chain
+from .call import Call, Chain, LongCall
 from .lines import Lines, input_grad_lines, output_lines
 from .pack import blocks_of, buffer, clear
 from .simd import REGISTERS, VECTOR_BYTES, lanes, lanes_of
@@ -246,5 +246,5 @@ class SlideWeightGradPlan:
         part_count, rows, room = self._shape
         parts = buffer(prod(self._shape), x.dtype)
         split(blocks_of(parts), Call(clear, parts), parts.size)
-        split(self._units, Call(self._kernel, x, dy, parts, *self._tables), self.flops)
+        split(self._units, LongCall(self._kernel, x, dy, parts, *self._tables), self.flops)
         split(rows, Call(unpack_lanes, parts, part_count, rows, room, dw), parts.size)

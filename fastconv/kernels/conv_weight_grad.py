@@ -6,7 +6,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .call import Call
+from .call import Call, LongCall
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_output
 from .pack import PACKING_FLOPS, blocks_of, buffer, clear, pad_rows, unpack_weight_grad
@@ -121,7 +121,7 @@ class TiledWeightGrad:
         kernel, geometry, size, cut = self._kernel, self.geometry, self.scratch_size, self.cut
         parts = buffer(self.parts_size, x.dtype)
         split(blocks_of(parts), Call(clear, parts), parts.size)
-        split(self.units, Call(kernel, x, dy, parts, partial(buffer, size, x.dtype), geometry, *cut), self.flops)
+        split(self.units, LongCall(kernel, x, dy, parts, partial(buffer, size, x.dtype), geometry, *cut), self.flops)
         unpack = Call(unpack_weight_grad, parts, self._parts, self.rows, self.tile_run, geometry, self.vectors, dw)
         split(self.weight_blocks, unpack, PACKING_FLOPS * len(parts))
 
