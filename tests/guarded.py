@@ -54,7 +54,10 @@ QUICK = ("first layer, 10 filters", "asymmetric", "depthwise", "plane, same")
 
 
 def convolution_cases(scope: str):
-    """Yield shapes: "quick" a few, "full" the whole grid, "wide" also each count of filters, channels and pixels with a tail."""
+    """Yield shapes: "quick" a few, "single" and "full" the whole grid, the latter in float64 too, "wide" also each tail.
+
+    That is, each count of filters, channels and pixels with one.
+    """
     from .cases import CASES, PLANE_CASES, Case
 
     yield from (case for case in CASES if scope != "quick" or case.name in QUICK)
@@ -374,15 +377,15 @@ def check_peak(back: bool, dtypes: list[str]) -> int:
 
 
 def main(scope: str) -> None:
-    """Run everything guarded at both ends and print a line about it; "quick" compiles least: a few convolutions in float32."""
+    """Run everything guarded at both ends and print a line about it; "quick" compiles least: a few convolutions."""
     from fastconv.kernels.simd import REGISTERS, VECTOR_BYTES
 
     from .cases import CASES, NARROW_CASES
-    from .guarded_training import check_networks
+    from .guarded_training import check_networks, check_one_pass
     from .simd_checks import check_simd
     from .training_checks import CHECKS
 
-    dtypes = ["float32"] if scope == "quick" else ["float32", "float64"]
+    dtypes = ["float32", "float64"] if scope in ("full", "wide") else ["float32"]
     count = sum(check_simd(dtype, guarded) for dtype in dtypes)
     for back in (True, False):
         guard_buffers(back)
@@ -393,7 +396,7 @@ def main(scope: str) -> None:
             count += sum(check_narrow(case, dtype, partial(guarded, back=back)) for dtype in dtypes[: 2 if scope == "wide" else 1])
         count += check_pools(back, dtypes) + check_dense(back, dtypes) + check_winograd(back, scope, dtypes[:1])
         count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_online(back)
-        count += check_peak(back, dtypes) + check_networks(back)
+        count += check_peak(back, dtypes) + check_networks(back) + check_one_pass(back)
         for check, dtype in product(CHECKS, dtypes):
             count += check(np.dtype(dtype).type, lambda array: guarded(array, back))
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")

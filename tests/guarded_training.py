@@ -6,9 +6,11 @@ from unittest import mock
 
 import numpy as np
 
+from fastconv import nn
 from fastconv.engine import data
 from fastconv.engine.arena import Arena
 from fastconv.kernels.batch import EPOCH
+from fastconv.nn.fusion import conv_pool_dense
 
 from .guarded import guarded, in_pieces
 from .networks import NETWORKS
@@ -22,11 +24,11 @@ def guarded_gradient(network, back: bool, dtype: str) -> tuple[float, np.ndarray
     for name in ("order", "state", "losses", "correct"):
         setattr(batch, name, guarded(getattr(batch, name), back))
     assert batch.state[EPOCH] == 0
-    gradient, views = np.full_like(model.parameters, np.nan), model._views
+    gradient, views = np.full_like(model.parameters, np.nan), model.views
     weights = [{name: guarded(array, back) for name, array in arrays.items()} for arrays in views(model.parameters)]
     gradients = [{name: guarded(array, back) for name, array in arrays.items()} for arrays in views(gradient)]
     with (
-        mock.patch.object(model, "_views", lambda vector: gradients if vector is gradient else weights),
+        mock.patch.object(model, "views", lambda vector: gradients if vector is gradient else weights),
         mock.patch.object(Arena, "take", lambda arena, elements: guarded(np.full(elements, np.nan, dtype), back)),
     ):
         graph = model.graph(batch.count, batch, gradient)
@@ -49,3 +51,32 @@ def check_networks(back: bool) -> int:
         assert loss == guarded_loss
         np.testing.assert_array_equal(mine, gradient, network.name)
     return len(NETWORKS)
+
+
+def check_one_pass(back: bool) -> int:
+    """Run the pass over each image, whose rooms are guarded too, forward, for gradients and online; return how many ran."""
+    count, rng = 0, np.random.default_rng(0)
+    for filters, size, width, options in ((5, 3, 9, {"activation": "relu"}), (17, 2, 6, {"use_bias": False})):
+        layers = [nn.Conv2D(filters, size, **options), nn.MaxPool2D(2), nn.Flatten(), nn.Dense(7)]
+        model = nn.Sequential(layers, input_shape=(width, width, 1))
+        x, y = rng.integers(0, 256, (6, width, width, 1)).astype(np.uint8), rng.integers(0, 7, 6)
+        loss, expected = model.gradient(x, y, threads=1)
+        whole, gradient = (conv_pool_dense(model, v) for v in (model.parameters, np.zeros_like(model.parameters)))
+        fused, found = (
+            whole._replace(weights=tuple(guarded(w, back) for w in part.weights)) for part in (whole, gradient)
+        )  # fmt: skip
+        batch = data.Data(guarded(x, back), guarded(y, back), model.dtype, 0)
+        for name in ("order", "state", "losses", "correct"):
+            setattr(batch, name, guarded(getattr(batch, name), back))
+        fused.forward(in_pieces, batch, 6)
+        np.testing.assert_allclose(batch.losses.mean(), loss, rtol=1e-6)
+        batch.losses[:] = 0
+        fused.gradient(in_pieces, batch, 6, found.weights)
+        np.testing.assert_allclose(batch.losses.mean(), loss, rtol=1e-6)
+        flat = np.concatenate([part for part in found.weights])
+        np.testing.assert_allclose(flat, expected, rtol=0, atol=1e-6)
+        before = [w.copy() for w in fused.weights]
+        fused.online(in_pieces, batch, 1, guarded(np.array([0.5]), back))
+        assert all(not np.array_equal(w, old) for w, old in zip(fused.weights, before) if len(w))
+        count += 3
+    return count

@@ -67,7 +67,7 @@ def test_whole_processes_are_timed_after_a_first_one(monkeypatch, capsys):
 
     monkeypatch.setattr(epoch.subprocess, "run", run)
     found = epoch.whole_processes("small", 3, 2)
-    assert commands[0] == ["train", "--model", "small", "--threads", "2", "--json", "--limit", "352"]
+    assert commands[0] == ["train", "--model", "small", "--threads", "2", "--json", "--limit", str(60_000 % 128 + 128)]
     assert [command[-2:] for command in commands[1:]] == [["--seed", "0"], ["--seed", "1"], ["--seed", "2"]]
     assert found["median"]["test_accuracy"] == 0.991 and found["median"]["seconds_train"] == 3.0
     assert [run["seed"] for run in found["runs"]] == [0, 1, 2]

