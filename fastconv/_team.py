@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._atomic import FLUSH, add, add_at, floating_mode, load, peek, poke, set_floating_mode, wait_a_while, wait_for
+from ._atomic import FLUSH, add, add_at, floating_mode, give_way, load, peek, poke, set_floating_mode, wait_a_while, wait_for
 from ._jit import jit
 from .kernels.call import MOST_WORDS, Work, address_of, call_by_address
 
@@ -90,8 +90,8 @@ def lead(box):
     take_tickets(box, 0)
     wait_for(box, DONE, box[TOTAL])
     add(box, SEQUENCE, 1)
-    while load(box, ACTIVE) != 0:
-        pass
+    while load(box, ACTIVE) != 0:  # for a moment only, unless a helper's CPU was taken away
+        give_way()
 
 
 @jit

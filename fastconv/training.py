@@ -49,7 +49,7 @@ def load_data(name: str) -> Data:
 def train(
     data: str = "mnist",
     *,
-    model: str = "seed",
+    model: str = "small",
     epochs: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,

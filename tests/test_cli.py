@@ -41,7 +41,7 @@ def data(tmp_path):
 @pytest.fixture
 def train(run):
     def train(*arguments):
-        return json.loads(run("train", "--json", *arguments).out)
+        return json.loads(run("train", "--model", "seed", "--json", *arguments).out)
 
     return train
 
@@ -50,7 +50,7 @@ def train(run):
 
 
 def test_train_prints_json_last_and_everything_else_on_standard_error():
-    done = run_python("-m", "fastconv", "train", "--limit", "300", "--json")
+    done = run_python("-m", "fastconv", "train", "--model", "seed", "--limit", "300", "--json")
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     result = json.loads(line)
@@ -72,7 +72,7 @@ def test_train_prints_json_last_and_everything_else_on_standard_error():
 
 
 def test_train_without_json_prints_nothing_on_standard_output(run, data):
-    output = run("train", "--data", data)
+    output = run("train", "--model", "seed", "--data", data)
     assert output.out == ""
     assert "Test: loss" in output.err
 

@@ -37,7 +37,10 @@ def one_line(output):
             "train: the checkpoint must be saved to a file in a folder that",
         ),
         (["train", "--model", "small", "--resume"], "train: resume must come with a checkpoint, but there is none"),
-        (["train", "--checkpoint", "c.npz"], "train: with a checkpoint, the model 'seed' must have a batch_size of at least 2"),
+        (
+            ["train", "--model", "seed", "--checkpoint", "c.npz"],
+            "train: with a checkpoint, the model 'seed' must have a batch_size of at least 2",
+        ),
         (["train", "--save", "network.h5"], "train: the network's file must end in .npz or .safetensors, but is to be network.h5"),
         (["train", "--save", "n.safetensors"], "train: to write n.safetensors, install the package safetensors"),
         (["train", "--seed", "-1"], "train: seed must be at least 0, but is -1"),
@@ -111,7 +114,7 @@ def test_a_mistake_in_a_process_has_its_status_and_no_traceback():
 def test_unfit_datasets_are_refused(run, tmp_path, index, wrong, text):
     arrays = [*ARRAYS[:index], wrong, *ARRAYS[index + 1 :]]
     np.savez(tmp_path / "data.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), arrays)))
-    assert text in run("train", "--data", tmp_path / "data.npz", status=1).err.splitlines()[-1]
+    assert text in run("train", "--model", "seed", "--data", tmp_path / "data.npz", status=1).err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

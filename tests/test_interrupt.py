@@ -24,7 +24,19 @@ IGNORING = AS_FROM_A_TERMINAL.replace("signal.default_int_handler", "signal.SIG_
 @contextmanager
 def training(*options, epochs=1_000_000, code=AS_FROM_A_TERMINAL, **changes):
     """A process that trains for hours; it is killed if the test fails."""
-    command = [sys.executable, "-c", code, "train", "--epochs", str(epochs), "--limit", "3000", *map(str, options)]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "train",
+        "--model",
+        "seed",
+        "--epochs",
+        str(epochs),
+        "--limit",
+        "3000",
+        *map(str, options),
+    ]
     with subprocess.Popen(
         command, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -107,7 +119,7 @@ def test_calling_main_leaves_the_process_its_handler(run):
     inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run("--version")
-        run("train", "--limit", 50)
+        run("train", "--model", "seed", "--limit", 50)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGINT, inherited)
@@ -129,7 +141,7 @@ def load_data(name):
     raise ValueError("the interrupt was lost")
 
 training.load_data = load_data
-sys.argv = ["fastconv", "train"]
+sys.argv = ["fastconv", "train", "--model", "seed"]
 """
     done = run_python("-c", code + AS_FROM_A_TERMINAL)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nfastconv: interrupted\n")
