@@ -29,7 +29,6 @@ from fastconv import nn
 from fastconv.datasets import load_mnist
 from fastconv.functional import softmax
 from fastconv.nn.models import MODELS
-from fastconv.nn.online import Online
 
 from . import peers, timing
 from .epoch_peers import PEERS, Task, Trainer
@@ -49,18 +48,17 @@ ROWS = {
     "notebook-1": Row("the notebook's network, one image an update", "seed", 1),
     "notebook-64": Row("the notebook's network, batches of 64", "seed", 64),
     "pytorch-example": Row("PyTorch's MNIST example, batches of 64", "pytorch-example", 64),
-    "small": Row("the network `small`, batches of 256", "small", 256),
+    "small": Row("the network `small`, batches of 128", "small", 128),
 }
 
 
 def fastconv_trainer(task: Task) -> Trainer:
     """Return fastconv's fit, which plans anew each time."""
-    runner = Online(task.model) if task.batch == 1 else task.model
     options: dict[str, Any] = {"epochs": 1, "batch_size": task.batch, "optimizer": task.optimizer, "progress": False}
 
     def train(count: int) -> None:
         whole = count - count % task.batch
-        runner.fit(task.x[:whole], task.y[:whole], **options, threads=task.threads)
+        task.model.fit(task.x[:whole], task.y[:whole], **options, threads=task.threads)
 
     return Trainer(train, lambda x: np.log(task.model.predict(x)))
 
