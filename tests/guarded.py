@@ -17,11 +17,13 @@ import numpy as np
 
 PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
-_kept: list[mmap.mmap] = []
 
 
 def guarded(array: np.ndarray, back: bool) -> np.ndarray:
-    """Return a copy whose last (back) or first element lies against a page that can't be touched; both ends have one."""
+    """Return a copy whose last (back) or first element lies against a page that can't be touched; both ends have one.
+
+    The pages are given back with the array: a process may have some 65,000 of them in use.
+    """
     size = max(array.nbytes, 1)
     inner = -(-size // PAGE) * PAGE
     region = mmap.mmap(-1, inner + 2 * PAGE)
@@ -29,7 +31,6 @@ def guarded(array: np.ndarray, back: bool) -> np.ndarray:
     for page in (start, start + PAGE + inner):
         if _libc.mprotect(ctypes.c_void_p(page), PAGE, 0):
             raise OSError(ctypes.get_errno(), "mprotect")
-    _kept.append(region)
     offset = PAGE + (inner - array.nbytes if back else 0)
     copy = np.frombuffer(region, array.dtype, array.size, offset).reshape(array.shape)
     copy[...] = array
