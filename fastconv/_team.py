@@ -186,7 +186,7 @@ class Team:
         try:
             for helper in self.helpers:
                 helper.thread.start()
-        except BaseException:
+        except BaseException:  # raised again: only the threads that did start are let go
             self.stop()
             raise
 

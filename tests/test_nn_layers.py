@@ -171,3 +171,9 @@ def test_layers_of_images_refuse_rows(layer):
         ValueError, match=rf"^Sequential: layer 0: {layer.name}: the input must be images \(h, w, c\), but is \(9,\)$"
     ):
         nn.Sequential([layer], (9,))
+
+
+def test_relu_takes_infinities():
+    model = nn.Sequential([nn.ReLU()], input_shape=(3,))
+    model.loss = "mean_squared_error"
+    assert model.predict(np.array([[-np.inf, np.inf, -1.0]])).tolist() == [[0.0, np.inf, 0.0]]

@@ -9,16 +9,22 @@ from .vector_math import vkeep, vmul, vwhere_negative, vwhere_positive
 
 
 @jit
+def scaled(slope, factor, v):
+    """Return the vector of slopes times v; zero for a slope of zero, also where v is infinite."""
+    return vzero(slope) if slope[0] == 0 else vmul(factor, v)
+
+
+@jit
 def relu(y, slope, start, stop):
     """y = y where it isn't negative, slope[0] * y elsewhere; NaN stays NaN."""
     factor, end = vsplat(y, slope[0]), min(stop * BLOCK, len(y))
     whole = end - end % lanes(y)
     for i in range(start * BLOCK, whole, lanes(y)):
         v = vload(y, i)
-        vstore(y, i, vwhere_negative(v, vmul(factor, v), v))
+        vstore(y, i, vwhere_negative(v, scaled(slope, factor, v), v))
     if whole < end:
         v = vload_part(y, whole, end - whole)
-        vstore_part(y, whole, vwhere_negative(v, vmul(factor, v), v), end - whole)
+        vstore_part(y, whole, vwhere_negative(v, scaled(slope, factor, v), v), end - whole)
 
 
 @jit
@@ -28,10 +34,10 @@ def relu_grad(y, dy, slope, start, stop):
     whole = end - end % lanes(y)
     for i in range(start * BLOCK, whole, lanes(y)):
         d = vload(dy, i)
-        vstore(dy, i, vwhere_positive(vload(y, i), d, vmul(factor, d)))
+        vstore(dy, i, vwhere_positive(vload(y, i), d, scaled(slope, factor, d)))
     if whole < end:
         d = vload_part(dy, whole, end - whole)
-        vstore_part(dy, whole, vwhere_positive(vload_part(y, whole, end - whole), d, vmul(factor, d)), end - whole)
+        vstore_part(dy, whole, vwhere_positive(vload_part(y, whole, end - whole), d, scaled(slope, factor, d)), end - whole)
 
 
 @jit

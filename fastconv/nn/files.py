@@ -60,7 +60,7 @@ def write_file(operation: str, path: str | os.PathLike[str], texts: Mapping[str,
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException:  # raised again: only half a file is taken away
         temporary.unlink(missing_ok=True)
         raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..kernels.pack import blocks_of
 from .options import as_number
 
 
-class Optimizer:
+class Optimizer(ABC):
     """What all optimizers have in common: a learning rate, and vectors of the parameters' size that go from update to update."""
 
     lr: float
@@ -23,9 +24,9 @@ class Optimizer:
         """Return the constructor's arguments, as they can be written to a file."""
         return dict(vars(self))
 
+    @abstractmethod
     def call(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Call:
         """Return the call that updates w by its gradient g, the units being its blocks."""
-        raise NotImplementedError
 
     def record(self, split: Any, w: np.ndarray, *rest: Any) -> None:
         """Add the update to a program; arguments as for `call`."""

@@ -126,7 +126,7 @@ class Training:
             logs = {"loss": mean(data.losses), "accuracy": mean(data.correct)}
             if validate is not None:
                 logs |= {f"val_{name}": value for name, value in validate().items()}
-        except BaseException:
+        except BaseException:  # raised again: only the bar is closed
             if bar is not None:
                 bar.close(f"interrupted after {self._place()} images")
             raise
