@@ -162,8 +162,11 @@ def wait_a_while(numbers, index, other, patience):
     """Wait until numbers[index] isn't `other`; return whether that came to be within so many cycles."""
     start, rounds = cycles(), 0
     while load(numbers, index) == other:
-        if max(cycles() - start, 8 * rounds) > patience:
+        waited = max(cycles() - start, 8 * rounds)
+        if waited > patience:
             return False
         pause()
+        if waited > IMPATIENCE:
+            give_way()
         rounds += 1
     return True

@@ -21,8 +21,8 @@ from ._atomic import FLUSH, add, add_at, floating_mode, give_way, load, peek, po
 from ._jit import jit
 from .kernels.call import MOST_WORDS, Work, address_of, call_by_address
 
-AWAKE = 600_000
-"""Cycles that a helper waits for the next program before it goes to sleep: a fifth of a millisecond."""
+AWAKE = 10_000_000
+"""Cycles that a helper waits for the next program before it goes to sleep: some 4 milliseconds."""
 APART = 16
 """Numbers that threads change stand so many places apart, so that no two are in one cache line, or in neighbouring ones."""
 SEQUENCE, NEXT, DONE, ACTIVE, FAILED, TABLE, WORDS, CLAIMS, ROWS, THREADS, TICKETS, TOTAL, MODE = (i * APART for i in range(13))
