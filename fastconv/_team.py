@@ -19,7 +19,7 @@ import numpy as np
 
 from ._atomic import FLUSH, add, add_at, floating_mode, give_way, load, peek, poke, set_floating_mode, wait_a_while, wait_for
 from ._jit import jit
-from .kernels.call import MOST_WORDS, Work, address_of, call_by_address
+from .kernels.call import MOST_WORDS, Work, call_by_address
 
 AWAKE = 10_000_000
 """Cycles that a helper waits for the next program before it goes to sleep: some 4 milliseconds."""
@@ -84,8 +84,12 @@ def take_tickets(box, thread):
 
 
 @jit
-def lead(box):
-    """Open the program to the helpers, take part in it, and return when no helper is at it any more."""
+def lead(box, table, words, claims, threads, tickets, rounds, mode):
+    """Open a program to the helpers, take part in it, and return when no helper is at it any more."""
+    box[NEXT], box[DONE], box[FAILED], box[MODE] = 0, 0, 0, mode
+    box[TABLE], box[WORDS], box[CLAIMS] = table.ctypes.data, words.ctypes.data, claims.ctypes.data
+    box[ROWS], box[THREADS], box[TICKETS], box[TOTAL] = len(table) // ROW, threads, max(1, tickets), tickets * rounds
+    claims[:] = 0
     add(box, SEQUENCE, 1)
     take_tickets(box, 0)
     wait_for(box, DONE, box[TOTAL])
@@ -120,15 +124,14 @@ class Program:
 
     def __init__(self, steps: Sequence[Step], threads: int):
         rows = sum(len(step.work.calls(step.units)) for step in steps)
-        self.table = np.zeros((rows, ROW), np.int64)
-        self.words = np.zeros((threads, rows, MOST_WORDS), np.int64)
-        self.claims = np.zeros((rows, 2, threads, APART), np.int64)
-        self._kept, self.tickets, row = [], 0, 0
+        table, words = np.empty(rows * ROW, np.int64), np.empty(threads * rows * MOST_WORDS, np.int64)
+        self.arrays = table, words, np.empty(rows * 2 * threads * APART, np.int64)
+        self.threads, self.tickets, self._kept, row = threads, 0, [], 0
         for work, units, pieces in steps:
             calls = work.calls(units)
             for number, (call, own) in enumerate(calls):
-                address, self.words[:, row], start, kept = call.for_threads(threads)
-                self.table[row] = self.tickets, 0 if number else pieces, own, len(calls), address, start
+                address, start, kept = call.put(words, row * MOST_WORDS, rows * MOST_WORDS, threads)
+                table[row * ROW : row * ROW + 6] = self.tickets, 0 if number else pieces, own, len(calls), address, start
                 self.tickets += 0 if number else pieces
                 self._kept.append(kept)
                 row += 1
@@ -220,21 +223,9 @@ class Team:
             self._busy.release()
 
     def _run(self, program: Program, rounds: int, flush: bool = False) -> None:
-        box, tickets = self._box, program.tickets
-        box[NEXT] = box[DONE] = box[FAILED] = 0
-        box[MODE] = FLUSH if flush else 0
-        program.claims[:] = 0
-        tables = program.table, program.words, program.claims
-        box[TABLE], box[WORDS], box[CLAIMS] = (address_of(table.reshape(-1)) for table in tables)
-        box[ROWS], box[THREADS], box[TICKETS], box[TOTAL] = (
-            len(program.table),
-            len(program.words),
-            max(1, tickets),
-            tickets * rounds,
-        )
-        lead(box)
-        if box[FAILED]:
-            raise RuntimeError(f"{box[FAILED]} of a program's {tickets * rounds} pieces of work failed")
+        lead(self._box, *program.arrays, program.threads, program.tickets, rounds, FLUSH if flush else 0)
+        if self._box[FAILED]:
+            raise RuntimeError(f"{self._box[FAILED]} of a program's {program.tickets * rounds} pieces of work failed")
 
     def _make_way(self) -> None:
         """Keep the helpers off the CPU that the caller runs on, where Linux can tell.

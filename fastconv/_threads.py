@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .kernels.call import Work
 
 MOST_THREADS = 1024
-SERIAL_FLOPS = 4_000_000
-"""Work below this (some 50 microseconds) isn't worth waking helpers for."""
+SERIAL_FLOPS = 6_000_000
+"""Work below this (some 50 microseconds) isn't worth sharing with helpers."""
 
 _lock = threading.Lock()
 _count: int | None = None

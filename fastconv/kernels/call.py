@@ -52,22 +52,24 @@ class Call:
     def __call__(self, start: int, stop: int) -> None:
         self.kernel(*[a() if callable(a) else a for a in self.arguments], start, stop)
 
-    def for_threads(self, threads: int) -> tuple[int, np.ndarray, int, list[Any]]:
-        """Return the kernel's address, each thread's words, where in them start and stop belong, and what must stay alive."""
-        kept = [[a() if callable(a) else a for a in self.arguments]]
-        own = [i for i, a in enumerate(self.arguments) if callable(a)]
-        words, places = _words(kept[0])
-        if len(words) + 2 > MOST_WORDS:
-            raise ValueError(f"{self.kernel.__name__}: arguments must take at most {MOST_WORDS} words, but take {len(words) + 2}")
-        address, table = _address(self.kernel, kept[0]), np.zeros((threads, MOST_WORDS), np.int64)
-        _pack(len(words)).pack_into(table.data, 0, *words)
-        table[1:] = table[0]
+    def put(self, table: np.ndarray, place: int, step: int, threads: int) -> tuple[int, int, list[Any]]:
+        """Write each thread's words into a table, `step` apart; return the kernel's address, where start belongs, what to keep."""
+        arguments = [a() if callable(a) else a for a in self.arguments]
+        words: list[int] = []
+        kinds: list[Any] = [self.kernel]
+        places = _add_words(arguments, words, kinds)
+        size = len(words)
+        if size + 2 > MOST_WORDS:
+            raise ValueError(f"{self.kernel.__name__}: arguments must take at most {MOST_WORDS} words, but take {size + 2}")
+        pack, kept = _pack(size), [arguments]
+        pack.pack_into(table.data, 8 * place, *words)
         for thread in range(1, threads):
-            rooms = [self.arguments[i]() for i in own]
-            for i, room in zip(own, rooms, strict=True):
-                table[thread, places[i] : places[i] + ARRAY_WORDS] = _array_words(room)
-            kept.append(rooms)
-        return address, table, len(words), kept
+            rooms = {i: a() for i, a in enumerate(self.arguments) if callable(a)}
+            for i, room in rooms.items():
+                words[places[i] : places[i] + ARRAY_WORDS] = _array_words(room)
+            pack.pack_into(table.data, 8 * (place + thread * step), *words)
+            kept.append([*rooms.values()])
+        return _address(tuple(kinds), arguments), size, kept
 
 
 class LongCall(Call):
@@ -123,44 +125,39 @@ def _pack(count: int) -> Struct:
     return Struct(f"{count}q")
 
 
-def _words(arguments: list[Any]) -> tuple[list[int], list[int]]:
-    """Return all arguments' words, and where each one's begin."""
-    words: list[int] = []
+def _add_words(arguments: Sequence[Any], words: list[int], kinds: list[Any]) -> list[int]:
+    """Add all arguments' words, and what their types are known by, to these; return where each one's words begin."""
     places = []
     for argument in arguments:
         places.append(len(words))
         if isinstance(argument, np.ndarray):
+            if argument.ndim != 1 or not argument.flags.carray:
+                raise TypeError(f"a kernel's arguments must be flat arrays, integers and tuples of them, but one is {argument!r}")
             words += _array_words(argument)
+            kinds.append(argument.dtype.char)
         elif isinstance(argument, tuple):
-            words += _words(list(argument))[0]
-        else:
+            inner: list[Any] = []
+            _add_words(argument, words, inner)
+            kinds.append(tuple(inner))
+        elif isinstance(argument, int) and not isinstance(argument, bool):
             words.append(argument)
-    return words, places
+            kinds.append("")
+        else:
+            raise TypeError(f"a kernel's arguments must be flat arrays, integers and tuples of them, but one is {argument!r}")
+    return places
 
 
 _addresses: dict[tuple[Any, ...], int] = {}
 
 
-def _kind(argument: Any) -> Any:
-    """Return what an argument's type is known by; TypeError for one that isn't made of words."""
-    if isinstance(argument, np.ndarray) and argument.ndim == 1 and argument.flags.carray:
-        return argument.dtype.char
-    if isinstance(argument, tuple):
-        return tuple(map(_kind, argument))
-    if isinstance(argument, int) and not isinstance(argument, bool):
-        return ""
-    raise TypeError(f"a kernel's arguments must be flat arrays, integers and tuples of them, but one is {argument!r}")
-
-
-def _address(kernel: Any, arguments: list[Any]) -> int:
-    """Return where the kernel's machine code for such arguments is; it is compiled, or loaded, if it isn't there yet."""
-    key = (kernel, *map(_kind, arguments))
-    if key not in _addresses:
-        signature = (*map(numba.typeof, arguments), numba.int64, numba.int64)
+def _address(kinds: tuple[Any, ...], arguments: list[Any]) -> int:
+    """Return where the machine code of a kernel, kinds[0], for such arguments is; compile or load it first, if need be."""
+    if kinds not in _addresses:
+        kernel, signature = kinds[0], (*map(numba.typeof, arguments), numba.int64, numba.int64)
         kernel.compile(signature)
         compiled = kernel.overloads[signature]
-        _addresses[key] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-    return _addresses[key]
+        _addresses[kinds] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return _addresses[kinds]
 
 
 @intrinsic

@@ -13,7 +13,7 @@ from .._jit import jit
 from ..shapes import ConvSpec
 from .call import Call, Chain, LongCall
 from .lines import Lines, input_grad_lines, output_lines
-from .pack import blocks_of, buffer, clear
+from .pack import MOST_PARTS, blocks_of, buffer, clear, count_parts
 from .simd import REGISTERS, VECTOR_BYTES, lanes, lanes_of
 from .tile import tile_load, tile_load_part, tile_zero
 from .tile_slide import tile_fold_add, tile_slide, tile_slide_grad, tile_store_lines
@@ -220,8 +220,7 @@ class SlideInputGradPlan:
 class SlideWeightGradPlan:
     """The weight gradient of a convolution of small groups; called with (split, x, dy, dw), all flat.
 
-    The pieces of work are vectors of channels and, where these are few, parts of the lines, as many as the shape says whatever the
-    number of threads, summed in their order.
+    The pieces of work are vectors of channels, for parts of the lines (see count_parts), which are summed in their order.
     """
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
@@ -231,7 +230,9 @@ class SlideWeightGradPlan:
         # Of all tap rows, longer tiles spill (7 pixels: 39 for 45 GFLOP/s); prefetches of the next line or vector lose.
         most = min(lines.count, 4 if lines.rows > 1 else 14)
         pixels = min(range(1, most + 1), key=lambda n: lines.count // n * (n + 1) + lines.count % n * 3)
-        parts = 1 if spec.flops < 2**22 else min(lines.images * len(lines.y_lines), -(-8 // vectors))
+        sums_bytes = prod(spec.weight_shape[:-1]) * vectors * VECTOR_BYTES
+        data_bytes = (prod(spec.input_shape) + prod(spec.output_shape)) * dtype.itemsize
+        parts = count_parts(lines.images * len(lines.y_lines), vectors, sums_bytes, data_bytes, spec.flops)
         self.flops, self.name = spec.flops, f"conv_slide_weight_{dtype.name}_{pixels}x{lines.taps}x{size}"
         block = max(1, BLOCK_BYTES // (lines.rows * VECTOR_BYTES * (lines.size + lines.count)))
         numbers = (*_numbers(lines, spec.channels), lines.images)
@@ -246,5 +247,6 @@ class SlideWeightGradPlan:
         part_count, rows, room = self._shape
         parts = buffer(prod(self._shape), x.dtype)
         split(blocks_of(parts), Call(clear, parts), parts.size)
-        split(self._units, LongCall(self._kernel, x, dy, parts, *self._tables), self.flops)
+        call = Call if part_count == MOST_PARTS else LongCall
+        split(self._units, call(self._kernel, x, dy, parts, *self._tables), self.flops)
         split(rows, Call(unpack_lanes, parts, part_count, rows, room, dw), parts.size)

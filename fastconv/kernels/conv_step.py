@@ -31,7 +31,6 @@ def weight_step_kernel(rows, vectors, columns):
 
     @jit
     def conv_weight_step(x, dy, w, dw, rate, parts, geometry, tap_step, items, part_count, units, weight_blocks, tile_run):
-        parts[:] = 0
         weight_grad(x, dy, parts, parts[:0], geometry, tap_step, items, part_count, 0, units)
         unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw, 0, weight_blocks)
         step = dw.dtype.type(rate)

@@ -9,7 +9,7 @@ from ..shapes import ConvSpec
 from .call import Call, LongCall
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_output
-from .pack import PACKING_FLOPS, blocks_of, buffer, clear, pad_rows, unpack_weight_grad
+from .pack import MOST_PARTS, PACKING_FLOPS, buffer, count_parts, pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
 from .tile import fit_tile, most_rows, tile_load, tile_outer, tile_outer_part, tile_outer_patch_part, tile_outer_run, tile_store
 
@@ -42,7 +42,7 @@ def weight_grad_kernel(rows, vectors, columns):
         groups, x_group, y_group, _ = read_groups(geometry)
         tap_ranges = read_tap_ranges(geometry)
         group_tiles = (outputs + channels - 1) // channels * tap_tiles
-        tiles = groups * group_tiles
+        tiles, tile_size = groups * group_tiles, rows * channels
         for part in range(start // tiles, (stop + tiles - 1) // tiles):
             for item in range(items * part // part_count, items * (part + 1) // part_count):
                 image, first = item // blocks, item % blocks * block
@@ -56,7 +56,9 @@ def weight_grad_kernel(rows, vectors, columns):
                     group, o = (unit - part * tiles) // group_tiles, (unit - part * tiles) % group_tiles // tap_tiles * channels
                     t = unit % tap_tiles // run_tiles
                     tap = taps[0] if columns else taps[t] + min(unit % run_tiles * rows, run - rows)
-                    tile = tile_load(parts, unit * rows * channels, channels, rows, vectors)
+                    if item == items * part // part_count:
+                        parts[unit * tile_size : (unit + 1) * tile_size] = 0
+                    tile = tile_load(parts, unit * tile_size, channels, rows, vectors)
                     for line in range(first, last):
                         if not columns and not tap_ranges[2 * line] <= t < tap_ranges[2 * line + 1]:
                             continue
@@ -81,7 +83,7 @@ def weight_grad_kernel(rows, vectors, columns):
                                 tile = tile_outer_part(tile, source, position, 1, dy, at, outputs - o)
                                 position += x_step
                                 at += y_step
-                    tile_store(tile, parts, unit * rows * channels, channels, channels)
+                    tile_store(tile, parts, unit * tile_size, channels, channels)
 
     return conv_weight_grad
 
@@ -89,8 +91,7 @@ def weight_grad_kernel(rows, vectors, columns):
 class TiledWeightGrad:
     """The weight gradient of one contraction with everything chosen; called with (split, x, dy, dw), all flat.
 
-    The pieces of work are tiles of dw, each summed over all pixels by one thread. Where the tiles are few, the images are cut
-    into parts as well, as many as the shape says whatever the number of threads, and the parts are summed in their order.
+    The pieces of work are tiles of dw, for parts of the images (see count_parts), which are summed in their order.
     """
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
@@ -110,7 +111,9 @@ class TiledWeightGrad:
         items = c.images * -(-len(c.x_lines) // block)
         self.weight_blocks = c.groups * -(-c.outputs // channels)
         tiles = self.weight_blocks * (1 if self.columns else len(c.taps) * -(-c.run // self.rows))
-        self._parts = 1 if c.flops < 2**24 else max(1, min(items, 8 // tiles))
+        sums_bytes = tiles * self.rows * channels * dtype.itemsize
+        data_bytes = c.images * len(c.x_lines) * (c.line_bytes(dtype.itemsize) + c.count * c.outputs * c.groups * dtype.itemsize)
+        self._parts = count_parts(items, tiles, sums_bytes, data_bytes, c.flops)
         self.units = tiles * self._parts
         self.parts_size = self.units * self.rows * channels
         self._kernel = weight_grad_kernel(self.rows, self.vectors, self.columns)
@@ -120,8 +123,8 @@ class TiledWeightGrad:
     def __call__(self, split, x, dy, dw):
         kernel, geometry, size, cut = self._kernel, self.geometry, self.scratch_size, self.cut
         parts = buffer(self.parts_size, x.dtype)
-        split(blocks_of(parts), Call(clear, parts), parts.size)
-        split(self.units, LongCall(kernel, x, dy, parts, partial(buffer, size, x.dtype), geometry, *cut), self.flops)
+        call = Call if self._parts == MOST_PARTS else LongCall
+        split(self.units, call(kernel, x, dy, parts, partial(buffer, size, x.dtype), geometry, *cut), self.flops)
         unpack = Call(unpack_weight_grad, parts, self._parts, self.rows, self.tile_run, geometry, self.vectors, dw)
         split(self.weight_blocks, unpack, PACKING_FLOPS * len(parts))
 

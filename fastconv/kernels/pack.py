@@ -93,6 +93,19 @@ def add_parts(parts, y, start, stop):
 
 
 BLOCK = 4096
+MOST_PARTS = 8
+LEAST_PART_FLOPS = 2**19
+
+
+def count_parts(items: int, tiles: int, sums_bytes: int, data_bytes: int, flops: int) -> int:
+    """Return into how many parts a weight gradient's items are cut, each with sums of its own, whatever the number of threads.
+
+    Threads that have parts of their own don't read each other's images; but all parts' sums are written and read once more, which
+    should take an eighth of the time of reading the images. Where `tiles` are too few for threads, there are parts all the same.
+    """
+    affordable = max(1, min(MOST_PARTS, data_bytes // (8 * sums_bytes), flops // LEAST_PART_FLOPS))
+    parts = max(1 << affordable.bit_length() - 1, -(-MOST_PARTS // tiles) if flops >= MOST_PARTS * LEAST_PART_FLOPS else 1)
+    return min(items, parts)
 
 
 def blocks_of(array: np.ndarray) -> int:
