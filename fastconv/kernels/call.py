@@ -90,10 +90,15 @@ class Chain:
         self._calls, self._units, self._block = tuple(calls), units, block
 
     def __call__(self, start: int, stop: int) -> None:
-        for first in range(start, stop, self._block):
-            last = min(first + self._block, stop)
-            for call, units in self._calls:
-                call(units * first // self._units, units * last // self._units)
+        count = len(self._calls)
+        table, words = np.empty(3 * count, np.int64), np.empty(count * MOST_WORDS, np.int64)
+        kept = []
+        for i, (call, units) in enumerate(self._calls):
+            address, place, rooms = call.put(words, i * MOST_WORDS, 0, 1)
+            table[3 * i : 3 * i + 3] = address, place, units
+            kept.append(rooms)
+        if run_in_blocks(table, words, self._units, self._block, start, stop) != 0:
+            raise RuntimeError(f"one of {[call.kernel.__name__ for call, _ in self._calls]} failed")
 
     def calls(self, units: int) -> tuple[tuple[Call, int], ...]:
         """Return the calls and their units."""
@@ -173,3 +178,16 @@ def call_by_address(typing_context, address, words):
         return builder.sext(builder.call(function, [result, error, *values]), WORD)
 
     return types.int64(address, words), generate
+
+
+@jit
+def run_in_blocks(table, words, units, block, start, stop):
+    """Do a chain's units start..stop, block by block; rows of table: a kernel's address, where its start belongs, its units."""
+    errors = 0
+    for first in range(start, stop, block):
+        for i in range(len(table) // 3):
+            place = i * MOST_WORDS + table[3 * i + 1]
+            words[place] = table[3 * i + 2] * first // units
+            words[place + 1] = table[3 * i + 2] * min(first + block, stop) // units
+            errors += call_by_address(table[3 * i], words.ctypes.data + 8 * i * MOST_WORDS)
+    return errors
