@@ -114,7 +114,7 @@ def test_it_goes_by_the_seed_and_the_epoch_if_none_is_asked_for():
         (np.arange(200.0), TypeError, "shuffle must return integers, but for epoch 1 they are float64"),
         (range(1, 201), ValueError, "each number from 0 to 199 once, but for epoch 1 they go from 1 to 200"),
         (range(-1, 199), ValueError, "each number from 0 to 199 once, but for epoch 1 they go from -1 to 198"),
-        ([0, 1, 2, 3, 5, 5, *range(6, 200)], ValueError, "each number from 0 to 199 once, but for epoch 1 the number 4 comes 0 times"),
+        ([0, 1, 2, 3, 5, 5, *range(6, 200)], ValueError, "from 0 to 199 once, but for epoch 1 the number 4 comes 0 times"),
         (np.uint8([1, 1, *range(1, 199)]), ValueError, "for epoch 1 the number 0 comes 0 times"),
     ],
 )
