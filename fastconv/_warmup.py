@@ -12,8 +12,9 @@ import numpy as np
 def _steps() -> list[tuple[str, Callable[[], object]]]:
     """Return (what it is, how to compile it)."""
     from . import functional as fn
-    from .engine.online import OnlineNetwork
     from .layers import ConvolutionLayer, MaxPoolingLayer, SoftmaxLayer
+    from .nn.models import MODELS
+    from .nn.trial import compile_kernels
 
     def notebook(filters: int) -> None:
         state = np.random.get_state()  # the layers draw from the global state; leave it as it was
@@ -44,11 +45,12 @@ def _steps() -> list[tuple[str, Callable[[], object]]]:
         fn.log_softmax(y)
         fn.softmax(y)
 
-    def online() -> None:
-        images, labels = np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8)
-        list(OnlineNetwork().run(images, labels, np.zeros(1, np.int64), 0.0))
+    def training(model: str) -> None:  # of MNIST's images
+        build, recipe = MODELS[model]
+        compile_kernels(build((28, 28), 10, 0), recipe, 60_000, 10_000)
 
-    steps: list[tuple[str, Callable[[], object]]] = [("the training engine", online)]
+    steps: list[tuple[str, Callable[[], object]]] = []
+    steps += [(f"training, the model {model}", partial(training, model)) for model in ("seed", "small")]
     steps += [(f"the notebooks' layers, {filters} filters", partial(notebook, filters)) for filters in (8, 16)]
     for dtype in ("float32", "float64"):
         for filters in (16, 32):

@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0, metavar="N", help="of the weights, the images' order and dropout (0)")
     train.add_argument("--threads", type=_positive, metavar="N", help="threads, where the batch size is over 1 (all CPUs)")
     train.add_argument("--save", metavar="PATH", help="write the trained network here, .npz or .safetensors, also if interrupted")
-    train.add_argument("--checkpoint", metavar="PATH", help="keep the state of the training here, where the batch size is over 1")
+    train.add_argument("--checkpoint", metavar="PATH", help="keep the state of the training here, .npz or .safetensors")
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     train.add_argument("--limit", type=_positive, metavar="N", help="train on the first N images only")
     train.add_argument("--json", action="store_true", help="print one JSON object as the last line of standard output")

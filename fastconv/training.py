@@ -22,7 +22,6 @@ MODELS = ("seed", "lenet", "small", "accurate", "pytorch-example")
 """The names in `fastconv.nn.models`, known without importing numba."""
 
 CLASSES = 10
-TEST_BATCH = 256
 MOST_SEED = 2**32 - 1
 MOST_RATE = float(np.finfo(np.float32).max)
 
@@ -71,11 +70,10 @@ def train(
     model : "seed", "lenet", "small", "accurate" or "pytorch-example"
         See `fastconv.nn.models`.
     epochs, batch_size, lr : numbers, optional
-        What is to be other than in the model's recipe. With the seed model and batch_size 1, the notebook's way, each image is an
-        update, and the order of the images is the notebook's.
+        What is to be other than in the model's recipe. The seed model's is the notebook's way: each image is an update.
     seed : int
-        Of the weights, the order of the images, dropout and augmentation. The seed model's weights are those that the notebook
-        draws after numpy.random.seed(seed).
+        Of the weights, the order of the images, dropout and augmentation. The seed model's weights and the orders of its images are
+        those that the notebook draws after numpy.random.seed(seed).
     save : path, optional
         Where to write the trained network, .npz or .safetensors, for `fastconv.nn.load`.
     limit : int, optional
@@ -109,42 +107,43 @@ def train(
         _check_place(name, path)
     if resume and checkpoint is None:
         raise ValueError("train: resume must come with a checkpoint, but there is none")
-    online = model == "seed" and batch_size in (None, 1)
-    if online and checkpoint is not None:
-        raise ValueError("train: with a checkpoint, the model 'seed' must have a batch_size of at least 2")
     x_train, y_train, x_test, y_test = load_data(data)
     x_train, y_train = x_train[:limit], y_train[:limit]
-    _check_images(online, x_train, x_test)
+    _check_images(x_train, x_test)
     _check_labels((x_train, y_train), (x_test, y_test))
     seconds_load = time.perf_counter() - clock
     say(f"{len(x_train)} training and {len(x_test)} test images of {data}, loaded in {seconds_load:.2f} s")
 
     clock = time.perf_counter()
     say("Preparing the kernels: the first time they are compiled, which takes some seconds; then they are kept on disk ...")
+    from ._threads import get_num_threads
+    from .nn.fusion import conv_pool_dense, is_online
     from .nn.models import MODELS as MODELS_BY_NAME
-    from .nn.online import Online
+    from .nn.models import NotebookOrder
+    from .nn.trial import compile_kernels
 
     build, recipe = MODELS_BY_NAME[model]
     recipe = recipe._replace(epochs=epochs or recipe.epochs, batch_size=batch_size or recipe.batch_size)
     recipe = recipe if lr is None else recipe.with_rate(lr)
-    options: dict[str, Any] = recipe._asdict()
     network, trial = (build(x_train.shape[1:], CLASSES, seed) for _ in range(2))
-    runner, trial_runner = (Online(net) if online else net for net in (network, trial))
-    first, first_tests = (_two_batches(len(x), size) for x, size in ((x_train, recipe.batch_size), (x_test, TEST_BATCH)))
-    trial_runner.fit(x_train[:first], y_train[:first], **options | {"epochs": 1}, progress=False)
-    trial_runner.evaluate(x_test[:first_tests], y_test[:first_tests], batch_size=TEST_BATCH)
+    compile_kernels(trial, recipe, len(x_train), len(x_test))
     seconds_compile = time.perf_counter() - clock
     say(f"Kernels ready in {seconds_compile:.2f} s")
     say(f"{model}: {network.parameters.size:,} weights, batches of {recipe.batch_size}, {recipe.optimizer}, {recipe.schedule}")
 
-    keep: dict[str, Any] = {} if checkpoint is None else {"checkpoint": checkpoint, "resume": resume}
+    online = is_online(conv_pool_dense(network, network.parameters), recipe.batch_size, recipe.optimizer)
+    options: dict[str, Any] = recipe._asdict()
+    if model == "seed":
+        options["shuffle"] = NotebookOrder(network, len(x_train))
+    if checkpoint is not None:
+        options |= {"checkpoint": checkpoint, "resume": resume}
     with interruptible or nullcontext():
         try:
             clock = time.perf_counter()
-            history = runner.fit(x_train, y_train, **options, **keep)
+            history = network.fit(x_train, y_train, **options)
             seconds_train = time.perf_counter() - clock
             clock = time.perf_counter()
-            tested = runner.evaluate(x_test, y_test, batch_size=TEST_BATCH)
+            tested = network.evaluate(x_test, y_test)
             seconds_test = time.perf_counter() - clock
         finally:
             if save is not None:
@@ -155,13 +154,13 @@ def train(
     total = time.time() - began
     say(
         f"Seconds: load {seconds_load:.2f}, compile {seconds_compile:.2f}, train {seconds_train:.2f}, test {seconds_test:.2f}, "
-        f"in all {total:.2f}; weights {runner.weights_hash()}"
+        f"in all {total:.2f}; weights {network.weights_hash()}"
     )
     return {
         "images": len(x_train),
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
-        "threads": 1 if online else _threads_in_use(),
+        "threads": 1 if online else get_num_threads(),
         "seconds_load": seconds_load,
         "seconds_compile": seconds_compile,
         "seconds_train": seconds_train,
@@ -171,14 +170,9 @@ def train(
         "train_accuracy": last["accuracy"],
         "test_loss": tested["loss"],
         "test_accuracy": tested["accuracy"],
-        "weights_hash": runner.weights_hash(),
+        "weights_hash": network.weights_hash(),
         "versions": versions(),
     }
-
-
-def _two_batches(count: int, size: int) -> int:
-    """Return how many images make a whole batch and the last, smaller one: after them all kernels are compiled."""
-    return min(size + count % size, count)
 
 
 def versions() -> dict[str, str]:
@@ -199,12 +193,8 @@ def _check_place(what: str, path: str | None) -> None:
         raise ImportError(f"train: to write {path}, install the package safetensors")
 
 
-def _check_images(square: bool, *parts: np.ndarray) -> None:
+def _check_images(*parts: np.ndarray) -> None:
     for images in parts:
-        if square and (images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2]):
-            raise ValueError(
-                f"train: images must be square grey uint8 (n, w, w) for the model 'seed', but are {images.dtype} of {images.shape}"
-            )
         if images.dtype != np.uint8 or images.ndim not in (3, 4):
             raise ValueError(f"train: images must be uint8 (n, h, w) or (n, h, w, c), but are {images.dtype} of {images.shape}")
     if not all(map(len, parts)) or parts[0].shape[1:] != parts[1].shape[1:]:
@@ -221,9 +211,3 @@ def _check_labels(*parts: tuple[np.ndarray, np.ndarray]) -> None:
         if not 0 <= labels.min() <= labels.max() < CLASSES:
             reached = labels.min() if labels.min() < 0 else labels.max()
             raise ValueError(f"train: labels must be from 0 to {CLASSES - 1}, but reach {reached}")
-
-
-def _threads_in_use() -> int:
-    from ._threads import get_num_threads
-
-    return get_num_threads()

@@ -8,7 +8,9 @@ subprocesses, for this CPU and for others.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import mmap
+import pkgutil
 import sys
 from functools import partial
 from itertools import product
@@ -39,9 +41,11 @@ def guarded(array: np.ndarray, back: bool) -> np.ndarray:
 
 def guard_buffers(back: bool) -> None:
     """Let the kernels' own memory come guarded, too: packed weights, borders, partial sums, room."""
-    from fastconv.engine import online  # noqa: F401  # and with it every kernel
-    from fastconv.functional import planned  # noqa: F401
-    from fastconv.kernels import table  # noqa: F401
+    from fastconv import engine, functional, kernels
+
+    for package in (engine, functional, kernels):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
 
     def buffer(size, dtype):
         return guarded(np.full(size, np.nan, dtype), back)
@@ -340,31 +344,6 @@ def check_steps(back: bool, dtypes: list[str]) -> int:
     return count
 
 
-def check_online(back: bool) -> int:
-    """Run the training engine on a few images, with several counts of filters, against the loop twins; return how many ran."""
-    from fastconv.engine.online import OnlineNetwork
-
-    from . import naive
-
-    images = guarded(np.random.default_rng(0).integers(0, 256, (6, 12, 12)).astype(np.uint8), back)
-    labels = np.array([3, 1, 9, 0, 5, 2])
-    for filters in (1, 8, 16, 17):
-        network = OnlineNetwork(filters, width=12, seed=filters)
-        for name in ("_kernels", "_dense", "_bias"):
-            setattr(network, name, guarded(getattr(network, name), back))
-        np.random.seed(filters)
-        layers = [naive.ConvolutionLayer(filters, 3), naive.MaxPoolingLayer(2), naive.SoftmaxLayer(25 * filters, 10)]
-        for _done, losses, correct in network.run(images, labels, np.arange(6), 0.005, 4):
-            pass
-        steps = [naive.training_step(image, label, layers, 0.005) for image, label in zip(images, labels)]
-        np.testing.assert_allclose(losses, [loss for loss, _ in steps], rtol=0, atol=2e-5)
-        np.testing.assert_array_equal(correct, [bool(right) for _, right in steps])
-        weights = network.get_weights()
-        for mine, theirs in (("kernels", layers[0].kernels), ("weight", layers[2].weight), ("bias", layers[2].bias)):
-            np.testing.assert_allclose(weights[mine], theirs, rtol=0, atol=2e-6)
-    return 4
-
-
 def check_peak(back: bool, dtypes: list[str]) -> int:
     """Run the loop of multiply-adds that the machine's peak is measured with; return how many ran."""
     from fastconv.kernels.peak import ROWS, VECTORS, multiply_add
@@ -397,7 +376,7 @@ def main(scope: str) -> None:
         for case in NARROW_CASES + (CASES if scope == "wide" else []):
             count += sum(check_narrow(case, dtype, partial(guarded, back=back)) for dtype in dtypes[: 2 if scope == "wide" else 1])
         count += check_pools(back, dtypes) + check_dense(back, dtypes) + check_winograd(back, scope, dtypes[:1])
-        count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_online(back)
+        count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes)
         count += check_peak(back, dtypes) + check_networks(back) + check_one_pass(back)
         for check, dtype in product(CHECKS, dtypes):
             count += check(np.dtype(dtype).type, lambda array: guarded(array, back))

@@ -104,6 +104,28 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(path, monkeypatch, sho
     check_resumed(path, monkeypatch, place, at)
 
 
+@pytest.mark.parametrize("shuffle", [False, lambda epoch: np.random.default_rng(epoch).permutation(COUNT)], ids=["given", "own"])
+def test_so_does_one_in_another_order(tmp_path, monkeypatch, short_slices, shuffle):
+    check_resumed(tmp_path / "run.npz", monkeypatch, "slice", 12, shuffle=shuffle)
+
+
+def test_so_does_one_with_an_update_for_each_image(tmp_path, monkeypatch, short_slices):
+    """Of a slice of 1,000 images and one of 500 an epoch."""
+    path, x = tmp_path / "run.npz", np.random.default_rng(0).integers(0, 256, (1500, 6, 6), np.uint8)
+
+    def trained(**options):
+        model = nn.models.seed((6, 6), seed=2)
+        order = nn.models.NotebookOrder(model, len(x))
+        y, options = x.reshape(len(x), -1)[:, :10].argmax(axis=1), {"optimizer": nn.SGD(0.005), "progress": False} | options
+        model.fit(x, y, epochs=3, batch_size=1, shuffle=order, **options)
+        return model.weights_hash()
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        trained(checkpoint=path, callbacks=[Interrupt(patch, "slice", 3)])
+    assert json.loads(read_file("test", path).texts["training"])["step"] == 2500
+    assert trained(checkpoint=path, resume=True) == trained()
+
+
 @pytest.mark.parametrize("place", ["end", "state"])
 def test_so_does_one_interrupted_in_a_callback(path, monkeypatch, place):
     check_resumed(path, monkeypatch, place, 2)
@@ -202,6 +224,8 @@ def test_in_an_epoch_a_checkpoint_is_written_now_and_then(tmp_path, monkeypatch,
         ),
         ({}, {"schedule": None}, "it was written with schedule = .*'OneCycle'.*, but now it is .*'Constant'"),
         ({}, {"augment": None}, "it was written with augment = .*'pixels': 1.*, but now it is None"),
+        ({}, {"shuffle": False}, "it was written with shuffle = True, but now it is False"),
+        ({}, {"shuffle": lambda epoch: np.arange(COUNT)}, "it was written with shuffle = True, but now it is own"),
         ({}, {"loss": "mse"}, "it was written with loss = cross_entropy, but now it is mean_squared_error"),
     ],
 )

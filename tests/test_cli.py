@@ -10,11 +10,10 @@ import pytest
 
 import fastconv
 from fastconv import _warmup, nn, training
-from fastconv.datasets import load_mnist
-from fastconv.engine.online import OnlineNetwork
 from fastconv.nn.fit import History, fit
 from fastconv.nn.models import MODELS
 
+from . import naive
 from .files import idx_bytes, tiny_pictures, write_mnist_folder
 from .processes import run_python
 
@@ -163,23 +162,42 @@ def test_batches_train_the_named_model(train, data, tmp_path, model):
     found = net.evaluate(*ARRAYS[2:])
     assert (found["loss"], found["accuracy"]) == (pytest.approx(result["test_loss"]), result["test_accuracy"])
     other = MODELS[model].build((28, 28), 10, 0)
-    history = other.fit(*ARRAYS[:2], **MODELS[model].recipe._replace(epochs=2, batch_size=32)._asdict(), progress=False)
+    options = MODELS[model].recipe._replace(epochs=2, batch_size=32)._asdict()
+    if model == "seed":
+        options["shuffle"] = nn.models.NotebookOrder(other, 100)
+    history = other.fit(*ARRAYS[:2], **options, progress=False)
     assert other.weights_hash() == result["weights_hash"]
     assert (history["loss"][-1], history["accuracy"][-1]) == (result["train_loss"], result["train_accuracy"])
 
 
 def test_a_learning_rate_of_zero_changes_nothing(train, data):
-    assert train("--data", data, "--lr", 0, "--seed", 5)["weights_hash"] == OnlineNetwork(seed=5).weights_hash()
+    assert train("--data", data, "--lr", 0, "--seed", 5)["weights_hash"] == nn.models.seed((28, 28), seed=5).weights_hash()
 
 
-def test_without_options_the_notebooks_network_is_trained_as_the_notebook_does(train):
-    """One image an update, in the notebook's order."""
-    result = train("--limit", 300, "--seed", 1)
-    network = OnlineNetwork(seed=1)
-    x_train, y_train, _, _ = load_mnist()
-    order = network.random.permutation(300)
-    list(network.run(x_train[:300], y_train[:300], order, 0.005))
-    assert network.weights_hash() == result["weights_hash"]
+def test_the_notebooks_network_is_trained_as_the_notebook_does(train, data, tmp_path):
+    """One image an update, in orders drawn after the weights: beside the loop twins of the notebook's layers."""
+    path = tmp_path / "network.npz"
+    result = train("--data", data, "--limit", 20, "--epochs", 2, "--seed", 1, "--save", path)
+    np.random.seed(1)
+    layers = [naive.ConvolutionLayer(16, 3), naive.MaxPoolingLayer(2), naive.SoftmaxLayer(2704, 10)]
+    for _ in range(2):
+        order = np.random.permutation(20)
+        steps = [naive.training_step(ARRAYS[0][i], ARRAYS[1][i], layers, 0.005) for i in order]
+    losses, right = np.transpose(steps)
+    assert result["train_loss"] == pytest.approx(losses.mean(), rel=1e-5)
+    assert result["train_accuracy"] == right.mean()
+    found = nn.load(path).get_weights()
+    np.testing.assert_allclose(found["0.kernel"][:, :, 0].transpose(2, 0, 1), layers[0].kernels, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found["3.kernel"], layers[2].weight, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found["3.bias"], layers[2].bias, rtol=0, atol=1e-5)
+
+
+def test_the_notebooks_training_goes_on_from_a_checkpoint(train, data, tmp_path):
+    arguments = "--data", data, "--checkpoint", tmp_path / "state.npz"
+    first, longer = train(*arguments), train(*arguments, "--resume", "--epochs", 2)
+    whole = train("--data", data, "--epochs", 2)
+    assert first["weights_hash"] != longer["weights_hash"] == whole["weights_hash"]
+    assert longer["train_loss"] == whole["train_loss"]
 
 
 def test_a_loss_that_is_no_number_is_null_in_json(train, data):
@@ -204,14 +222,14 @@ def test_pictures_of_another_size_can_be_trained_on(train, tmp_path):
     assert nn.load(tmp_path / "network.npz").shapes[0] == (16, 16, 1)
 
 
-def test_coloured_pictures_of_any_shape_can_be_trained_on_in_batches(train, run, tmp_path, monkeypatch):
+def test_coloured_pictures_of_any_shape_can_be_trained_on(train, run, tmp_path, monkeypatch):
     rng = np.random.default_rng(3)
     images, labels = rng.integers(0, 256, (60, 20, 28, 3), np.uint8), np.arange(60) % 10
     np.savez(tmp_path / "data.npz", x_train=images[:40], y_train=labels[:40], x_test=images[40:], y_test=labels[40:])
     path = tmp_path / "network.npz"
     monkeypatch.setattr(nn.Sequential, "fit", lambda model, x, y, **options: History())
-    result = train("--data", tmp_path / "data.npz", "--batch-size", 32, "--save", path)
-    assert (result["images"], result["train_loss"]) == (40, None)
+    result = train("--data", tmp_path / "data.npz", "--save", path)
+    assert (result["images"], result["train_loss"], result["threads"]) == (40, None, fastconv.get_num_threads())
     np.save(tmp_path / "one.npy", images[0])
     np.save(tmp_path / "two.npy", images[:2])
     lines = run("predict", path, tmp_path / "one.npy", tmp_path / "two.npy").out.splitlines()
@@ -231,9 +249,7 @@ def model(run, train, data, tmp_path):
 
 def test_evaluate_finds_the_saved_network_as_training_left_it(run, model, data):
     path, result = model
-    weights, network = nn.load(path).get_weights(), OnlineNetwork()
-    network.set_weights(weights["0.kernel"][:, :, 0].transpose(2, 0, 1), weights["3.kernel"], weights["3.bias"])
-    assert network.weights_hash() == result["weights_hash"]
+    assert nn.load(path).weights_hash() == result["weights_hash"]
     expected = f"loss {result['test_loss']:.4f}, accuracy {result['test_accuracy']:.2%} of 20 images\n"
     assert run("evaluate", path, "--data", data).out == expected
 
@@ -296,10 +312,10 @@ def test_predict_refuses_other_arrays(run, model, tmp_path, array, text):
 
 def test_warmup_says_what_it_does(run, monkeypatch):
     state = np.random.get_state()[1].tolist()
-    steps = _warmup._steps()[:2]
+    steps = _warmup._steps()[:3:2]
     monkeypatch.setattr(_warmup, "_steps", lambda: steps)
     lines = run("warmup").out.splitlines()
-    assert lines[0].startswith("1 of 2: the training engine, ")
+    assert lines[0].startswith("1 of 2: training, the model seed, ")
     assert lines[1].startswith("2 of 2: the notebooks' layers, 8 filters, ")
     assert lines[2].endswith(" s in all")
     assert np.random.get_state()[1].tolist() == state

@@ -84,6 +84,50 @@ def test_the_last_rate_goes_on_for_ever():
     assert len(fitted(epochs=10**12, callbacks=[stop])[1]) == 1
 
 
+# The order of the images
+
+
+def test_images_go_in_the_order_that_is_asked_for():
+    x, y = rows(200)
+    orders = [np.random.default_rng(seed).permutation(200) for seed in (5, 6)]
+    model, by_hand = (nn.Sequential([nn.Dense(5)], input_shape=(5,)) for _ in range(2))
+    model.fit(x, y, epochs=2, batch_size=16, shuffle=lambda epoch: orders[epoch].tolist(), progress=False)
+    for order in orders:
+        by_hand.fit(x[order], y[order], batch_size=16, shuffle=False, progress=False)
+    assert model.weights_hash() == by_hand.weights_hash()
+
+
+def test_it_goes_by_the_seed_and_the_epoch_if_none_is_asked_for():
+    def order(epoch):
+        return np.random.default_rng([7, epoch]).permutation(200)
+
+    hashes = [fitted(seed=7, **options)[0].weights_hash() for options in ({}, {"shuffle": True}, {"shuffle": order})]
+    assert hashes[0] == hashes[1] == hashes[2] != fitted(seed=7, shuffle=False)[0].weights_hash()
+
+
+@pytest.mark.parametrize(
+    "order, error, text",
+    [
+        (None, TypeError, "what shuffle returns must be an array of real numbers, but has dtype object"),
+        (range(199), ValueError, r"shuffle must return 200 numbers for 200 images, but for epoch 1 their shape is \(199,\)"),
+        (np.zeros((200, 1), int), ValueError, r"but for epoch 1 their shape is \(200, 1\)"),
+        (np.arange(200.0), TypeError, "shuffle must return integers, but for epoch 1 they are float64"),
+        (range(1, 201), ValueError, "each number from 0 to 199 once, but for epoch 1 they go from 1 to 200"),
+        (range(-1, 199), ValueError, "each number from 0 to 199 once, but for epoch 1 they go from -1 to 198"),
+        ([0, 1, 2, 3, 5, 5, *range(6, 200)], ValueError, "from 0 to 199 once, but for epoch 1 the number 4 comes 0 times"),
+        (np.uint8([1, 1, *range(1, 199)]), ValueError, "for epoch 1 the number 0 comes 0 times"),
+    ],
+)
+def test_what_is_no_order_is_refused_before_its_epoch(order, error, text):
+    seen = type("Seen", (nn.Callback,), {"epochs": [], "on_epoch_begin": lambda self, model, epoch: self.epochs.append(epoch)})()
+    model, options = model_of_rows(), {"batch_size": 16, "progress": False}
+    with pytest.raises(error, match=f"^fit: .*{text}"):
+        model.fit(*rows(200), epochs=2, shuffle=lambda epoch: order if epoch else range(200), callbacks=[seen], **options)
+    again = model_of_rows()
+    again.fit(*rows(200), shuffle=False, **options)
+    assert (model.weights_hash(), seen.epochs) == (again.weights_hash(), [0])
+
+
 # What is shown
 
 
@@ -142,6 +186,7 @@ class Endless(nn.Schedule):
         ({"schedule": 0.1}, TypeError, "schedule must be a Schedule of fastconv.nn, but is 0.1"),
         ({"schedule": Endless()}, ValueError, r"Endless\(\) must give 39 finite factors"),
         ({"schedule": nn.Cosine(), "epochs": 10**9}, ValueError, "at most 134217728 updates, but there are 13000000000"),
+        ({"shuffle": 1}, TypeError, "shuffle must be True, False or a function of an epoch's number, but is 1"),
         ({"augment": 2}, TypeError, "augment must be a Shift of fastconv.nn, but is 2"),
         ({"augment": nn.Shift(1)}, ValueError, r"only images \(h, w, c\) can be shifted, but the model's input is \(5,\)"),
         ({"validation_data": rows(3)[0]}, TypeError, r"validation_data must be a pair \(x, y\), but is a ndarray"),

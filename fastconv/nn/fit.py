@@ -20,8 +20,9 @@ from .history import History
 from .inputs import checked_images, checked_loss, checked_targets, checked_threads
 from .model_file import structure_of, to_json
 from .optimizers import SGD, Optimizer
+from .order import Order, Shuffle
 from .schedules import Constant, Schedule
-from .training import Training
+from .training import Training, Updates
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -37,6 +38,7 @@ def fit(
     *,
     epochs: int = 1,
     batch_size: int = 64,
+    shuffle: Shuffle = True,
     optimizer: Optimizer | None = None,
     loss: str = "cross_entropy",
     schedule: Schedule | None = None,
@@ -48,7 +50,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
 ) -> History:
-    """Train a model; each epoch goes through all images once, in an order of its own.
+    """Train a model; each epoch goes through all images once.
 
     Parameters
     ----------
@@ -62,6 +64,10 @@ def fit(
     epochs : int
     batch_size : int
         Images an update; the last update of an epoch has those that are left.
+    shuffle : bool or function
+        Whether each epoch has an order of its own, by the model's seed, or all go through the images as they are. Or a function
+        that is given an epoch's number, from 0 on, and returns the order: integers (n,), each from 0 to n - 1 once. It should
+        return the same whenever it is given the same number.
     optimizer : Optimizer
         SGD(0.1) if not given. Its momentum and the like begin anew with each fit.
     loss : "cross_entropy" or "mean_squared_error" (or "mse")
@@ -80,8 +86,8 @@ def fit(
         A .npz or .safetensors file for all that the training needs to go on: written at each epoch's end, every 30 seconds, and
         at an interrupt; always as a whole, so that a process that is killed leaves the one before. `nn.load` reads the model in it.
     resume : bool
-        Go on from the checkpoint, to the same bits as if there had been no interruption. Where the file doesn't exist yet, the
-        training begins, so that the same command can be given again and again.
+        Go on from the checkpoint, to the same bits as if there had been no interruption (if shuffle is a function, it must be the
+        same one). Where the file doesn't exist yet, the training begins, so that the same command can be given again and again.
 
     Returns
     -------
@@ -93,15 +99,17 @@ def fit(
     ------
     ValueError, TypeError
         If an argument can't be, or if the checkpoint to resume is broken or of another model, other data or other options
-        (`epochs` may be others if the rates so far don't depend on it). Nothing has been changed then.
+        (`epochs` may be others if the rates so far don't depend on it). Nothing has been changed then. Also if what shuffle
+        returns is no order of the images, before that epoch begins.
     KeyboardInterrupt
         At Ctrl-C, as soon as the running slice of updates, about a tenth of a second, is done. The model has its parameters after
         the last update.
 
     Notes
     -----
-    The order of an epoch's images, what dropout drops and where augmentation moves an image depend on the model's seed, the epoch
-    and the image only. While it runs, the model's arrays are in use: callbacks may change them in place, other threads must not.
+    The order of an epoch's images, where shuffle is True, depends on the model's seed and the epoch only, and what dropout drops
+    and where augmentation moves an image on these and the image. While it runs, the model's arrays are in use: callbacks may
+    change them in place, other threads must not.
 
     Examples
     --------
@@ -126,6 +134,7 @@ def fit(
     targets = checked_targets("fit", model, y, len(images), name)
     validation = _checked_validation(model, validation_data, name)
     per_epoch, batch = -(-len(images) // batch), min(batch, max(1, len(images)))
+    order = Order(shuffle, model.seed, len(images))
     rates = _rates(optimizer, schedule, total, per_epoch)
     path, settings, resumed = None, {}, None
     if resume and checkpoint is None:
@@ -135,16 +144,16 @@ def fit(
         structure_of("fit", model)
         settings = {
             "optimizer": named(optimizer), "schedule": named(schedule), "augment": named(augment), "loss": name,
-            "batch_size": batch, "images": len(images), "data": fingerprint(images, targets),
+            "batch_size": batch, "shuffle": order.kind, "images": len(images), "data": fingerprint(images, targets),
         }  # fmt: skip
         to_json("fit", settings)
         if resume and path.exists():
             resumed = load_checkpoint(path, model, settings, optimizer.slots, len(images), batch)
             _check_rates(rates, schedule, optimizer, resumed, total, per_epoch)
     data = Data(images, targets, model.dtype, model.seed)
-    shift = augment.pixels if augment else 0
+    updates = Updates(batch, order, optimizer, rates, augment.pixels if augment else 0)
     model.loss = name
-    training = Training(model, data, batch, total, optimizer, rates, shift, callbacks, path, settings, resumed)
+    training = Training(model, data, total, updates, callbacks, path, settings, resumed)
     with team_of(1 if training.online else count) as team:
         training.run(team, validation, bool(progress))
     return training.history

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..engine.conv_pool_dense import MOST_CLASSES, ConvPoolDense
 from .layers import Conv2D, Dense, DepthwiseConv2D, Flatten, MaxPool2D
+from .optimizers import SGD, Optimizer
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -43,6 +44,12 @@ def conv_pool_dense(model: Sequential, vector: np.ndarray) -> ConvPoolDense | No
     weights = (first["kernel"], first.get("bias", vector[:0]), last["kernel"], last["bias"])
     flat = tuple(array.reshape(-1) for array in weights)
     return ConvPoolDense(width, k, filters, dense.units, conv.activation == "relu", pool.ties == "first", flat)  # type: ignore[arg-type]  # four of them
+
+
+def is_online(fused: ConvPoolDense | None, batch: int, optimizer: Optimizer) -> bool:
+    """Return whether a model is updated within the pass, image after image, for which there is work for one thread only."""
+    plain = isinstance(optimizer, SGD) and not optimizer.momentum and not optimizer.weight_decay
+    return fused is not None and batch == 1 and plain
 
 
 def _plain_pool(pool: MaxPool2D) -> bool:

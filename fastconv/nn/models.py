@@ -61,13 +61,58 @@ def seed(input_shape: Sequence[int], classes: int = 10, seed: int = 0) -> Sequen
         Dense(classes, kernel_initializer="notebook_xavier"),
     ]
     model = Sequential(layers, input_shape, seed=seed)
-    random = np.random.RandomState(seed)
-    kh, kw, channels, filters = model.get_weights()["0.kernel"].shape
-    units = model.shapes[3][0]
-    kernels = random.normal(0, np.sqrt(2 / (kh * kw * channels + filters)), (filters, kh, kw, channels))
-    weight = random.normal(0, np.sqrt(2 / (units + classes)), (units, classes))
+    kernels, weight = _notebook_draws(model, np.random.RandomState(seed))
     model.set_weights({"0.kernel": kernels.transpose(1, 2, 3, 0), "3.kernel": weight, "3.bias": np.zeros(classes)})
     return model
+
+
+def _notebook_draws(model: Sequential, random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the kernels (filters, kh, kw, channels) and the dense weights of a seed model as the notebook does."""
+    kh, kw, channels, filters = model.weight_shapes(0)["kernel"]
+    units, classes = model.weight_shapes(3)["kernel"]
+    kernels = random.normal(0, np.sqrt(2 / (kh * kw * channels + filters)), (filters, kh, kw, channels))
+    return kernels, random.normal(0, np.sqrt(2 / (units + classes)), (units, classes))
+
+
+class NotebookOrder:
+    """The notebook's order of the images, for `fit`: from one generator come a seed model's weights, then each epoch's permutation.
+
+    Parameters
+    ----------
+    model : Sequential
+        As `seed` returns it; its seed and its sizes count, not its weights.
+    count : int
+        How many images there are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv.nn import models
+    >>> model = models.seed((4, 4), classes=2, seed=5)
+    >>> order = models.NotebookOrder(model, count=6)
+    >>> order(0), order(1)
+    (array([1, 2, 4, 3, 5, 0]), array([4, 1, 0, 3, 2, 5]))
+    >>> x, y = np.zeros((6, 4, 4), np.uint8), [0, 1, 0, 1, 0, 1]
+    >>> history = model.fit(x, y, shuffle=order, progress=False)
+    """
+
+    def __init__(self, model: Sequential, count: int):
+        self._model, self._count = model, count
+        self._begin()
+
+    def _begin(self) -> None:
+        self._random, self._next = np.random.RandomState(self._model.seed), 0
+        _notebook_draws(self._model, self._random)
+
+    def __call__(self, epoch: int) -> np.ndarray:
+        """Return an epoch's order; epochs in turn cost least."""
+        if epoch < self._next:
+            self._begin()
+        while self._next < epoch:
+            self._random.permutation(self._count)
+            self._next += 1
+        self._next += 1
+        return self._random.permutation(self._count)
 
 
 def lenet(input_shape: Sequence[int], classes: int = 10, seed: int = 0) -> Sequential:

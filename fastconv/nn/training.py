@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,16 +23,27 @@ from ..kernels.call import Call
 from ..progress import Progress
 from .callbacks import Callback
 from .checkpoint import Kept, Resumed, save_checkpoint
-from .fusion import conv_pool_dense
+from .fusion import conv_pool_dense, is_online
 from .history import History
 from .inference import BATCH, Inference, mean
-from .optimizers import SGD, Optimizer
+from .optimizers import Optimizer
+from .order import Order
 
 if TYPE_CHECKING:
     from .model import Sequential
 
 CHECKPOINT_SECONDS = 30.0
 """During an epoch a checkpoint is written every so often, or less often if it takes longer than a twentieth of that."""
+
+
+class Updates(NamedTuple):
+    """What an update is: so many images in this order, moved by up to `shift` pixels; an optimizer, and its rate at each update."""
+
+    batch: int
+    order: Order
+    optimizer: Optimizer
+    rates: np.ndarray
+    shift: int
 
 
 class Training:
@@ -42,20 +53,18 @@ class Training:
     """
 
     def __init__(
-        self, model: Sequential, data: Data, batch: int, epochs: int, optimizer: Optimizer, rates: np.ndarray, shift: int,
-        callbacks: Sequence[Callback], checkpoint: Path | None, settings: dict[str, Any], resumed: Resumed | None,
+        self, model: Sequential, data: Data, epochs: int, updates: Updates, callbacks: Sequence[Callback],
+        checkpoint: Path | None, settings: dict[str, Any], resumed: Resumed | None,
     ):  # fmt: skip
-        self.model, self.data, self.batch, self.epochs = model, data, batch, epochs
-        self._optimizer, self._rates, self._shift, self._callbacks = optimizer, rates, shift, callbacks
-        self._checkpoint, self._settings = checkpoint, settings
-        self._slots = [np.zeros_like(model.parameters) for _ in range(optimizer.slots)]
-        self._gradient, self._kept = np.zeros_like(model.parameters), Kept()
-        self._per_epoch = -(-data.count // batch)
+        self.model, self.data, self.epochs, self._updates, self._callbacks = model, data, epochs, updates, callbacks
+        self._checkpoint, self._settings, self._kept = checkpoint, settings, Kept()
+        self._slots = [np.zeros_like(model.parameters) for _ in range(updates.optimizer.slots)]
+        self._gradient = np.zeros_like(model.parameters)
+        self._per_epoch = -(-data.count // updates.batch)
         whole, gradient = (conv_pool_dense(model, vector) for vector in (model.parameters, self._gradient))
-        fusible = model.loss == "cross_entropy" and not shift
+        fusible = model.loss == "cross_entropy" and not updates.shift
         self._fused = (whole, gradient) if fusible and whole is not None and gradient is not None else None
-        plain = isinstance(optimizer, SGD) and not optimizer.momentum and not optimizer.weight_decay
-        self.online = self._fused is not None and batch == 1 and plain
+        self.online = is_online(whole if self._fused else None, updates.batch, updates.optimizer)
         if resumed is not None:
             model.set_weights(resumed.weights)
             for slot, found in zip(self._slots, resumed.slots, strict=True):
@@ -66,8 +75,8 @@ class Training:
 
     def run(self, team: Team, validation: Data | None, progress: bool) -> None:
         """Train to the end of the last epoch, or until a callback or an interrupt ends it."""
-        model = self.model
-        epoch = Epoch(team, self._record, self.data.count, ONLINE_IMAGES if self.online else self.batch, self.data.state)
+        model, size = self.model, ONLINE_IMAGES if self.online else self._updates.batch
+        epoch = Epoch(team, self._record, self.data.count, size, self.data.state)
         validate = None if validation is None else Inference(model, validation, BATCH, team).run
         for callback in self._callbacks:
             callback.on_train_begin(model)
@@ -90,36 +99,37 @@ class Training:
         if self._fused is not None:
             whole, gradient = self._fused
             if self.online:
-                whole.online(recorder, data, size, self._rates)
+                whole.online(recorder, data, size, self._updates.rates)
                 recorder(1, Call(advance, data.state, size, size), 0)
                 return
             whole.gradient(recorder, data, size, gradient.weights)
             self._update(recorder, size)
             return
         graph = model.graph(size, data, self._gradient)
-        data.gather(recorder, size, graph.x, self._shift)
+        data.gather(recorder, size, graph.x, self._updates.shift)
         graph.forward(recorder)
         data.loss(recorder, model.loss, size, graph.y, graph.dy)
         graph.backward(recorder)
         self._update(recorder, size)
 
     def _update(self, recorder: Recorder, size: int) -> None:
-        state = self.data.state
-        self._optimizer.record(recorder, self.model.parameters, self._gradient, self._slots, self._rates, state)
+        state, updates = self.data.state, self._updates
+        updates.optimizer.record(recorder, self.model.parameters, self._gradient, self._slots, updates.rates, state)
         recorder(1, Call(advance, state, size, 1), 0)
 
     def _place(self) -> int:
         """Return how many images of the running epoch are done."""
         updates = int(self.data.state[STEP]) - len(self._kept.history) * self._per_epoch
-        return min(updates * self.batch, self.data.count)
+        return min(updates * self._updates.batch, self.data.count)
 
     def _run_epoch(self, epoch: Epoch, validate: Callable[[], dict[str, float]] | None, progress: bool) -> None:
         """Run an epoch from where it is to its end, then validation and callbacks."""
         number, data, model = len(self._kept.history), self.data, self.model
+        order = self._updates.order(number)
         for callback in self._callbacks:
             callback.on_epoch_begin(model, number)
         done = self._place()
-        data.begin(number, np.random.default_rng([model.seed, number]).permutation(data.count), done)
+        data.begin(number, order, done)
         bar = Progress(data.count, f"Epoch {number + 1} of {self.epochs}", done=done) if progress else None
         try:
             self._run_updates(epoch, bar)
