@@ -20,7 +20,9 @@ EMPTY = (-np.inf, np.inf, 0.0)
 ALL, FIRST, SPLIT = 0, 1, 2
 UNROLLED_WINDOWS = ((1, 2, 2), (1, 3, 3))
 """These windows, where none leaves the image, have kernels of their own."""
-TINY_FLOPS = 2_000
+READ_FLOPS = 4
+"""An element that is read takes the time of about so many floating-point operations."""
+TINY_READS = 2_000
 """Work below this isn't worth a kernel of its own."""
 TIES = {"all": ALL, "first": FIRST, "split": SPLIT}
 NUMBERS = 10
@@ -200,8 +202,9 @@ class PoolPlan:
         self.covered = joined and ends
         extents = tuple(int(table[0, 1] - table[0, 0]) for table in tables)
         same = all((t[:, 1] - t[:, 0] == e).all() and (t[:, 2] == e).all() for t, e in zip(tables, extents, strict=True))
-        self.flops = int(np.prod(extents)) * int(np.prod(spec.output_shape))
-        self.whole = extents if same and extents in UNROLLED_WINDOWS and self.flops > TINY_FLOPS else (0, 0, 0)
+        reads = int(np.prod(extents)) * int(np.prod(spec.output_shape))
+        self.flops = READ_FLOPS * reads
+        self.whole = extents if same and extents in UNROLLED_WINDOWS and reads > TINY_READS else (0, 0, 0)
 
     def pick(self, split, pick, x, y):
         """Max or min pooling of x into y."""
