@@ -17,11 +17,11 @@ SLOW, SLOW_ROUNDS = 20, 2
 """A call that takes SLOW times the first one's seconds takes part in so many rounds only."""
 
 
-PAUSE = 0.03
-"""So many seconds pass before each call's figure, where several threads are used, and then as many calls untimed as timed.
+PAUSE, WARM_UP = 0.03, 0.01
+"""Where several threads are used, so many seconds pass before each call's figure, and in so many more it is called untimed.
 
 OpenMP's threads, which PyTorch computes with, wait for some 10 ms after each call for the next, and keep the CPUs busy so long;
-and a CPU that was idle takes some calls to come to speed.
+and CPUs that were idle take some 5 ms to come to speed.
 """
 
 
@@ -45,7 +45,8 @@ def interleaved(calls: dict[str, Callable[[], object]], rounds: int, threads: in
             repeats = max(1, int(LEAST_SECONDS / once[name]))
             if threads > 1:
                 time.sleep(PAUSE)
-                for _ in range(repeats):
+                end = time.perf_counter() + WARM_UP
+                while time.perf_counter() < end:
                     call()
             start = time.perf_counter()
             for _ in range(repeats):
