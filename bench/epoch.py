@@ -6,7 +6,7 @@ python -m bench.epoch train --seeds 5 --json figures.json
 
 Each takes part in every round, one after the other, for about --seconds; what doesn't come through all images in this time is
 scaled from some of them, marked with ~. Before, networks and an update are compared. The row "train" is the wall clock of whole
-processes of `fastconv train`, from start to end, with the kernels in the cache.
+processes of `fastconv train`, from start to end, with the kernels in the cache; "denormals" and "memory" are other figures.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from fastconv.functional import softmax
 from fastconv.nn.models import MODELS
 
 from . import peers, timing
+from .epoch_limits import denormals, memory, print_denormals, print_memory, trainers_of
 from .epoch_peers import PEERS, Task, Trainer
 
 EPOCH = 60_000
@@ -48,27 +49,15 @@ ROWS = {
     "notebook-1": Row("the notebook's network, one image an update", "seed", 1),
     "notebook-64": Row("the notebook's network, batches of 64", "seed", 64),
     "pytorch-example": Row("PyTorch's MNIST example, batches of 64", "pytorch-example", 64),
-    "small": Row("the network `small`, batches of 128", "small", 128),
+    "small": Row("the network `small`, batches of 64", "small", 64),
 }
-
-
-def fastconv_trainer(task: Task) -> Trainer:
-    """Return fastconv's fit, which plans anew each time."""
-    options: dict[str, Any] = {"epochs": 1, "batch_size": task.batch, "optimizer": task.optimizer, "progress": False}
-
-    def train(count: int) -> None:
-        whole = count - count % task.batch
-        task.model.fit(task.x[:whole], task.y[:whole], **options, threads=task.threads)
-
-    return Trainer(train, lambda x: np.log(task.model.predict(x)))
 
 
 def measure(row: Row, data: tuple[np.ndarray, ...], names: list[str], threads: int, rounds: int, seconds: float) -> dict[str, Any]:
     """Check and time one row; return its record."""
     x, y, tests, _ = data
     build, recipe = MODELS[row.model]
-    tasks = {name: Task(build((28, 28), 10, 0), recipe.optimizer, row.batch, x, y, threads) for name in ("fastconv", *names)}
-    trainers = {name: PEERS[name].trainer(task) if name in PEERS else fastconv_trainer(task) for name, task in tasks.items()}
+    trainers = trainers_of(Task(build((28, 28), 10, 0), recipe.optimizer, row.batch, x, y, threads), names)
     compare(row, trainers, tests[:200])
     counts = {name: count_for(trainer.train, row.batch, seconds) for name, trainer in trainers.items()}
     figures: dict[str, list[float]] = {name: [] for name in trainers}
@@ -174,7 +163,7 @@ def print_processes(found: dict[str, Any]) -> None:
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = [*ROWS, "train"]
+    known = [*ROWS, "denormals", "memory", "train"]
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(known)} (all)")
     parser.add_argument("--peers", default="all", help=f"all, none, or some of {','.join(PEERS)}, with commas (all)")
     parser.add_argument("--threads", type=int, default=fastconv.get_num_threads(), help="(all CPUs)")
@@ -205,6 +194,15 @@ def main() -> None:
     if records:
         print_epochs(records)
     figures: dict[str, Any] = {"machine": facts, "records": records}
+    if "denormals" in chosen:
+        figures["denormals"] = []
+        for model, images in (("seed", 12_800), ("small", 6400)):
+            figures["denormals"].append(denormals(model, 64, images, data, names, options.threads, options.rounds))
+            print_denormals(figures["denormals"][-1])
+    if "memory" in chosen:
+        figures["memory"] = memory("seed", 64, options.threads)
+        if figures["memory"]:
+            print_memory(figures["memory"])
     if "train" in chosen:
         os.environ.clear()
         os.environ.update(before)

@@ -55,6 +55,17 @@ def pads_of(layer: Any) -> int:
     return 0 if layer.padding == "valid" else int(layer.padding)
 
 
+def fastconv_trainer(task: Task) -> Trainer:
+    """Return fastconv's fit, which plans anew each time."""
+    options: dict[str, Any] = {"epochs": 1, "batch_size": task.batch, "optimizer": task.optimizer, "progress": False}
+
+    def train(count: int) -> None:
+        whole = count - count % task.batch
+        task.model.fit(task.x[:whole], task.y[:whole], **options, threads=task.threads)
+
+    return Trainer(train, lambda x: np.log(task.model.predict(x)))
+
+
 # PyTorch
 
 

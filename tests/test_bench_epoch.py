@@ -6,8 +6,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from bench import epoch
+from bench import epoch, epoch_limits
 from bench.epoch_peers import PEERS
+from fastconv.datasets import load_mnist
 
 from .processes import run_code, run_python
 
@@ -67,7 +68,7 @@ def test_whole_processes_are_timed_after_a_first_one(monkeypatch, capsys):
 
     monkeypatch.setattr(epoch.subprocess, "run", run)
     found = epoch.whole_processes("small", 3, 2)
-    assert commands[0] == ["train", "--model", "small", "--threads", "2", "--json", "--limit", str(60_000 % 128 + 128)]
+    assert commands[0] == ["train", "--model", "small", "--threads", "2", "--json", "--limit", str(60_000 % 64 + 64)]
     assert [command[-2:] for command in commands[1:]] == [["--seed", "0"], ["--seed", "1"], ["--seed", "2"]]
     assert found["median"]["test_accuracy"] == 0.991 and found["median"]["seconds_train"] == 3.0
     assert [run["seed"] for run in found["runs"]] == [0, 1, 2]
@@ -75,12 +76,27 @@ def test_whole_processes_are_timed_after_a_first_one(monkeypatch, capsys):
     assert "to a test accuracy of 99.10%" in capsys.readouterr().out
 
 
+def test_denormals_and_memory_are_measured(capsys):
+    data = tuple(array[:256] for array in load_mnist())
+    found = epoch_limits.denormals("seed", 64, 128, data, [], 1, 2)
+    assert 0.2 < found["slower"]["fastconv"] < 5
+    epoch_limits.print_denormals(found)
+    assert "seed in batches of 64, with denormal activations: times as long as without: fastconv" in capsys.readouterr().out
+    taken = epoch_limits.memory("seed", 64, 1)
+    if taken is None:
+        pytest.skip("needs Linux")
+    assert taken["data"] == pytest.approx(47.1, abs=0.1) and taken["before"] < taken["peak"] < taken["before"] + 1000
+    epoch_limits.print_memory(taken)
+    assert "beside the data's 47.1 MB" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
             ["everything"],
-            "rows must be of ['notebook-1', 'notebook-64', 'pytorch-example', 'small', 'train'], but ['everything'] are",
+            "rows must be of ['notebook-1', 'notebook-64', 'pytorch-example', 'small', 'denormals', 'memory', 'train'], but "
+            "['everything'] are",
         ),
         (["--peers", "torch,numpy"], "--peers must be of ['torch', 'torch channels_last', 'jax', 'keras'], but ['numpy'] are not"),
     ],

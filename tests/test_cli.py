@@ -142,7 +142,7 @@ def test_a_recipe_is_what_the_options_say(run, data, monkeypatch, tmp_path):
     )
     recipe = MODELS["small"].recipe
     assert given[1] == (6, recipe._asdict())
-    assert f"small: 18,378 weights, batches of {recipe.batch_size}, {recipe.optimizer}" in text
+    assert f"small: 16,586 weights, batches of {recipe.batch_size}, {recipe.optimizer}" in text
     layers, options = given[3]
     assert layers == 8
     assert (options["epochs"], options["batch_size"], options["optimizer"].lr) == (7, 50, 0.25)

@@ -116,7 +116,7 @@ def test_unfit_datasets_are_refused(run, tmp_path, index, wrong, text):
             np.zeros((100, 784), np.uint8),
             "train: images must be uint8 (n, h, w) or (n, h, w, c), but are uint8 of (100, 784)",
         ),
-        ("small", np.zeros((100, 8, 8), np.uint8), "Sequential: layer 2: Conv2D: "),
+        ("small", np.zeros((100, 5, 5), np.uint8), "Sequential: layer 1: MaxPool2D: "),
         ("seed", np.zeros((100, 2, 9), np.uint8), "Sequential: layer 0: Conv2D: "),
     ],
     ids=["type", "axes", "size", "notebook's size"],

@@ -144,12 +144,12 @@ def small(input_shape: Sequence[int], classes: int = 10, seed: int = 0) -> Seque
     --------
     >>> from fastconv.nn import models
     >>> models.small((28, 28)).shapes[-2:]
-    [(512,), (10,)]
+    [(1152,), (10,)]
     """
     layers: list[Layer] = [
         Conv2D(16, 5, activation="relu", kernel_initializer="he_normal"),
         MaxPool2D(2),
-        Conv2D(32, 5, activation="relu", kernel_initializer="he_normal"),
+        Conv2D(32, 3, padding=1, activation="relu", kernel_initializer="he_normal"),
         MaxPool2D(2),
         Flatten(),
         Dense(classes),
@@ -215,7 +215,7 @@ class NamedModel(NamedTuple):
 MODELS = {
     "seed": NamedModel(seed, Recipe(SGD(0.005), batch_size=1, epochs=1)),
     "lenet": NamedModel(lenet, Recipe(Adam(0.003), batch_size=64, epochs=5, schedule=OneCycle())),
-    "small": NamedModel(small, Recipe(Adam(0.01), batch_size=128, epochs=2, schedule=OneCycle())),
+    "small": NamedModel(small, Recipe(Adam(0.01), batch_size=64, epochs=2, schedule=OneCycle(0.2))),
     "accurate": NamedModel(accurate, Recipe(Adam(0.005), batch_size=128, epochs=10, schedule=OneCycle(), augment=Shift(2))),
     "pytorch-example": NamedModel(pytorch_example, Recipe(Adam(0.002), batch_size=64, epochs=3, schedule=OneCycle())),
 }
