@@ -10,7 +10,7 @@ import numpy as np
 
 from ..shapes import Ints
 from .arena import Arena
-from .operations import MaxPool, Operation, Relu, Split
+from .operations import Convolution, MaxPool, Operation, Relu, Split
 
 
 class Node(NamedTuple):
@@ -35,11 +35,20 @@ def pool_before_relu(nodes: Sequence[Node]) -> list[Node]:
     return ordered
 
 
+def sum_before_pool(nodes: Sequence[Node]) -> None:
+    """Let max pooling compute the gradient of the bias of a convolution before it: it has fewer elements to add."""
+    for before, node in zip(nodes, nodes[1:], strict=False):
+        convolution, pool = before.operation, node.operation
+        if isinstance(convolution, Convolution) and isinstance(pool, MaxPool) and pool.keeps_sums:
+            pool.sums, convolution.sums = convolution.sums, None
+
+
 class Graph:
     """Forward and, in training, backward through all nodes; `x` is the batch, `y` the result, and `dy` is for its gradient."""
 
     def __init__(self, shape: Ints, nodes: Sequence[Node], dtype: np.dtype, training: bool):
         self._nodes = pool_before_relu(nodes)
+        sum_before_pool(self._nodes)
         sizes = [prod(shape)] + [prod(node.shape) for node in self._nodes if not node.operation.in_place]
         self._first = next((i for i, node in enumerate(self._nodes) if node.weighted), len(self._nodes))
         gradient = max(sizes[1:], default=sizes[0]) if training else 0

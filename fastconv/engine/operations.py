@@ -46,13 +46,13 @@ def sum_columns(split: Split, x: np.ndarray, total: np.ndarray) -> None:
 
 
 class Convolution:
-    """A convolution with or without a bias (of no elements)."""
+    """A convolution with or without a bias; `sums` is where the bias' gradient, dy's sums over the pixels, is computed, if it is."""
 
     in_place = False
 
     def __init__(self, spec: ConvSpec, weights: dict[str, np.ndarray], gradients: dict[str, np.ndarray]):
         self._spec, self._w, self._bias = spec, weights["kernel"], weights.get("bias")
-        self._gradients = gradients
+        self._gradient, self.sums = gradients["kernel"], gradients.get("bias")
 
     def _plan(self, operation: str) -> Any:
         return choose("Conv2D", operation, self._spec, self._w.dtype)
@@ -61,9 +61,9 @@ class Convolution:
         self._plan("output")(split, x, self._w, self._bias, y)
 
     def backward(self, split, x, y, dy, dx):
-        self._plan("weight_grad")(split, x, dy, self._gradients["kernel"])
-        if self._bias is not None:
-            sum_columns(split, dy, self._gradients["bias"])
+        self._plan("weight_grad")(split, x, dy, self._gradient)
+        if self.sums is not None:
+            sum_columns(split, dy, self.sums)
         if dx is not None:
             self._plan("input_grad")(split, dy, self._w, dx)
 
@@ -89,12 +89,17 @@ class Dense:
 
 
 class MaxPool:
-    """Max pooling; of equal maxima one, or each, gets the gradient."""
+    """Max pooling; of equal maxima one, or each, gets the gradient.
+
+    Where one does, dx has the same sums as dy, which has fewer pixels; `sums` is where they are computed, if they are.
+    """
 
     in_place = False
 
     def __init__(self, spec: PoolSpec, ties: str):
         self._plan, self._ties = PoolPlan(spec), TIES[ties]
+        self.keeps_sums = ties == "first"
+        self.sums: np.ndarray | None = None
 
     def forward(self, split, x, y):
         self._plan.pick(split, MAX, x, y)
@@ -102,6 +107,8 @@ class MaxPool:
     def backward(self, split, x, y, dy, dx):
         if dx is not None:
             self._plan.pick_grad(split, MAX, self._ties, dy, x, dx)
+        if self.sums is not None:
+            sum_columns(split, dy, self.sums)
 
 
 class AveragePool:
