@@ -46,7 +46,7 @@ def sum_columns(split: Split, x: np.ndarray, total: np.ndarray) -> None:
 
 
 class Convolution:
-    """A convolution with or without a bias; `sums` is where the bias' gradient, dy's sums over the pixels, is computed, if it is."""
+    """A convolution with or without a bias; `sums` is where the gradient of the bias, dy's sums over the pixels, is computed."""
 
     in_place = False
 
