@@ -13,13 +13,13 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._atomic import FLUSH, add, add_at, floating_mode, give_way, load, peek, poke, set_floating_mode, wait_a_while, wait_for
 from ._jit import jit
-from .kernels.call import MOST_WORDS, Work, call_by_address
+from .kernels.call import MOST_WORDS, Work, address_of, call_by_address
 
 AWAKE = 10_000_000
 """Cycles that a helper waits for the next program before it goes to sleep: some 4 milliseconds."""
@@ -84,18 +84,21 @@ def take_tickets(box, thread):
 
 
 @jit
-def lead(box, table, words, claims, threads, tickets, rounds, mode):
-    """Open a program to the helpers, take part in it, and return when no helper is at it any more."""
-    box[NEXT], box[DONE], box[FAILED], box[MODE] = 0, 0, 0, mode
-    box[TABLE], box[WORDS], box[CLAIMS] = table.ctypes.data, words.ctypes.data, claims.ctypes.data
-    box[ROWS], box[THREADS], box[TICKETS], box[TOTAL] = len(table) // ROW, threads, max(1, tickets), tickets * rounds
-    claims[:] = 0
-    add(box, SEQUENCE, 1)
-    take_tickets(box, 0)
-    wait_for(box, DONE, box[TOTAL])
-    add(box, SEQUENCE, 1)
-    while load(box, ACTIVE) != 0:  # for a moment only, unless a helper's CPU was taken away
-        give_way()
+def lead(box, programs, mode):
+    """Run programs in turn: open each to the helpers, take part in it, and go on when no helper is at it any more.
+
+    Rows of `programs`: the addresses of table, words and claims; rows, threads, tickets and rounds.
+    """
+    box[FAILED], box[MODE] = 0, mode
+    for i in range(0, len(programs), 7):
+        box[TABLE], box[WORDS], box[CLAIMS], box[ROWS], box[THREADS], tickets, rounds = programs[i : i + 7]
+        box[NEXT], box[DONE], box[TICKETS], box[TOTAL] = 0, 0, max(1, tickets), tickets * rounds
+        add(box, SEQUENCE, 1)
+        take_tickets(box, 0)
+        wait_for(box, DONE, box[TOTAL])
+        add(box, SEQUENCE, 1)
+        while load(box, ACTIVE) != 0:  # for a moment only, unless a helper's CPU was taken away
+            give_way()
 
 
 @jit
@@ -125,8 +128,9 @@ class Program:
     def __init__(self, steps: Sequence[Step], threads: int):
         rows = sum(len(step.work.calls(step.units)) for step in steps)
         table, words = np.empty(rows * ROW, np.int64), np.empty(threads * rows * MOST_WORDS, np.int64)
-        self.arrays = table, words, np.empty(rows * 2 * threads * APART, np.int64)
-        self.threads, self.tickets, self._kept, row = threads, 0, [], 0
+        self._claims = np.zeros(rows * 2 * threads * APART, np.int64)
+        kept: list[Any] = [table, words]
+        self.tickets, self._kept, row = 0, kept, 0
         for work, units, pieces in steps:
             calls = work.calls(units)
             for number, (call, own) in enumerate(calls):
@@ -135,6 +139,12 @@ class Program:
                 self.tickets += 0 if number else pieces
                 self._kept.append(kept)
                 row += 1
+        self._numbers = [address_of(array) for array in (table, words, self._claims)] + [rows, threads, self.tickets]
+
+    def begin(self, rounds: int) -> list[int]:
+        """Return the program's row for `lead`, with nothing claimed yet."""
+        self._claims[:] = 0
+        return [*self._numbers, rounds]
 
 
 class Helper:
@@ -179,8 +189,7 @@ class Team:
     def __init__(self, helpers: int):
         self.threads = helpers + 1
         self._box = np.zeros(13 * APART, np.int64)
-        empty = Program([], 1)
-        self._run(empty, 1)  # compiled, or loaded, here and not while somebody waits
+        lead(self._box, np.zeros(0, np.int64), 0)  # compiled, or loaded, here and not while somebody waits
         serve(self._box, 0, int(self._box[SEQUENCE]), 0)
         self.helpers = [Helper(self._box, i + 1) for i in range(helpers)]
         self._busy = threading.Lock()
@@ -198,11 +207,13 @@ class Team:
         pieces = work.pieces(units, self.threads)
         return self.run(Program([Step(work, units, pieces)], self.threads))
 
-    def run(self, program: Program, rounds: int = 1, flush: bool = False) -> bool:
-        """Run a program so many times; return whether it was run: not if the team works for another caller, or has stopped.
+    def run(
+        self, program: Program, rounds: int = 1, *, before: Program | None = None, after: Program | None = None, flush: bool = False
+    ) -> bool:
+        """Run a program so many times, and others once `before` and `after` it, all in one stroke for whoever interrupts.
 
-        With `flush`, numbers too small for full precision count as zeros meanwhile (on x86, where they take a hundred times as
-        long).
+        Return whether they were run: not if the team works for another caller, or has stopped. With `flush`, numbers too small for
+        full precision count as zeros meanwhile (on x86, where they take a hundred times as long).
 
         Raises
         ------
@@ -217,15 +228,17 @@ class Team:
             self._make_way()
             for helper in self.helpers:
                 helper.wake()
-            self._run(program, rounds, flush)
+            rows = program.begin(rounds)
+            if before is not None:
+                rows = before.begin(1) + rows
+            if after is not None:
+                rows += after.begin(1)
+            lead(self._box, np.array(rows, np.int64), FLUSH if flush else 0)
+            if self._box[FAILED]:
+                raise RuntimeError(f"{self._box[FAILED]} of a program's {program.tickets * rounds} pieces of work failed")
             return True
         finally:
             self._busy.release()
-
-    def _run(self, program: Program, rounds: int, flush: bool = False) -> None:
-        lead(self._box, *program.arrays, program.threads, program.tickets, rounds, FLUSH if flush else 0)
-        if self._box[FAILED]:
-            raise RuntimeError(f"{self._box[FAILED]} of a program's {program.tickets * rounds} pieces of work failed")
 
     def _make_way(self) -> None:
         """Keep the helpers off the CPU that the caller runs on, where Linux can tell.

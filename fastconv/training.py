@@ -117,7 +117,7 @@ def train(
     clock = time.perf_counter()
     say("Preparing the kernels: the first time they are compiled, which takes some seconds; then they are kept on disk ...")
     from ._threads import get_num_threads
-    from .nn.fusion import conv_pool_dense, is_online
+    from .nn.fusion import conv_pool_dense, is_plain
     from .nn.models import MODELS as MODELS_BY_NAME
     from .nn.models import NotebookOrder
     from .nn.trial import compile_kernels
@@ -131,7 +131,8 @@ def train(
     say(f"Kernels ready in {seconds_compile:.2f} s")
     say(f"{model}: {network.parameters.size:,} weights, batches of {recipe.batch_size}, {recipe.optimizer}, {recipe.schedule}")
 
-    online = is_online(conv_pool_dense(network, network.parameters), recipe.batch_size, recipe.optimizer)
+    fused = conv_pool_dense(network, network.parameters) is not None
+    online = fused and recipe.batch_size == 1 and is_plain(recipe.optimizer)
     options: dict[str, Any] = recipe._asdict()
     if model == "seed":
         options["shuffle"] = NotebookOrder(network, len(x_train))

@@ -71,15 +71,25 @@ def check_one_pass(back: bool) -> int:
         fused.forward(in_pieces, batch, 6)
         np.testing.assert_allclose(batch.losses.mean(), loss, rtol=1e-6)
         batch.losses[:] = 0
-        fused.gradient(in_pieces, batch, 6, found.weights)
+        fused.gradient(in_pieces, batch, 6, found)
         np.testing.assert_allclose(batch.losses.mean(), loss, rtol=1e-6)
         np.testing.assert_allclose(np.concatenate(found.weights), expected, rtol=0, atol=1e-6)
         batch.losses[:] = 0
-        fused.online(in_pieces, batch, 6, guarded(np.array([0.1]), back))
+        packed = fused.new_packed()
+        fused.pack(in_pieces, packed)
+        fused.online(in_pieces, batch, 6, packed, guarded(np.array([0.1]), back))
+        fused.unpack(in_pieces, packed)
         for i in range(6):
             loss, step = model.gradient(np.stack([x[i]] * 6), np.full(6, y[i]), threads=1)
             np.testing.assert_allclose(batch.losses[i], loss, rtol=1e-5)
             model.parameters -= np.float32(0.1) * step
         np.testing.assert_allclose(np.concatenate(fused.weights), model.parameters, rtol=0, atol=1e-5)
-        count += 3
+        many, labels = np.concatenate([x] * 6), np.tile(y, 6)
+        batch = data.Data(guarded(many, back), guarded(labels, back), model.dtype, 0)
+        _, step = model.gradient(many, labels, threads=1)
+        fused.pack(in_pieces, packed)
+        fused.descend(in_pieces, batch, 36, packed, guarded(np.array([0.1]), back))
+        fused.unpack(in_pieces, packed)
+        np.testing.assert_allclose(np.concatenate(fused.weights), model.parameters - np.float32(0.1) * step, rtol=0, atol=1e-5)
+        count += 4
     return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..kernels.conv_pool_dense import (
     pack_conv_pool_dense,
     unpack_conv_pool_dense,
 )
+from ..kernels.optim import descend
 from ..kernels.pack import add_parts, blocks_of, buffer
 from ..kernels.simd import REGISTERS, lanes_of
 from ..kernels.tile import fit_rows
@@ -23,10 +24,10 @@ from .operations import Split
 
 MOST_CLASSES = 12
 """The classes of a pixel's weights, and as many sums, are kept in registers."""
-PARTS = 8
-"""A batch is summed in up to so many parts, whatever the number of threads."""
+PARTS, PART_IMAGES = 8, 16
+"""A batch is summed in up to so many parts, whatever the number of threads, each of so many images or more."""
 ONLINE_IMAGES = 1000
-"""Between the weights' packing and unpacking there are so many images, each an update: some milliseconds."""
+"""So many images in turn, each an update, are one piece of work: some milliseconds."""
 
 
 class ConvPoolDense(NamedTuple):
@@ -40,20 +41,44 @@ class ConvPoolDense(NamedTuple):
     first: bool
     weights: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
-    def _record(self, split: Split, data: Data, batch: int, mode: int, parts: int, rates: np.ndarray) -> np.ndarray:
-        """Add the packing and the pass over a batch to a program, and return the packed weights."""
-        dtype, pooled = self.weights[0].dtype, (self.width - self.size + 1) // 2
-        padded = -(-self.filters // lanes_of(dtype)) * lanes_of(dtype)
-        pixels = pooled * pooled
-        packed = buffer((self.size**2 + 1 + pixels * self.classes) * padded + self.classes, dtype)
+    def new_packed(self) -> np.ndarray:
+        """Return memory for the weights in the kernel's order."""
+        pixels = ((self.width - self.size + 1) // 2) ** 2
+        packed = buffer((self.size**2 + 1 + pixels * self.classes) * self._padded + self.classes, self.weights[0].dtype)
         packed[:] = 0
-        split(pixels, Call(pack_conv_pool_dense, *self.weights, self._sizes(padded), packed), 4 * packed.size)
-        rows = fit_rows(pooled, (REGISTERS - 2) // 4)
-        biased = len(self.weights[1]) > 0
+        return packed
+
+    def pack(self, split: Split, packed: np.ndarray) -> None:
+        """Copy the weights to where the kernel has them."""
+        self._copy(split, pack_conv_pool_dense, (*self.weights, self._sizes, packed), packed)
+
+    def unpack(self, split: Split, packed: np.ndarray) -> None:
+        """Copy them back."""
+        self._copy(split, unpack_conv_pool_dense, (packed, self._sizes, *self.weights), packed)
+
+    @property
+    def _padded(self) -> int:
+        lanes = lanes_of(self.weights[0].dtype)
+        return -(-self.filters // lanes) * lanes
+
+    @property
+    def _sizes(self) -> tuple[int, int, int, int]:
+        return self.size**2, self.filters, self.classes, self._padded
+
+    def _copy(self, split: Split, kernel: Any, arguments: tuple, packed: np.ndarray) -> None:
+        split(((self.width - self.size + 1) // 2) ** 2, Call(kernel, *arguments), 4 * packed.size)
+
+    def _pass(
+        self, split: Split, data: Data, batch: int, mode: int, packed: np.ndarray, sums: np.ndarray, rates: np.ndarray
+    ) -> None:
+        """Take a batch, in as many parts as there are sums, or as the mode has."""
+        parts = {ONLINE: 1, FORWARD: min(batch, 4 * PARTS)}.get(mode, sums.size // packed.size)
+        pooled = (self.width - self.size + 1) // 2
+        pixels, padded = pooled * pooled, self._padded
+        rows, biased = fit_rows(pooled, (REGISTERS - 2) // 4), len(self.weights[1]) > 0
         kernel = conv_pool_dense_kernel(self.size, self.classes, rows, mode, biased, self.relu, self.first)
-        sums = buffer(parts * packed.size if mode == GRADIENT else 0, dtype)
         rooms = (
-            lambda n=n: buffer(n, dtype)
+            lambda n=n: buffer(n, packed.dtype)
             for n in (self.width**2, 4 * pixels * padded, pixels * padded, *[self.classes] * 3)
         )  # fmt: skip
         call = Call(
@@ -61,29 +86,31 @@ class ConvPoolDense(NamedTuple):
             packed, sums, data.losses, data.correct, *rooms,
         )  # fmt: skip
         split(parts, call, 6 * batch * packed.size)
-        if mode == GRADIENT:
-            split(blocks_of(packed), Call(add_parts, sums, packed), sums.size)
-        return packed
 
-    def _sizes(self, padded: int) -> tuple[int, int, int, int]:
-        return self.size**2, self.filters, self.classes, padded
+    def _new_sums(self, batch: int, packed: np.ndarray) -> np.ndarray:
+        return buffer(max(1, min(PARTS, batch // PART_IMAGES)) * packed.size, packed.dtype)
 
-    def _unpack(self, split: Split, packed: np.ndarray, targets: tuple[np.ndarray, ...]) -> None:
-        padded = -(-self.filters // lanes_of(packed.dtype)) * lanes_of(packed.dtype)
-        pixels = ((self.width - self.size + 1) // 2) ** 2
-        split(pixels, Call(unpack_conv_pool_dense, packed, self._sizes(padded), *targets), 4 * packed.size)
-
-    def online(self, split: Split, data: Data, images: int, rates: np.ndarray) -> None:
+    def online(self, split: Split, data: Data, images: int, packed: np.ndarray, rates: np.ndarray) -> None:
         """Take so many images, with an update of plain gradient descent after each."""
-        packed = self._record(split, data, images, ONLINE, 1, rates)
-        self._unpack(split, packed, self.weights)
+        self._pass(split, data, images, ONLINE, packed, packed[:0], rates)
 
-    def gradient(self, split: Split, data: Data, batch: int, gradients: tuple[np.ndarray, ...]) -> None:
-        """Compute a batch's losses and the weights' gradients."""
-        parts = max(1, min(PARTS, batch // 4))
-        packed = self._record(split, data, batch, GRADIENT, parts, np.zeros(0))
-        self._unpack(split, packed, gradients)
+    def descend(self, split: Split, data: Data, batch: int, packed: np.ndarray, rates: np.ndarray) -> None:
+        """Take a batch, and make an update of plain gradient descent."""
+        sums = self._new_sums(batch, packed)
+        self._pass(split, data, batch, GRADIENT, packed, sums, rates)
+        split(blocks_of(packed), Call(descend, sums, packed, rates, data.state), sums.size)
+
+    def gradient(self, split: Split, data: Data, batch: int, gradients: ConvPoolDense) -> None:
+        """Compute a batch's losses and the gradients of the weights, to the places of another one's weights."""
+        packed = self.new_packed()
+        self.pack(split, packed)
+        sums = self._new_sums(batch, packed)
+        self._pass(split, data, batch, GRADIENT, packed, sums, np.zeros(0))
+        split(blocks_of(packed), Call(add_parts, sums, packed), sums.size)
+        gradients.unpack(split, packed)
 
     def forward(self, split: Split, data: Data, batch: int) -> None:
         """Compute a batch's losses."""
-        self._record(split, data, batch, FORWARD, min(batch, 4 * PARTS), np.zeros(0))
+        packed = self.new_packed()
+        self.pack(split, packed)
+        self._pass(split, data, batch, FORWARD, packed, packed[:0], np.zeros(0))

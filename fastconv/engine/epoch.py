@@ -17,16 +17,24 @@ SLICE_SECONDS = 0.1
 class Epoch:
     """An epoch of `count` samples in batches, the last of which may be smaller.
 
-    `record(recorder, batch)` adds the calls for a batch of so many samples, which go on to the next one in `state`.
+    `record(recorder, batch)` adds the calls for a batch of so many samples, which go on to the next one in `state`. Those that
+    `around` records are made before and after each slice.
     """
 
-    def __init__(self, team: Team, record: Callable[[Recorder, int], None], count: int, batch: int, state: np.ndarray):
+    def __init__(
+        self, team: Team, record: Callable[[Recorder, int], None], count: int, batch: int, state: np.ndarray,
+        around: tuple[Callable[[Recorder], None], Callable[[Recorder], None]] | None = None,
+    ):  # fmt: skip
         self._team, self._state, self._count, self._batch = team, state, count, batch
-        self._programs: dict[int, Program] = {}
-        for size in {min(batch, count), count % batch} - {0}:
-            recorder = Recorder(team.threads)
-            record(recorder, size)
-            self._programs[size] = recorder.program()
+        sizes = {min(batch, count), count % batch} - {0}
+        self._programs = {size: self._program(record, size) for size in sizes}
+        self._before = self._program(around[0]) if around else None
+        self._after = self._program(around[1]) if around else None
+
+    def _program(self, record: Callable[..., None], *arguments: int) -> Program:
+        recorder = Recorder(self._team.threads)
+        record(recorder, *arguments)
+        return recorder.program()
 
     def run(self, limit: int | None = None) -> Iterator[int]:
         """Run from the position in `state` to the epoch's end, or for so many batches; yield the position after every slice."""
@@ -35,7 +43,7 @@ class Epoch:
             whole = (self._count - int(self._state[POSITION])) // self._batch
             size, now = (self._batch, min(rounds, whole, left)) if whole else (self._count % self._batch, 1)
             start = time.perf_counter()
-            self._team.run(self._programs[size], now, flush=True)
+            self._team.run(self._programs[size], now, before=self._before, after=self._after, flush=True)
             seconds = max(time.perf_counter() - start, 1e-6)
             left -= now
             rounds = max(1, min(2 * rounds, int(now * SLICE_SECONDS / seconds)))

@@ -8,7 +8,7 @@ import numpy as np
 from .._jit import jit
 from .batch import STEP
 from .pack import BLOCK
-from .simd import lanes, vdiv, vload_part, vmul_add, vsplat, vstore_part
+from .simd import lanes, vadd, vdiv, vload_part, vmul_add, vsplat, vstore_part
 from .vector_math import vmul, vsqrt
 
 
@@ -30,6 +30,17 @@ def sgd(w, g, velocity, settings, rates, state, start, stop):
             vstore_part(velocity, i, speed, part)
             step = vmul_add(momentum, speed, step) if nesterov else speed
         vstore_part(w, i, vmul_add(rate, step, old), part)
+
+
+@jit
+def descend(parts, w, rates, state, start, stop):
+    """w -= rate times the sum of the parts, of w's length each, in their order."""
+    rate, end = vsplat(w, -rates[min(state[STEP], len(rates) - 1)]), min(stop * BLOCK, len(w))
+    for i in range(start * BLOCK, end, lanes(w)):
+        g = vload_part(parts, i, end - i)
+        for part in range(len(w), len(parts), len(w)):
+            g = vadd(g, vload_part(parts, part + i, end - i))
+        vstore_part(w, i, vmul_add(rate, g, vload_part(w, i, end - i)), end - i)
 
 
 @jit

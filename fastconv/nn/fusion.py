@@ -46,10 +46,9 @@ def conv_pool_dense(model: Sequential, vector: np.ndarray) -> ConvPoolDense | No
     return ConvPoolDense(width, k, filters, dense.units, conv.activation == "relu", pool.ties == "first", flat)  # type: ignore[arg-type]  # four of them
 
 
-def is_online(fused: ConvPoolDense | None, batch: int, optimizer: Optimizer) -> bool:
-    """Return whether a model is updated within the pass, image after image, for which there is work for one thread only."""
-    plain = isinstance(optimizer, SGD) and not optimizer.momentum and not optimizer.weight_decay
-    return fused is not None and batch == 1 and plain
+def is_plain(optimizer: Optimizer) -> bool:
+    """Return whether an update is the rate times the gradient, and no more."""
+    return isinstance(optimizer, SGD) and not optimizer.momentum and not optimizer.weight_decay
 
 
 def _plain_pool(pool: MaxPool2D) -> bool:

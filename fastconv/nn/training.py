@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .._team import Team
-from ..engine.conv_pool_dense import ONLINE_IMAGES
+from ..engine.conv_pool_dense import ONLINE_IMAGES, ConvPoolDense
 from ..engine.data import Data
 from ..engine.epoch import Epoch
 from ..engine.recorder import Recorder
@@ -23,7 +24,7 @@ from ..kernels.call import Call
 from ..progress import Progress
 from .callbacks import Callback
 from .checkpoint import Kept, Resumed, save_checkpoint
-from .fusion import conv_pool_dense, is_online
+from .fusion import conv_pool_dense, is_plain
 from .history import History
 from .inference import BATCH, Inference, mean
 from .optimizers import Optimizer
@@ -64,7 +65,8 @@ class Training:
         whole, gradient = (conv_pool_dense(model, vector) for vector in (model.parameters, self._gradient))
         fusible = model.loss == "cross_entropy" and not updates.shift
         self._fused = (whole, gradient) if fusible and whole is not None and gradient is not None else None
-        self.online = is_online(whole if self._fused else None, updates.batch, updates.optimizer)
+        self._plain = self._fused is not None and is_plain(updates.optimizer)
+        self.online = self._plain and updates.batch == 1
         if resumed is not None:
             model.set_weights(resumed.weights)
             for slot, found in zip(self._slots, resumed.slots, strict=True):
@@ -76,7 +78,12 @@ class Training:
     def run(self, team: Team, validation: Data | None, progress: bool) -> None:
         """Train to the end of the last epoch, or until a callback or an interrupt ends it."""
         model, size = self.model, ONLINE_IMAGES if self.online else self._updates.batch
-        epoch = Epoch(team, self._record, self.data.count, size, self.data.state)
+        record, around = self._record, None
+        if self._fused is not None and self._plain:
+            fused, packed = self._fused[0], self._fused[0].new_packed()
+            record = partial(self._record_packed, fused, packed)
+            around = partial(fused.pack, packed=packed), partial(fused.unpack, packed=packed)
+        epoch = Epoch(team, record, self.data.count, size, self.data.state, around)
         validate = None if validation is None else Inference(model, validation, BATCH, team).run
         for callback in self._callbacks:
             callback.on_train_begin(model)
@@ -94,28 +101,26 @@ class Training:
             callback.on_train_end(model)
 
     def _record(self, recorder: Recorder, size: int) -> None:
-        """Add the calls of an update to a program, or online those of many."""
+        """Add the calls of an update to a program."""
         model, data = self.model, self.data
         if self._fused is not None:
             whole, gradient = self._fused
-            if self.online:
-                whole.online(recorder, data, size, self._updates.rates)
-                recorder(1, Call(advance, data.state, size, size), 0)
-                return
-            whole.gradient(recorder, data, size, gradient.weights)
-            self._update(recorder, size)
-            return
-        graph = model.graph(size, data, self._gradient)
-        data.gather(recorder, size, graph.x, self._updates.shift)
-        graph.forward(recorder)
-        data.loss(recorder, model.loss, size, graph.y, graph.dy)
-        graph.backward(recorder)
-        self._update(recorder, size)
+            whole.gradient(recorder, data, size, gradient)
+        else:
+            graph = model.graph(size, data, self._gradient)
+            data.gather(recorder, size, graph.x, self._updates.shift)
+            graph.forward(recorder)
+            data.loss(recorder, model.loss, size, graph.y, graph.dy)
+            graph.backward(recorder)
+        parameters, slots, updates = model.parameters, self._slots, self._updates
+        updates.optimizer.record(recorder, parameters, self._gradient, slots, updates.rates, data.state)
+        recorder(1, Call(advance, data.state, size, 1), 0)
 
-    def _update(self, recorder: Recorder, size: int) -> None:
-        state, updates = self.data.state, self._updates
-        updates.optimizer.record(recorder, self.model.parameters, self._gradient, self._slots, updates.rates, state)
-        recorder(1, Call(advance, state, size, 1), 0)
+    def _record_packed(self, fused: ConvPoolDense, packed: np.ndarray, recorder: Recorder, size: int) -> None:
+        """Add the calls of an update of packed weights to a program, or online those of many."""
+        take = fused.online if self.online else fused.descend
+        take(recorder, self.data, size, packed, self._updates.rates)
+        recorder(1, Call(advance, self.data.state, size, size if self.online else 1), 0)
 
     def _place(self) -> int:
         """Return how many images of the running epoch are done."""
