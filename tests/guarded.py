@@ -171,6 +171,34 @@ def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
     return count
 
 
+def check_weight_parts(back: bool, dtypes: list[str]) -> int:
+    """Run weight gradients cut by images into parts, as those of large layers are; return how many ran."""
+    from fastconv.kernels import pack
+    from fastconv.kernels.conv_slide import SlideWeightGradPlan
+    from fastconv.kernels.conv_weight_grad import WeightGradPlan
+
+    from . import naive
+    from .cases import Case, integers
+
+    cases = [
+        (WeightGradPlan, Case("", (4, 9, 8, 3), (3, 3, 3, 5), 1, 1)),
+        (WeightGradPlan, Case("", (11, 8, 7, 1), (2, 3, 1, 17), (2, 1))),
+        (SlideWeightGradPlan, Case("", (9, 12, 9, 18), (3, 3, 1, 18), 1, 1, 1, 18)),
+        (SlideWeightGradPlan, Case("", (3, 6, 5, 39), (3, 3, 1, 39), 2, ((0, 2), (1, 1)), 1, 39)),
+        (SlideWeightGradPlan, Case("", (1, 7, 8, 24), (3, 3, 8, 24), 1, 1, 1, 3)),
+    ]
+    least, pack.LEAST_PART_FLOPS = pack.LEAST_PART_FLOPS, 1
+    try:
+        for (plan, case), dtype in product(cases, map(np.dtype, dtypes)):
+            x, dy = (guarded(integers(shape, dtype, seed), back) for seed, shape in enumerate((case.x, case.spec.output_shape)))
+            result = guarded(np.full(case.w, np.nan, dtype), back)
+            plan(case.spec, dtype)(in_pieces, x.reshape(-1), dy.reshape(-1), result.reshape(-1))
+            np.testing.assert_array_equal(result, naive.conv_weight_grad(x, dy, case.w, *case.naive_geometry), str(case))
+    finally:
+        pack.LEAST_PART_FLOPS = least
+    return len(cases) * len(dtypes)
+
+
 def in_pieces(units, work, flops):
     """Run the units as three threads would, one piece after the other."""
     bounds = [units * i // 3 for i in range(4)]
@@ -377,7 +405,7 @@ def main(scope: str) -> None:
             count += sum(check_narrow(case, dtype, partial(guarded, back=back)) for dtype in dtypes[: 2 if scope == "wide" else 1])
         count += check_pools(back, dtypes) + check_dense(back, dtypes) + check_winograd(back, scope, dtypes[:1])
         count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes)
-        count += check_peak(back, dtypes) + check_networks(back) + check_one_pass(back)
+        count += check_peak(back, dtypes) + check_weight_parts(back, dtypes) + check_networks(back) + check_one_pass(back)
         for check, dtype in product(CHECKS, dtypes):
             count += check(np.dtype(dtype).type, lambda array: guarded(array, back))
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")
