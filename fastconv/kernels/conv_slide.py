@@ -19,7 +19,7 @@ from .tile import tile_load, tile_load_part, tile_zero
 from .tile_slide import tile_fold_add, tile_slide, tile_slide_grad, tile_store_lines
 
 BLOCK_BYTES = 6 * 1024
-"""A weight gradient's tile takes lines of so many bytes, or one: for more, far apart in memory, the CPU doesn't load ahead (0.9)."""
+"""A weight gradient's tile takes lines of so many bytes, or one; of more, far apart in memory, the CPU loads none ahead (0.9)."""
 PHASE_BYTES = 512 * 1024
 """So much of the input gradient stays in the second-level cache for all phases of the stride."""
 PARTIAL_SUMS = 8
