@@ -71,12 +71,12 @@ def kernels(figures: dict[str, Any]) -> str:
     ratios = facts["ratio"]
     each = ", ".join(f"{name} {ratios[operation]['mean']:.2f}" for operation, name in OPERATIONS.items())
     count = f"{facts['threads']} thread" + ("s" if facts["threads"] > 1 else "")
-    best = facts["ratio_to_best"]["all"]
+    best, more = facts["ratio_to_best"]["all"], others(records)
     lines = [
         f"GFLOP/s beside PyTorch (oneDNN), {facts['dtype']}, {count}, best round (`python -m bench.run`).",
         "The ratio is to PyTorch's better layout, median of the rounds: below 1 fastconv loses.",
         f"Geometric mean {ratios['all']['mean']:.2f} ({each}), least {ratios['all']['least']:.2f}.",
-        f"{others(records)} To the best of all: {best['mean']:.2f}, least {best['least']:.2f}.",
+        *([f"{more} To the best of all: {best['mean']:.2f}, least {best['least']:.2f}."] if more else []),
         f"The machine's peak is {facts['peak']:.0f} GFLOP/s of multiply-adds a core, and {facts['bandwidth']:.0f} GB/s of copying.",
         f"{machine(facts)}.",
     ]

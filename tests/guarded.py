@@ -200,7 +200,11 @@ def check_weight_parts(back: bool, dtypes: list[str]) -> int:
 
 
 def in_pieces(units, work, flops):
-    """Run the units as three threads would, one piece after the other."""
+    """Run the units as three threads would, one piece after the other, and see that threads could be given the calls."""
+    from fastconv.kernels.call import MOST_WORDS
+
+    for call, _ in work.calls(units):
+        call.put(np.empty(MOST_WORDS, np.int64), 0, 0, 1)
     bounds = [units * i // 3 for i in range(4)]
     for start, stop in zip(bounds, bounds[1:]):
         if start < stop:

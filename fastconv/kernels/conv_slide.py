@@ -174,7 +174,7 @@ class _Slide:
         x_lines, first = lines.tiles(tile[0])
         self.units, self.flops = lines.images * len(first), flops
         self.name = f"conv_slide_{dtype.name}_{tile[0] * tile[1]}x{lines.taps}x{lanes_of(dtype)}"
-        tap_rows = (lines.pixels[:: lines.rows], lines.w_rows[:: lines.rows])
+        tap_rows = (lines.pixels[:: lines.rows].copy(), lines.w_rows[:: lines.rows].copy())
         self._tables = (x_lines.ravel(), lines.y_lines[first], *tap_rows, _numbers(lines, channels), x_lines.shape[2])
         self._kernel = slide_output_kernel(lines.shape(*tile), channels < lanes_of(dtype))
         self._no_bias = np.zeros(channels, dtype)
@@ -237,7 +237,7 @@ class SlideWeightGradPlan:
         block = max(1, BLOCK_BYTES // (lines.rows * VECTOR_BYTES * (lines.size + lines.count)))
         numbers = (*_numbers(lines, spec.channels), lines.images)
         x_lines, _ = lines.tiles(1)
-        tables = (x_lines.ravel(), lines.y_lines, lines.pixels[:: lines.rows])
+        tables = (x_lines.ravel(), lines.y_lines, lines.pixels[:: lines.rows].copy())
         self._tables = (*tables, numbers, x_lines.shape[2], block, parts)
         shapes = lines.shape(1, pixels), lines.shape(1, 1)
         self._kernel = slide_weight_grad_kernel(*shapes, spec.channels < size, sums)
