@@ -156,7 +156,7 @@ class _KernelCache(_Cache):
                 with os.fdopen(handle, "wb") as file:
                     file.write(hashlib.sha256(content).digest() + content)
                 os.replace(temporary, path)
-            except BaseException:
+            except BaseException:  # raised again: only half a file is taken away
                 Path(temporary).unlink(missing_ok=True)
                 raise
         except OSError as error:
