@@ -29,8 +29,9 @@ MAY_IMPORT = [
     ("_threads", "shapes _team kernels.call", "_team"),
     ("_warmup", "numpy", "functional layers nn"),
     ("cli", "", "fastconv numpy PIL datasets training nn _jit _threads"),
-    ("datasets", "numpy datasets", "pooch"),
+    ("datasets", "numpy datasets files", "pooch"),
     ("engine", "numpy engine functional kernels shapes _arrays _jit _team", ""),
+    ("files", "numpy files", ""),
     ("functional", "numpy functional kernels shapes _arrays _threads", ""),
     ("kernels.simd", "numba llvmlite", ""),
     ("kernels.call", "numpy numba llvmlite _jit", ""),
@@ -44,7 +45,7 @@ MAY_IMPORT = [
     ("kernels.segments", "numba llvmlite kernels.simd kernels.tile", ""),
     ("kernels", "numpy kernels shapes _jit", ""),
     ("layers", "numpy layers functional shapes _arrays", ""),
-    ("nn", "numpy nn engine functional kernels shapes progress _arrays _team _threads", "safetensors"),
+    ("nn", "numpy nn files engine functional kernels shapes progress _arrays _team _threads", "safetensors"),
     ("notebook", "numpy functional shapes _arrays", ""),
     ("notebook_training", "numpy layers functional shapes _arrays", ""),
     ("progress", "", "tqdm"),
@@ -53,7 +54,7 @@ MAY_IMPORT = [
     ("testing", "numpy", ""),
     ("training", "numpy fastconv datasets progress shapes", "numba nn _threads"),
 ]
-WITHOUT_NUMBA = ["_arrays", "_info", "_threads", "_warmup", "cli", "datasets", "progress", "shapes", "testing", "training"]
+WITHOUT_NUMBA = ["_arrays", "_info", "_threads", "_warmup", "cli", "datasets", "files", "progress", "shapes", "testing", "training"]
 
 
 def parse(path):

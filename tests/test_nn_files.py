@@ -287,7 +287,7 @@ def test_promises_are_not_believed(tmp_path, shape, compression):
     path = tmp_path / "model.npz"
     with zipfile.ZipFile(write(path, **{"0.bias": None}), "a") as archive:
         archive.writestr("0.bias.npy", npy(shape, b"\0" * 1_000_000), compression)
-    refused(path, "is no readable .npz file: (its parts must be stored as they are|an array of|Shape|shape|Cannot|malformed)")
+    refused(path, "is no readable .npz file: (its parts must be stored as they are|it must have at most|its header must have)")
 
 
 def test_parts_that_share_their_bytes_or_names_are_refused(tmp_path):
@@ -302,7 +302,7 @@ def test_parts_that_share_their_bytes_or_names_are_refused(tmp_path):
             archive.filelist.append(member)
             archive.NameToInfo[member.filename] = member
         archive._didModify = True
-    refused(path, "its parts must be stored as they are, but promise")
+    refused(path, r"its parts must be in the file's \d+ bytes, but are said to have 2\d{6}")
     path = write(tmp_path / "twice.npz")
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("0.bias.npy", npy((2,), b"\0" * 8))
