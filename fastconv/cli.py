@@ -137,7 +137,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     model = load(options.model)
     _, _, images, labels = load_data(options.data)
     found = model.evaluate(images, labels)
-    print(f"loss {found['loss']:.4f}, accuracy {found['accuracy']:.2%} of {len(images)} images")
+    accuracy = f", accuracy {found['accuracy']:.2%}" if "accuracy" in found else ""
+    print(f"loss {found['loss']:.4f}{accuracy} of {len(images)} images")
     return 0
 
 

@@ -28,15 +28,16 @@ class Progress:
         self._first = self._done = done
         self._bar = _make_bar(total, title, self._stream, done)
 
-    def update(self, done: int, loss: float, accuracy: float) -> None:
-        """Show `done` images, with the loss and the accuracy (0 to 1) so far."""
+    def update(self, done: int, loss: float, accuracy: float | None) -> None:
+        """Show `done` images, with the loss and the accuracy (0 to 1) so far, if there is one."""
+        figures = f"loss {loss:.3f}" + ("" if accuracy is None else f", accuracy {accuracy:.0%}")
         if self._bar is not None:
-            self._bar.set_postfix_str(f"loss {loss:.3f}, accuracy {accuracy:.0%}", refresh=False)
+            self._bar.set_postfix_str(figures, refresh=False)
             self._bar.update(done - self._done)
         elif time.perf_counter() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.perf_counter()
             left = (self._total - done) * (self._last - self._start) / max(done - self._first, 1)
-            self._line(done, f"{left:.0f} s left, loss {loss:.3f}, accuracy {accuracy:.0%}")
+            self._line(done, f"{left:.0f} s left, {figures}")
         self._done = done
 
     def close(self, summary: str) -> None:

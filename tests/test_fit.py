@@ -218,7 +218,7 @@ def test_arguments_are_checked_before_anything_is_done(options, error, text):
     [
         (np.zeros((3, 4)), [0, 1, 2], ValueError, r"x must be \(n, 5\), but has shape \(3, 4\)"),
         (rows(3)[0], [0, 1], ValueError, "y must have one label for each of the 3 images"),
-        (rows(3)[0], [0.0, 1.0, 2.0], TypeError, "labels must be integers"),
+        (rows(3)[0], [0.0, 1.5, 2.0], ValueError, "labels must be whole numbers, but number 1 is 1.5"),
         (rows(3)[0], [0, -1, 2], ValueError, "labels must be from 0 to 4"),
         (np.array([["a"] * 5]), [0], TypeError, "x must be an array of real numbers"),
     ],

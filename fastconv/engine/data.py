@@ -14,11 +14,14 @@ from .operations import Split
 class Data:
     """Images (n, ...) and their targets: labels (n,), or numbers (n, outputs), or none.
 
-    The images are read as they are and scaled as the batches are made; losses and correct are by place in the order.
+    The images are read as they are and scaled as the batches are made; losses and correct are by place in the order. `classified`
+    says whether the targets are classes, so that correct means something.
     """
 
-    def __init__(self, images: np.ndarray, targets: np.ndarray | None, dtype: np.dtype, seed: int = 0):
-        self.count, self.shape = len(images), images.shape[1:]
+    def __init__(
+        self, images: np.ndarray, targets: np.ndarray | None, dtype: np.dtype, seed: int = 0, classified: bool = True
+    ):  # fmt: skip
+        self.count, self.shape, self.classified = len(images), images.shape[1:], classified
         self.order, self.state = np.arange(self.count), np.zeros(STATE_SIZE, np.int64)
         self.state[SEED] = seed
         self.losses, self.correct = np.zeros(self.count), np.zeros(self.count, np.bool_)

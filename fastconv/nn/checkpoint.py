@@ -10,7 +10,7 @@ import numpy as np
 
 from ..shapes import as_int
 from .files import Contents, read_file, write_file
-from .model_file import FORMAT, IMPOSSIBLE, TRAINING, from_json, plain, structure_of, to_json
+from .model_file import FORMAT, IMPOSSIBLE, OPTIONAL, TRAINING, from_json, plain, structure_of, to_json
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -95,7 +95,8 @@ def _resumed(contents: Contents, model: Sequential, settings: dict[str, Any], sl
     found, training = from_json(contents.texts.get("structure", "")), from_json(contents.texts["training"])
     if not isinstance(found, dict) or not isinstance(training, dict) or set(training) != KEYS:
         raise ValueError(f"its training must have {sorted(KEYS)}")
-    _check_alike(found, structure_of("fit", model) | {"loss": found.get("loss")})
+    learnt = {name: found.get(name) for name in ["loss", *OPTIONAL]}
+    _check_alike(found | learnt, structure_of("fit", model) | learnt)
     _check_alike(training["settings"], settings)
     step, per_epoch = as_int("training", "step", training["step"], 0, 2**62), -(-count // batch)
     history = tuple({str(name): float(value) for name, value in epoch.items()} for epoch in training["history"])

@@ -17,11 +17,12 @@ from .callbacks import Callback
 from .checkpoint import Resumed, fingerprint, load_checkpoint, named
 from .files import checked_target
 from .history import History
-from .inputs import checked_images, checked_loss, checked_targets, checked_threads
+from .inputs import checked_images, checked_loss, checked_threads
 from .model_file import structure_of, to_json
 from .optimizers import SGD, Optimizer
 from .order import Order, Shuffle
 from .schedules import Constant, Schedule
+from .targets import Names, checked_targets
 from .training import Training, Updates
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ def fit(
     x : (n, *input_shape) array
         Images of the model's input shape, (n, h, w) if they have one channel. uint8 are read where they are and count as 0 to 1;
         everything else is taken as numbers of the model's type.
-    y : (n,) array of integers, or (n, outputs) array
-        Labels from 0 on; or, for the squared error, numbers. Of labels that makes ones in rows of zeros.
+    y : (n,) or (n, 1) array of labels, or (n, outputs) array
+        Labels: integers, whole floats or bools, from 0 on; rows of a one and zeros; or names, strings, which are numbered in their
+        sorted order and kept as the model's `classes`. For the squared error of several outputs, labels stand for rows of a one and
+        zeros; numbers are (n, outputs), or (n, *output shape). With one output, integers are numbers too, (n,) or (n, 1).
     epochs : int
     batch_size : int
         Images an update; the last update of an epoch has those that are left.
@@ -75,7 +78,7 @@ def fit(
         What the optimizer's rate is multiplied by, update by update; constant if not given.
     augment : Shift
     validation_data : (x, y)
-        Evaluated after each epoch, as "val_loss" and "val_accuracy".
+        Evaluated after each epoch, as "val_loss" and "val_accuracy"; names of classes are those of y.
     callbacks : sequence of Callback
     threads : int
         If not given, `fastconv.get_num_threads()`. No bit of the result depends on it.
@@ -93,7 +96,7 @@ def fit(
     -------
     History
         `history["loss"]` is a list with the loss of each epoch, as are "accuracy", "val_loss" and "val_accuracy"; NaN where
-        there are no images.
+        there are no images. There are accuracies where y are labels, or rows of a one and zeros, and none of other numbers.
 
     Raises
     ------
@@ -129,10 +132,11 @@ def fit(
     augment = None if augment is None else _checked("augment", augment, Shift)
     if augment is not None and len(model.shapes[0]) != 3:
         raise ValueError(f"fit: only images (h, w, c) can be shifted, but the model's input is {model.shapes[0]}")
-    callbacks = _checked_callbacks(callbacks, validation_data is not None)
     images = checked_images("fit", model, x)
-    targets = checked_targets("fit", model, y, len(images), name)
-    validation = _checked_validation(model, validation_data, name)
+    targets = checked_targets("fit", model, y, len(images), name, learn=True)
+    data = Data(images, targets.values, model.dtype, model.seed, targets.classified)
+    validation = _checked_validation(model, validation_data, name, targets.classes)
+    callbacks = _checked_callbacks(callbacks, data, validation)
     per_epoch, batch = -(-len(images) // batch), min(batch, max(1, len(images)))
     order = Order(shuffle, model.seed, len(images))
     rates = _rates(optimizer, schedule, total, per_epoch)
@@ -144,15 +148,15 @@ def fit(
         structure_of("fit", model)
         settings = {
             "optimizer": named(optimizer), "schedule": named(schedule), "augment": named(augment), "loss": name,
-            "batch_size": batch, "shuffle": order.kind, "images": len(images), "data": fingerprint(images, targets),
+            "batch_size": batch, "shuffle": order.kind, "images": len(images), "data": fingerprint(images, targets.values),
         }  # fmt: skip
+        settings |= {} if targets.classes is None else {"classes": [*targets.classes]}
         to_json("fit", settings)
         if resume and path.exists():
             resumed = load_checkpoint(path, model, settings, optimizer.slots, len(images), batch)
             _check_rates(rates, schedule, optimizer, resumed, total, per_epoch)
-    data = Data(images, targets, model.dtype, model.seed)
     updates = Updates(batch, order, optimizer, rates, augment.pixels if augment else 0)
-    model.loss = name
+    model.loss, model.classes = name, targets.classes
     training = Training(model, data, total, updates, callbacks, path, settings, resumed)
     with team_of(1 if training.online else count) as team:
         training.run(team, validation, bool(progress))
@@ -165,10 +169,11 @@ def _checked(option: str, value: Any, kind: type) -> Any:
     return value
 
 
-def _checked_callbacks(callbacks: Any, validated: bool) -> list[Callback]:
+def _checked_callbacks(callbacks: Any, data: Data, validation: Data | None) -> list[Callback]:
     if not isinstance(callbacks, Iterable):
         raise TypeError(f"fit: callbacks must be a sequence of callbacks, but is {callbacks!r}")
-    figures = ["loss", "accuracy"] + ["val_loss", "val_accuracy"] * validated
+    figures = ["loss"] + ["accuracy"] * data.classified
+    figures += [] if validation is None else ["val_loss"] + ["val_accuracy"] * validation.classified
     checked = [_checked("callbacks", callback, Callback) for callback in callbacks]
     for callback in checked:
         if callback.monitor is not None and callback.monitor not in figures:
@@ -176,14 +181,15 @@ def _checked_callbacks(callbacks: Any, validated: bool) -> list[Callback]:
     return checked
 
 
-def _checked_validation(model: Sequential, pair: Any, loss: str) -> Data | None:
+def _checked_validation(model: Sequential, pair: Any, loss: str, classes: Names | None) -> Data | None:
     if pair is None:
         return None
     if not isinstance(pair, (tuple, list)) or len(pair) != 2:
         raise TypeError(f"fit: validation_data must be a pair (x, y), but is a {type(pair).__name__}")
     try:
         images = checked_images("fit", model, pair[0])
-        return Data(images, checked_targets("fit", model, pair[1], len(images), loss), model.dtype, model.seed)
+        targets = checked_targets("fit", model, pair[1], len(images), loss, classes)
+        return Data(images, targets.values, model.dtype, model.seed, targets.classified)
     except (ValueError, TypeError) as error:
         raise type(error)(f"{error} (in validation_data)") from None
 

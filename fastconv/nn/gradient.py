@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from ..engine.data import Data
 from ..engine.recorder import Recorder
 from ..engine.team import team_of
-from .inputs import checked_images, checked_loss, checked_targets, checked_threads
+from .inputs import checked_images, checked_loss, checked_threads
+from .targets import checked_targets
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -22,7 +23,7 @@ def gradient(
     """Return a batch's mean loss and its gradient by `model.parameters`, as in the first epoch; the model stays as it is."""
     name = checked_loss("gradient", loss)
     images = checked_images("gradient", model, x)
-    targets = checked_targets("gradient", model, y, len(images), name)
+    targets = checked_targets("gradient", model, y, len(images), name).values
     if not len(images):
         raise ValueError("gradient: x must have at least one image, but has none")
     data, vector, buffers = Data(images, targets, model.dtype, model.seed), np.zeros_like(model.parameters), model.buffers.copy()

@@ -17,7 +17,8 @@ from ..kernels.batch import advance, store
 from ..kernels.call import Call
 from ..shapes import as_int
 from .fusion import conv_pool_dense
-from .inputs import checked_images, checked_targets, checked_threads
+from .inputs import checked_images, checked_threads
+from .targets import checked_targets
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -50,11 +51,16 @@ class Inference:
         self._epoch = Epoch(team, record, data.count, batch, data.state)
 
     def run(self) -> dict[str, float]:
-        """Go through the data with the model's weights as they are now; return the mean loss and accuracy, NaN for none."""
+        """Go through the data with the model's weights as they are now; return the mean loss and, of classes, accuracy."""
         self._data.begin(0, np.arange(self._data.count))
         for _ in self._epoch.run():
             pass
-        return {"loss": mean(self._data.losses), "accuracy": mean(self._data.correct)}
+        return figures(self._data)
+
+
+def figures(data: Data) -> dict[str, float]:
+    """Return the mean loss of what has been gone through and, where the targets are classes, the accuracy; NaN for none."""
+    return {"loss": mean(data.losses)} | ({"accuracy": mean(data.correct)} if data.classified else {})
 
 
 def mean(numbers: np.ndarray) -> float:
@@ -65,12 +71,12 @@ def mean(numbers: np.ndarray) -> float:
 def evaluate(
     model: Sequential, x: ArrayLike, y: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None
 ) -> dict[str, float]:
-    """Return {"loss", "accuracy"} on images and their labels; NaN for none."""
+    """Return the loss and, of classes, the accuracy on images; see `Sequential.evaluate`."""
     images = checked_images("evaluate", model, x)
     targets = checked_targets("evaluate", model, y, len(images), model.loss)
     batch, count = as_int("evaluate", "batch_size", batch_size, 1), checked_threads("evaluate", threads)
     with team_of(count) as team:
-        return Inference(model, Data(images, targets, model.dtype, model.seed), batch, team).run()
+        return Inference(model, Data(images, targets.values, model.dtype, model.seed, targets.classified), batch, team).run()
 
 
 def predict(model: Sequential, x: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None) -> np.ndarray:

@@ -28,27 +28,6 @@ def checked_images(operation: str, model: Sequential, x: ArrayLike) -> np.ndarra
     return kernel_ready(images, images.dtype if images.dtype == np.uint8 else model.dtype)
 
 
-def checked_targets(operation: str, model: Sequential, y: ArrayLike, count: int, loss: str) -> np.ndarray:
-    """Return labels (n,) as int64, or for the squared error numbers (n, outputs) in the model's type, made of labels if need be."""
-    targets = as_array(operation, "y", y)
-    outputs = int(np.prod(model.shapes[-1]))
-    if len(targets.shape) == 0 or len(targets) != count:
-        raise ValueError(f"{operation}: y must have one label for each of the {count} images, but has shape {targets.shape}")
-    if targets.ndim == 1 and targets.dtype.kind in "iu":
-        labels = targets.astype(np.int64)
-        if count and not 0 <= labels.min() <= labels.max() < outputs:
-            raise ValueError(
-                f"{operation}: labels must be from 0 to {outputs - 1}, as the model has {outputs} outputs, "
-                f"but go from {targets.min()} to {targets.max()}"
-            )
-        return labels if loss == "cross_entropy" else np.eye(outputs, dtype=model.dtype)[labels]
-    if loss == "cross_entropy":
-        raise TypeError(f"{operation}: labels must be integers (n,), but are {targets.dtype} of shape {targets.shape}")
-    if targets.reshape(count, -1).shape[1] != outputs:
-        raise ValueError(f"{operation}: y must have {outputs} numbers for each image, but has shape {targets.shape}")
-    return kernel_ready(targets.reshape(count, outputs), model.dtype)
-
-
 def checked_loss(operation: str, loss: Any) -> str:
     """Return a loss's name; "mse" is short for one."""
     name = "mean_squared_error" if loss == "mse" else loss

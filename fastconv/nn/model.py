@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..engine.data import Data
 from ..engine.graph import Graph, Node
-from ..shapes import Ints, as_int, as_shape, check_shape
+from ..shapes import Ints, as_int, as_shape
 from .fit import fit as fit_model
 from .gradient import gradient
 from .inference import evaluate, predict
@@ -20,9 +20,10 @@ from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
 from .model_file import save
 from .report import explain, summary
+from .state import State, as_weights
 
 
-class Sequential:
+class Sequential(State):
     """A network of layers, one after the other.
 
     Parameters
@@ -40,11 +41,13 @@ class Sequential:
     shapes : list of tuple of int
         The input's, and each layer's result's.
     parameters : ndarray
-        All trained weights in one flat vector; the layers' arrays are views of it.
+        All trained weights in one flat vector; the layers' arrays are views of it, so what is assigned is copied into it.
     buffers : ndarray
         What layers keep besides, as batch normalisation its running means, likewise.
     loss : str
         What the model was trained with; at first "cross_entropy".
+    classes : tuple of str, or None
+        The classes' names in the order of the outputs, if it was trained with names for labels, or if they are assigned.
 
     Raises
     ------
@@ -63,7 +66,7 @@ class Sequential:
 
     def __init__(self, layers: Iterable[Layer], input_shape: Sequence[int], dtype: Any = "float32", seed: int = 0):
         self.layers, self.seed = tuple(layers), as_int("Sequential", "seed", seed, 0, 2**63 - 1)
-        self.dtype, self.loss = np.dtype(dtype), "cross_entropy"
+        self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"Sequential: dtype must be float32 or float64, but is {self.dtype}")
         shape = as_shape("Sequential", "input_shape", tuple(input_shape), len(tuple(input_shape)))
@@ -79,10 +82,8 @@ class Sequential:
             except (ValueError, TypeError) as error:
                 raise type(error)(f"Sequential: layer {number}: {error}") from None
             self._weights.append(layer.weights(self.shapes[-2]))
-        self.parameters, self.buffers = (
-            np.zeros(sum(w.size for weights in self._weights for w in weights if w.trained == trained), self.dtype)
-            for trained in (True, False)
-        )
+        every = [w for weights in self._weights for w in weights]
+        super().__init__(*(sum(w.size for w in every if w.trained == trained) for trained in (True, False)))
         random = np.random.default_rng(self.seed)
         for weights, arrays in zip(self._weights, self.views(self.parameters), strict=True):
             for w in weights:
@@ -138,15 +139,15 @@ class Sequential:
         Raises
         ------
         ValueError
-            If a name is missing or unknown, or a shape isn't right; nothing is set then.
+            If a name is missing or unknown, a shape isn't right, or a number too large for the model's type; nothing is set then.
+        TypeError
+            If an array isn't of real numbers.
         """
         views = self.views(self.parameters)
         targets = {f"{number}.{name}": array for number, arrays in enumerate(views) for name, array in arrays.items()}
         if set(weights) != set(targets):
             raise ValueError(f"set_weights: the names must be {[*targets]}, but are {[*weights]}")
-        given = {name: np.asarray(array, self.dtype) for name, array in weights.items()}
-        for name, array in given.items():
-            check_shape("set_weights", name, array.shape, targets[name].shape)
+        given = {name: as_weights("set_weights", name, a, targets[name].shape, self.dtype) for name, a in weights.items()}
         for name, array in given.items():
             targets[name][...] = array
 
@@ -209,7 +210,23 @@ class Sequential:
         return gradient(self, x, y, loss=loss, threads=threads)
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256, threads: int | None = None) -> dict[str, float]:
-        """Return {"loss", "accuracy"} on images and their labels; NaN for none. Options as for `fit`."""
+        """Return {"loss", "accuracy"} on images and their labels; NaN for none.
+
+        Parameters
+        ----------
+        x, y : array_like
+            As for `fit`. Of numbers that are no labels there is no "accuracy".
+        batch_size, threads : int
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> model = nn.Sequential([nn.Dense(2, kernel_initializer="zeros")], input_shape=(3,))
+        >>> model.classes = ["cat", "dog"]
+        >>> round(model.evaluate(np.eye(3), ["cat", "cat", "dog"])["accuracy"], 3)
+        0.667
+        """
         return evaluate(self, x, y, batch_size=batch_size, threads=threads)
 
     def predict(self, x: ArrayLike, *, batch_size: int = 256, threads: int | None = None) -> np.ndarray:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FORMAT = "fastconv model 1"
 KEYS = ["layers", "input_shape", "dtype", "seed", "loss"]
+OPTIONAL = ["classes"]
+"""Attributes of a model that its structure tells where they aren't None, and that are None in files without them."""
 MOST_TEXT, MOST_LAYERS = 2**24, 10_000
 TRAINING = "training."
 """What begins the names of a checkpoint's arrays that are no weights; `load` passes over them."""
@@ -44,7 +46,7 @@ def as_tuples(value: Any) -> Any:
 
 
 def structure_of(operation: str, model: Sequential) -> dict[str, Any]:
-    """Return what the model is made of, as `KEYS` name it; TypeError for a layer that isn't one of ours."""
+    """Return what the model is made of, as `KEYS` and `OPTIONAL` name it; TypeError for a layer that isn't one of ours."""
     layers = []
     for number, layer in enumerate(model.layers):
         if LAYERS.get(layer.name) is not type(layer):
@@ -54,7 +56,8 @@ def structure_of(operation: str, model: Sequential) -> dict[str, Any]:
         except TypeError as error:
             raise TypeError(f"{operation}: layer {number}: {error}") from None
     values = layers, list(model.shapes[0]), model.dtype.name, model.seed, model.loss
-    return dict(zip(KEYS, values, strict=True))
+    known = {name: plain(getattr(model, name)) for name in OPTIONAL}
+    return dict(zip(KEYS, values, strict=True)) | {name: value for name, value in known.items() if value is not None}
 
 
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
@@ -74,7 +77,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Returns
     -------
     Sequential
-        With the weights, seed and loss that it was saved with.
+        With the weights, seed, loss and names of classes that it was saved with.
 
     Raises
     ------
@@ -110,7 +113,7 @@ def model_of(contents: Contents) -> Sequential:
     if contents.texts.get("format") != FORMAT:
         raise ValueError(f"its format must be {FORMAT!r}, but is {contents.texts.get('format', 'none')[:80]!r}")
     structure = from_json(contents.texts.get("structure", ""))
-    if not isinstance(structure, dict) or sorted(structure) != sorted(KEYS):
+    if not isinstance(structure, dict) or not set(KEYS) <= set(structure) <= {*KEYS, *OPTIONAL}:
         raise ValueError(f"its structure must have {KEYS}, but is {str(structure)[:200]}")
     if structure["dtype"] not in ("float32", "float64") or structure["loss"] not in LOSSES:
         raise ValueError(f"its dtype or loss is none of ours: {str(structure['dtype'])[:80]}, {str(structure['loss'])[:80]}")
@@ -122,6 +125,8 @@ def model_of(contents: Contents) -> Sequential:
     model = Sequential(layers, input_shape, structure["dtype"], as_int("structure", "seed", structure["seed"], 0, 2**63 - 1))
     model.set_weights(weights)
     model.loss = structure["loss"]
+    for name in OPTIONAL:
+        setattr(model, name, structure.get(name))
     return model
 
 

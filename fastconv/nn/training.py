@@ -26,7 +26,7 @@ from .callbacks import Callback
 from .checkpoint import Kept, Resumed, save_checkpoint
 from .fusion import conv_pool_dense, is_plain
 from .history import History
-from .inference import BATCH, Inference, mean
+from .inference import BATCH, Inference, figures
 from .optimizers import Optimizer
 from .order import Order
 
@@ -138,7 +138,7 @@ class Training:
         bar = Progress(data.count, f"Epoch {number + 1} of {self.epochs}", done=done) if progress else None
         try:
             self._run_updates(epoch, bar)
-            logs = {"loss": mean(data.losses), "accuracy": mean(data.correct)}
+            logs = figures(data)
             if validate is not None:
                 logs |= {f"val_{name}": value for name, value in validate().items()}
         except BaseException:  # raised again: only the bar is closed
@@ -161,7 +161,7 @@ class Training:
                 loss += float(data.losses[shown:done].sum())
                 correct += int(np.count_nonzero(data.correct[shown:done]))
                 shown = done
-                bar.update(done, loss / done, correct / done)
+                bar.update(done, loss / done, correct / done if data.classified else None)
             if self._checkpoint is not None and time.perf_counter() - saved > pause and done < data.count:
                 start = time.perf_counter()
                 self._save()

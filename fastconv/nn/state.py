@@ -1,0 +1,72 @@
+"""What of a model may be assigned, and is checked then: its vectors, which keep their memory, its loss, and its classes' names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._arrays import as_array
+from ..shapes import Ints, check_shape
+from .inputs import checked_loss
+from .labels import Names, checked_classes
+from .targets import class_count
+
+
+class State:
+    """The attributes of a model that training and files set."""
+
+    shapes: list[Ints]
+    dtype: np.dtype
+
+    def __init__(self, parameters: int, buffers: int):
+        self._parameters, self._buffers = np.zeros(parameters, self.dtype), np.zeros(buffers, self.dtype)
+        self._loss = "cross_entropy"
+        self._classes: Names | None = None
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All trained weights in one flat vector; the layers' arrays are views of it. What is assigned is copied into it."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, value: Any) -> None:
+        self._parameters[...] = as_weights("Sequential", "parameters", value, self._parameters.shape, self.dtype)
+
+    @property
+    def buffers(self) -> np.ndarray:
+        """What layers keep besides, as batch normalisation its running means, likewise."""
+        return self._buffers
+
+    @buffers.setter
+    def buffers(self, value: Any) -> None:
+        self._buffers[...] = as_weights("Sequential", "buffers", value, self._buffers.shape, self.dtype)
+
+    @property
+    def loss(self) -> str:
+        """What the model was trained with; at first "cross_entropy"."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, value: Any) -> None:
+        self._loss = checked_loss("Sequential", value)
+
+    @property
+    def classes(self) -> Names | None:
+        """The names of the classes, in the order of the outputs: those that it was trained with, or None."""
+        return self._classes
+
+    @classes.setter
+    def classes(self, value: Any) -> None:
+        self._classes = checked_classes("Sequential", value, class_count(self.shapes[-1]))
+
+
+def as_weights(operation: str, name: str, value: Any, shape: Ints, dtype: np.dtype) -> np.ndarray:
+    """Return numbers of a shape in a type that must be able to hold them."""
+    given = as_array(operation, name, value)
+    check_shape(operation, name, given.shape, shape)
+    with np.errstate(over="ignore"):
+        numbers = given.astype(dtype, copy=False)
+    if given.dtype != dtype and not np.array_equal(np.isfinite(given), np.isfinite(numbers)):
+        raise ValueError(f"{operation}: {name} must be numbers that {dtype} can hold, but reaches {np.abs(given).max()}")
+    return numbers
