@@ -101,7 +101,7 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> bool:
         return True
 
 
-def check_rank(operation: str, name: str, array: np.ndarray, rank: int, meaning: str) -> None:
-    """Refuse an array with another number of axes."""
+def check_rank(operation: str, name: str, array: np.ndarray, rank: int, meaning: str, hint: str = "") -> None:
+    """Refuse an array with another number of axes; the error ends in the hint."""
     if array.ndim != rank:
-        raise ValueError(f"{operation}: {name} must have {rank} axes {meaning}, but has {array.ndim}: shape {array.shape}")
+        raise ValueError(f"{operation}: {name} must have {rank} axes {meaning}, but has {array.ndim}: shape {array.shape}{hint}")

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ._arrays import as_array
 from .layers import Conv3x3, ConvolutionLayer, MaxPool2, MaxPoolingLayer, Softmax, SoftmaxLayer
+from .layers.checks import Before, check_rate, check_updatable
 from .shapes import as_int
 
 _FORWARD: dict[type, Any] = {
@@ -22,6 +23,9 @@ _FORWARD: dict[type, Any] = {
 }
 
 
+_WEIGHTS = {ConvolutionLayer: ("kernels",), Conv3x3: ("filters",), SoftmaxLayer: ("weight", "bias"), Softmax: ("weights", "biases")}
+
+
 def _known(name: str, layers: Sequence[Any]) -> list[Any]:
     """Return the layers as a list; TypeError for one that isn't of fastconv's six classes or has no forward_prop of its own."""
     checked = list(layers)
@@ -31,6 +35,19 @@ def _known(name: str, layers: Sequence[Any]) -> list[Any]:
         if type(layer) not in _FORWARD and not hasattr(layer, "forward_prop"):
             raise TypeError(f"{name}: a layer must have forward_prop or be one of fastconv's, but is a {type(layer).__name__}")
     return checked
+
+
+def _checked_label(label: Any) -> int:
+    try:
+        return as_int("CNN_forward", "label", label, 0)
+    except TypeError:
+        if np.ndim(label):
+            loop = "`for image, label in zip(images, labels): CNN_forward(image, label, layers)`"
+            raise ValueError(
+                f"CNN_forward: label must be one integer, but has shape {np.shape(label)}; it looks like a batch, of which "
+                f"one image a call is taken: {loop}"
+            ) from None
+        raise
 
 
 def CNN_forward(image: ArrayLike, label: int, layers: Sequence[Any]) -> tuple[np.ndarray, float, int]:
@@ -54,6 +71,12 @@ def CNN_forward(image: ArrayLike, label: int, layers: Sequence[Any]) -> tuple[np
     accuracy : int
         1 if the largest output is the label's, else 0.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If a layer refuses its input, as a convolution does a batch of images, or the label can't be. Then fastconv's layers, also
+        those before the one that refused, and numpy.random are as they were.
+
     Examples
     --------
     >>> import numpy as np
@@ -63,14 +86,20 @@ def CNN_forward(image: ArrayLike, label: int, layers: Sequence[Any]) -> tuple[np
     >>> round(float(loss), 4)
     2.3026
     """
-    number = as_int("CNN_forward", "label", label, 0)
+    number = _checked_label(label)
     output = as_array("CNN_forward", "the image", image) / 255.0
-    for layer in _known("CNN_forward", layers):
-        forward = _FORWARD.get(type(layer))
-        output = layer.forward_prop(output) if forward is None else forward(layer, output)
-    if output.ndim != 1 or number >= len(output):
-        raise ValueError(f"CNN_forward: label must be one of the last layer's outputs, but is {number} for {output.shape}")
-    return output, -np.log(output[number]), 1 if np.argmax(output) == number else 0
+    checked = _known("CNN_forward", layers)
+    before = Before([layer for layer in checked if type(layer) in _FORWARD])
+    try:
+        for layer in checked:
+            forward = _FORWARD.get(type(layer))
+            output = layer.forward_prop(output) if forward is None else forward(layer, output)
+        if output.ndim != 1 or number >= len(output):
+            raise ValueError(f"CNN_forward: label must be one of the last layer's outputs, but is {number} for {output.shape}")
+    except BaseException:  # raised again: the layers that took the image before one refused are as they were
+        before.restore()
+        raise
+    return output, -np.log(output[number]), 1 if output.argmax() == number else 0
 
 
 def CNN_backprop(gradient: ArrayLike, layers: Sequence[Any], alpha: float = 0.05) -> Any:
@@ -79,9 +108,35 @@ def CNN_backprop(gradient: ArrayLike, layers: Sequence[Any], alpha: float = 0.05
     Returns
     -------
     What the first layer's back_prop returns.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the gradient has a wrong shape, alpha isn't finite, there has been no forward pass, or weights can't be updated. Then
+        none of fastconv's layers has been.
     """
+    checked = _known("CNN_backprop", layers)
+    check_rate("CNN_backprop", alpha)
+    _check_chain(checked)
+    return _back(gradient, checked, alpha)
+
+
+def _check_chain(layers: list[Any]) -> None:
+    """Refuse what a layer would refuse after those behind it have been updated; layers of other classes check themselves."""
+    wanted = None
+    for layer in layers[::-1]:
+        gives, takes = layer.backward_shapes() if type(layer) in _FORWARD else (None, None)
+        if wanted is not None and gives is not None and gives != wanted:
+            raise ValueError(
+                f"CNN_backprop: each layer's last input must be the output of the layer before it, but a {type(layer).__name__} "
+                f"gave {gives} and the next layer took {wanted}"
+            )
+        wanted = takes
+
+
+def _back(gradient: Any, layers: list[Any], alpha: float) -> Any:
     back = gradient
-    for layer in _known("CNN_backprop", layers)[::-1]:
+    for layer in layers[::-1]:
         kind = type(layer)
         if kind in (ConvolutionLayer, SoftmaxLayer):
             back = layer.back_prop(back, alpha)
@@ -103,9 +158,19 @@ def CNN_training(image: ArrayLike, label: int, layers: Sequence[Any], alpha: flo
     -------
     loss, accuracy
         As CNN_forward gives them, before the update.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for CNN_forward and CNN_backprop; then nothing has been updated.
     """
-    output, loss, accuracy = CNN_forward(image, label, layers)
+    check_rate("CNN_training", alpha)
+    checked = _known("CNN_training", layers)
+    for layer in checked:
+        for name in _WEIGHTS.get(type(layer), ()):
+            check_updatable("CNN_training", f"{type(layer).__name__}.{name}", getattr(layer, name))
+    output, loss, accuracy = CNN_forward(image, label, checked)
     gradient = np.zeros(len(output))
     gradient[label] = -1 / output[label]
-    CNN_backprop(gradient, layers, alpha)
+    _back(gradient, checked, alpha)
     return loss, accuracy

@@ -30,7 +30,9 @@ def _checked(name: str, rank: int, batched: bool, **arrays: Any) -> tuple[dict[s
         array = as_array(name, argument, value, complex_too=True)
         axes = rank + (batched and not argument.startswith("param"))
         if array.ndim != axes:
-            raise ValueError(f"{name}: {argument} must have {axes} axes, but has {array.ndim}: shape {array.shape}")
+            several = array.ndim == axes + 1 and not batched and not argument.startswith("param")
+            hint = f"; a batch is for {name}_batch" if several else ""
+            raise ValueError(f"{name}: {argument} must have {axes} axes, but has {array.ndim}: shape {array.shape}{hint}")
         checked[argument] = array
     result = np.result_type(*checked.values())
     return checked, result

@@ -10,6 +10,10 @@ from numpy import ndarray
 from .._arrays import FLOAT32, FLOAT64, as_array, kernel_ready
 
 INITS = ("xavier", "scaled")
+COLOURS = 4
+"""An image may have so many channels whatever its size: red, green, blue and alpha."""
+LONGISH = 1.5
+"""An image whose longer side is at most so many times the shorter one is an image, whatever its channels."""
 
 
 def check_init(name: str, init: str) -> None:
@@ -29,13 +33,37 @@ def check_dtype(name: str, dtype: Any) -> np.dtype:
 
 
 def check_rate(name: str, rate: Any) -> float:
-    """Return the learning rate as a float."""
-    if type(rate) is float:
-        return rate
-    number = as_array(name, "the learning rate", rate)
-    if number.size != 1:
-        raise ValueError(f"{name}: the learning rate must be one number, but has shape {number.shape}")
-    return float(number.reshape(()))
+    """Return the learning rate as a float, which is finite."""
+    if type(rate) is not float:
+        number = as_array(name, "the learning rate", rate)
+        if number.size != 1:
+            raise ValueError(f"{name}: the learning rate must be one number, but has shape {number.shape}")
+        rate = float(number.reshape(()))
+    if rate - rate != 0:
+        raise ValueError(f"{name}: the learning rate must be finite, but is {rate}")
+    return rate
+
+
+def is_batch(shape: tuple[int, ...]) -> bool:
+    """Return whether an array that should be one image looks like several.
+
+    It does if it has four axes, or three of which the last two are more like an image's height and width than the first two are:
+    they are equal, or nearly so where the first two aren't. But where the last axis is short, it has a colour image's channels.
+    """
+    if len(shape) != 3 or 0 in shape:
+        return len(shape) > 3
+    height, width, channels = shape
+    if channels == 1 or (channels <= COLOURS and channels != width):
+        return False
+    as_image, as_batch = (max(pair) / min(pair) for pair in ((height, width), (width, channels)))
+    return as_batch == 1 or as_batch < as_image > LONGISH
+
+
+def batch_hint(shape: tuple[int, ...], method: str) -> str:
+    """Return what an error adds about an array of this shape that should be one image, if it looks like several: how to loop."""
+    if not is_batch(shape):
+        return ""
+    return f"; it looks like a batch of {shape[0]} images, which are given one a call: `for image in images: layer.{method}(image)`"
 
 
 def is_plain(value: Any) -> bool:
@@ -71,3 +99,32 @@ def check_updatable(name: str, attribute: str, value: Any) -> None:
     if type(value) is not np.ndarray or value.dtype.kind != "f" or not value.flags.writeable:
         kind = f"of dtype {value.dtype}, writable: {value.flags.writeable}" if isinstance(value, np.ndarray) else type(value)
         raise TypeError(f"{name}: {attribute} must be a writable float array to be updated, but is {kind}")
+
+
+def image_or_maps(name: str, image: Any, method: str) -> np.ndarray:
+    """Return an image, (h, w) or (h, w, channels), as an array of numbers."""
+    array = as_array(name, "the image", image)
+    if array.ndim not in (2, 3):
+        hint = batch_hint(array.shape, method)
+        raise ValueError(f"{name}: the image must be (h, w) or (h, w, channels), but has shape {array.shape}{hint}")
+    return array
+
+
+class Before:
+    """Several layers, and numpy.random, as they were before a forward pass that one of them may refuse."""
+
+    def __init__(self, layers: list[Any]):
+        self._kept, draws = [], False
+        for layer in layers:
+            state = layer.__dict__
+            self._kept.append((state, state.copy()))
+            draws = draws or state.get("_undrawn") is not None
+        self._random = np.random.get_state() if draws else None
+
+    def restore(self) -> None:
+        """Take back what the pass has done; it changes no array of a layer in place."""
+        for now, kept in self._kept:
+            now.clear()
+            now.update(kept)
+        if self._random is not None:
+            np.random.set_state(self._random)

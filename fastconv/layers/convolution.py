@@ -10,7 +10,19 @@ import numpy as np
 from .._arrays import as_array
 from ..functional.planned import PlannedConvolution, planned_convolution
 from ..shapes import as_int, check_shape
-from .checks import check_dtype, check_forward_done, check_init, check_rate, check_updatable, compute_type, is_ready, ready
+from .checks import (
+    batch_hint,
+    check_dtype,
+    check_forward_done,
+    check_init,
+    check_rate,
+    check_updatable,
+    compute_type,
+    image_or_maps,
+    is_batch,
+    is_ready,
+    ready,
+)
 
 
 class _Convolution:
@@ -18,6 +30,7 @@ class _Convolution:
 
     _kernels_name: str
     _image_name: str
+    _method: str
     _size: int
 
     def __init__(self, filters: int, size: int, channels: int | None, init: str, dtype: Any):
@@ -29,8 +42,9 @@ class _Convolution:
         if channels is not None:
             channels = as_int(self._name, "channels", channels, 1)
         setattr(self, self._kernels_name, self._draw(channels))
-        # Kernels for (h, w, c) images are drawn when c is known, if these here are then still as they were drawn.
+        # Kernels for (h, w, c) images are drawn at the first image, if these here are then still as they were drawn.
         self._undrawn = getattr(self, self._kernels_name).copy() if channels is None else None
+        self._drawn_for: tuple[int, ...] | None = None
         self._plan: Any = None
         self._shapes: tuple = ((), ())
         self._step: tuple | None = None
@@ -47,63 +61,95 @@ class _Convolution:
         return kernels.astype(self._dtype, copy=False)
 
     def _check_image(self, image: Any) -> np.ndarray:
-        """Return the image as an array, checked; draw the kernels where its channels are news."""
-        array = as_array(self._name, "the image", image)
-        if array.ndim not in (2, 3):
-            raise ValueError(f"{self._name}: the image must be (h, w) or (h, w, channels), but has shape {array.shape}")
-        if array.shape[0] < self._size or array.shape[1] < self._size:
+        """Return the image as an array, checked."""
+        array = image_or_maps(self._name, image, self._method)
+        shape, batch = array.shape, batch_hint(array.shape, self._method)
+        if shape[0] < self._size or shape[1] < self._size:
             raise ValueError(
-                f"{self._name}: the image must not be smaller than the kernel, but is {array.shape[0]} x {array.shape[1]} for a "
-                f"kernel of {self._size} x {self._size}"
+                f"{self._name}: the image must not be smaller than the kernel, but is {shape[0]} x {shape[1]} for a "
+                f"kernel of {self._size} x {self._size}{batch}"
             )
-        if array.ndim == 3 and array.shape[2] < 1:
-            raise ValueError(f"{self._name}: the image must have at least one channel, but has shape {array.shape}")
-        if array.ndim == 3 and self._undrawn is not None:
-            if np.array_equal(getattr(self, self._kernels_name), self._undrawn):
-                setattr(self, self._kernels_name, self._draw(array.shape[2]))
-            self._undrawn = None
+        if array.ndim == 3 and shape[2] < 1:
+            raise ValueError(f"{self._name}: the image must have at least one channel, but has shape {shape}")
         return array
 
+    def _draws(self, kernels: np.ndarray, shape: tuple[int, ...]) -> bool:
+        """Return whether an image of this shape is the first, and one that kernels are drawn for; refuse one like a batch."""
+        if len(shape) != 3 or self._undrawn is None or not np.array_equal(kernels, self._undrawn):
+            return False
+        if is_batch(shape):
+            raise ValueError(
+                f"{self._name}: the first image must be (h, w) or (h, w, channels), but has shape {shape}"
+                f"{batch_hint(shape, self._method)}; for images of {shape[2]} channels, make the layer with channels={shape[2]}"
+            )
+        return True
+
+    def _check_kernels(self, kernels: np.ndarray, image_shape: tuple[int, ...]) -> None:
+        """Refuse an image whose channels aren't those of the kernels."""
+        hint = batch_hint(image_shape, self._method)
+        if not hint and self._drawn_for is not None:
+            hint = f"; they were drawn for the layer's first image, of shape {self._drawn_for}"
+        if not hint and len(image_shape) == 3:
+            hint = f"; for such images, make the layer with channels={image_shape[2]}"
+        expected = (self._filters, self._size, self._size, *image_shape[2:])
+        check_shape(self._name, f"{self._kernels_name} for an image of shape {image_shape}", kernels.shape, expected, hint)
+
     def _prepare(self, image: Any) -> tuple[PlannedConvolution, np.ndarray, np.ndarray]:
-        """Return the plan, and the image and the live kernels as it takes them; all is checked where anything is news."""
+        """Return the plan, and the image and the live kernels as it takes them; all is checked where anything is news.
+
+        The first image's channels are news for which kernels are drawn, if those for (h, w) are still as they were drawn.
+        """
         kernels, plan = getattr(self, self._kernels_name), self._plan
         if plan is not None and is_ready(image, self._shapes[0], plan.dtype) and is_ready(kernels, self._shapes[1], plan.dtype):
             return plan, image, kernels
-        array = self._check_image(image)
-        kernels = as_array(self._name, self._kernels_name, getattr(self, self._kernels_name))
-        expected = (self._filters, self._size, self._size, *array.shape[2:])
-        check_shape(self._name, f"{self._kernels_name} for an image of shape {array.shape}", kernels.shape, expected)
+        array, kernels = self._check_image(image), as_array(self._name, self._kernels_name, kernels)
+        draws = self._draws(kernels, array.shape)
+        if not draws:
+            self._check_kernels(kernels, array.shape)
         dtype = compute_type(self._dtype, array)
         shape = array.shape if array.ndim == 3 else (*array.shape, 1)
         plan = planned_convolution(self._name, shape, (self._filters, self._size, self._size, shape[2]), dtype)
-        self._plan, self._shapes = plan, (array.shape, kernels.shape)
-        return plan, ready(self._name, "the image", array, dtype), ready(self._name, self._kernels_name, kernels, dtype)
+        array = ready(self._name, "the image", array, dtype)
+        if draws:
+            kernels, self._drawn_for = self._draw(shape[2]), shape
+            setattr(self, self._kernels_name, kernels)
+        self._undrawn, self._plan, self._shapes = None, plan, (array.shape, kernels.shape)
+        return plan, array, ready(self._name, self._kernels_name, kernels, dtype)
 
     def _forward(self, image: Any) -> np.ndarray:
         plan, array, kernels = self._prepare(image)
         setattr(self, self._image_name, image)
         return plan.output(array, kernels)
 
-    def _backward(self, gradient: Any, rate: Any) -> bool:
-        """Update the kernels; keep what dE_dX needs. Return whether the image has a channel axis."""
+    def _before_backward(self) -> tuple[PlannedConvolution, np.ndarray, np.ndarray]:
+        """Return the plan, the last image, and the kernels as the plan takes them; refuse what can't be updated."""
         image = getattr(self, self._image_name, None)
-        if image is None:
-            check_forward_done(self._name, image)
-        if type(rate) is not float:
-            rate = check_rate(self._name, rate)
+        if image is None or (self._undrawn is not None and np.ndim(image) == 3):
+            check_forward_done(self._name, None)
         plan, array, kernels = self._prepare(image)
-        if not is_ready(gradient, plan.output_shape, plan.dtype):
-            gradient = ready(self._name, "the gradient", gradient, plan.dtype)
-            check_shape(self._name, "the gradient", gradient.shape, plan.output_shape)
         live = getattr(self, self._kernels_name)
         if live is not kernels:
             check_updatable(self._name, self._kernels_name, live)
-        before = kernels.copy()
+        return plan, array, kernels
+
+    def _backward(self, gradient: Any, rate: Any) -> bool:
+        """Update the kernels; keep what dE_dX needs. Return whether the image has a channel axis."""
+        rate = check_rate(self._name, rate)
+        plan, array, kernels = self._before_backward()
+        if not is_ready(gradient, plan.output_shape, plan.dtype):
+            gradient = ready(self._name, "the gradient", gradient, plan.dtype)
+            check_shape(self._name, "the gradient", gradient.shape, plan.output_shape)
+        live, before = getattr(self, self._kernels_name), kernels.copy()
         self.dE_dk = plan.step(array, gradient, kernels, rate)
         self._dE_dX, self._step = None, (plan, gradient, before, array.shape)
         if live is not kernels:  # strided, or of another float type: the kernel stepped on a copy
             live[...] = kernels
         return array.ndim == 3
+
+    def backward_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the shapes of the gradient that the backward pass needs and of the image's."""
+        plan, array, _ = self._before_backward()
+        return plan.output_shape, array.shape
 
     @property
     def dE_dX(self) -> np.ndarray | None:
@@ -113,11 +159,10 @@ class _Convolution:
             self._dE_dX = plan.input_grad(dy, kernels).reshape(shape)
         return self._dE_dX
 
-    def _regions(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
-        k = self._size
-        for h in range(image.shape[0] - k + 1):
-            for w in range(image.shape[1] - k + 1):
-                yield image[h : h + k, w : w + k], h, w
+    def _regions(self, image: Any, method: str) -> Iterator[tuple[np.ndarray, int, int]]:
+        k, array = self._size, image_or_maps(self._name, image, method)
+        height, width = array.shape[0] - k + 1, array.shape[1] - k + 1
+        return ((array[h : h + k, w : w + k], h, w) for h in range(height) for w in range(width))
 
 
 class ConvolutionLayer(_Convolution):
@@ -135,7 +180,8 @@ class ConvolutionLayer(_Convolution):
     dtype : float32 or float64, optional
         float64 if not given. With float32, float32 images are computed in float32.
     channels : int, optional
-        The channels c of (h, w, c) images; if not given, the first such image tells, and the kernels are drawn then.
+        The channels c of (h, w, c) images. If it isn't given, the kernels drawn here are for (h, w), and a first image that is
+        (h, w, c) has others drawn for it, as in a stack of layers; later images can't.
 
     Attributes
     ----------
@@ -148,8 +194,10 @@ class ConvolutionLayer(_Convolution):
     Raises
     ------
     ValueError, TypeError
-        For sizes that aren't positive integers, images or gradients of a wrong shape or kind, and back_prop before
-        forward_prop; the kernels are left as they were.
+        For sizes that aren't positive integers, images or gradients of a wrong shape or kind, a rate that isn't finite, and
+        back_prop before forward_prop. Also for a first image that looks like a batch (n, h, w): its last two axes are equal, or
+        nearer to it than its first two, of which one is over 1.5 times the other; for images of such a shape, give channels. The
+        layer is left as it was, and so is numpy.random.
 
     Examples
     --------
@@ -164,7 +212,7 @@ class ConvolutionLayer(_Convolution):
            [ -19.,  -15.,    7.]])
     """
 
-    _kernels_name, _image_name = "kernels", "image"
+    _kernels_name, _image_name, _method = "kernels", "image", "forward_prop"
     image: Any = None
 
     def __init__(self, kernel_num: int, kernel_size: int, *, init: str = "xavier", dtype: Any = None, channels: int | None = None):
@@ -173,8 +221,9 @@ class ConvolutionLayer(_Convolution):
 
     def patches_generator(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield (patch, row, column) for each window, row by row, as the notebook; keeps the image."""
+        regions = self._regions(image, "patches_generator")
         self.image = image
-        yield from self._regions(image)
+        yield from regions
 
     def forward_prop(self, image: Any) -> np.ndarray:
         """Return the (h - k + 1, w - k + 1, f) output for an (h, w) or (h, w, c) image."""
@@ -218,7 +267,7 @@ class Conv3x3(_Convolution):
     (26, 26, 8)
     """
 
-    _kernels_name, _image_name = "filters", "last_input"
+    _kernels_name, _image_name, _method = "filters", "last_input", "forward"
     last_input: Any = None
 
     def __init__(self, num_filters: int, *, dtype: Any = None, channels: int | None = None):
@@ -227,7 +276,7 @@ class Conv3x3(_Convolution):
 
     def iterate_regions(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield (region, row, column) for each 3 x 3 window, row by row."""
-        return self._regions(image)
+        return self._regions(image, "iterate_regions")
 
     def forward(self, input: Any) -> np.ndarray:
         """Return the (h - 2, w - 2, num_filters) output for an (h, w) or (h, w, c) image."""

@@ -10,13 +10,14 @@ import numpy as np
 from .._arrays import FLOAT32, FLOAT64, as_array, check_rank
 from ..functional.planned import PlannedMaxPooling, planned_max_pooling
 from ..shapes import as_int, check_shape
-from .checks import check_forward_done, is_ready, ready
+from .checks import batch_hint, check_forward_done, image_or_maps, is_ready, ready
 
 
 class _MaxPooling:
     """What the two families' pooling layers share."""
 
     _image_name: str
+    _method: str
     _size: int
 
     def __init__(self, size: int):
@@ -30,7 +31,7 @@ class _MaxPooling:
         if plan is not None and is_ready(image, plan.image_shape, plan.dtype):
             return plan, image
         array = as_array(self._name, "the image", image)
-        check_rank(self._name, "the image", array, 3, "(h, w, channels)")
+        check_rank(self._name, "the image", array, 3, "(h, w, channels)", batch_hint(array.shape, self._method))
         dtype = FLOAT32 if array.dtype == FLOAT32 else FLOAT64
         self._plan = planned_max_pooling(self._name, array.shape, self._size, dtype)
         return self._plan, ready(self._name, "the image", array, dtype)
@@ -40,21 +41,28 @@ class _MaxPooling:
         setattr(self, self._image_name, image)
         return plan.output(array)
 
-    def _backward(self, gradient: Any) -> np.ndarray:
+    def _before_backward(self) -> tuple[PlannedMaxPooling, np.ndarray]:
         image = getattr(self, self._image_name, None)
         if image is None:
             check_forward_done(self._name, image)
-        plan, array = self._prepare(image)
+        return self._prepare(image)
+
+    def _backward(self, gradient: Any) -> np.ndarray:
+        plan, array = self._before_backward()
         if not is_ready(gradient, plan.output_shape, plan.dtype):
             gradient = ready(self._name, "the gradient", gradient, plan.dtype)
             check_shape(self._name, "the gradient", gradient.shape, plan.output_shape)
         return plan.input_grad(gradient, array)
 
-    def _regions(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
-        k = self._size
-        for h in range(image.shape[0] // k):
-            for w in range(image.shape[1] // k):
-                yield image[h * k : (h + 1) * k, w * k : (w + 1) * k], h, w
+    def backward_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the shapes of the gradient that the backward pass needs and of the image's."""
+        plan, array = self._before_backward()
+        return plan.output_shape, array.shape
+
+    def _regions(self, image: Any, method: str) -> Iterator[tuple[np.ndarray, int, int]]:
+        k, array = self._size, image_or_maps(self._name, image, method)
+        height, width = array.shape[0] // k, array.shape[1] // k
+        return ((array[h * k : (h + 1) * k, w * k : (w + 1) * k], h, w) for h in range(height) for w in range(width))
 
 
 class MaxPoolingLayer(_MaxPooling):
@@ -79,7 +87,7 @@ class MaxPoolingLayer(_MaxPooling):
            [13., 15.]])
     """
 
-    _image_name = "image"
+    _image_name, _method = "image", "forward_prop"
     image: Any = None
 
     def __init__(self, kernel_size: int):
@@ -88,8 +96,9 @@ class MaxPoolingLayer(_MaxPooling):
 
     def patches_generator(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield (patch, row, column) for each window, row by row, as the notebook; keeps the image."""
+        regions = self._regions(image, "patches_generator")
         self.image = image
-        yield from self._regions(image)
+        yield from regions
 
     def forward_prop(self, image: Any) -> np.ndarray:
         """Return the (h // k, w // k, c) maxima of an (h, w, c) image."""
@@ -115,7 +124,7 @@ class MaxPool2(_MaxPooling):
     (13, 13, 8)
     """
 
-    _image_name = "last_input"
+    _image_name, _method = "last_input", "forward"
     last_input: Any = None
 
     def __init__(self) -> None:
@@ -123,7 +132,7 @@ class MaxPool2(_MaxPooling):
 
     def iterate_regions(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield (region, row, column) for each 2 x 2 window, row by row."""
-        return self._regions(image)
+        return self._regions(image, "iterate_regions")
 
     def forward(self, input: Any) -> np.ndarray:
         """Return the (h // 2, w // 2, c) maxima of an (h, w, c) image."""

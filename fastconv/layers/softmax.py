@@ -65,8 +65,10 @@ class _DenseSoftmax:
     def _forward(self, image: Any) -> np.ndarray:
         array = image if is_plain(image) else as_array(self._name, "the input", image)
         if array.size != self._input_size:
+            several = array.ndim > 1 and array.size == len(array) * self._input_size
+            hint = f"; it looks like a batch of {len(array)} inputs, which are given one a call" if several else ""
             raise ValueError(
-                f"{self._name}: the input must have {self._input_size} elements, but has {array.size}: shape {array.shape}"
+                f"{self._name}: the input must have {self._input_size} elements, but has {array.size}: shape {array.shape}{hint}"
             )
         plan, weight, bias = self._live(FLOAT64 if self._dtype is FLOAT64 else compute_type(self._dtype, array))
         row = array.flatten() if array.dtype is plan.dtype else array.astype(plan.dtype).flatten()
@@ -76,30 +78,41 @@ class _DenseSoftmax:
         setattr(self, self._totals_name, totals)
         return probabilities
 
-    def _backward(self, gradient: Any, rate: Any) -> np.ndarray:
+    def _before_backward(self) -> tuple[PlannedDenseSoftmax, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the plan, and the totals, input, weights and biases as it takes them; refuse what can't be updated."""
         row: Any = getattr(self, self._input_name, None)
         if row is None:
             check_forward_done(self._name, row)
-        alpha = rate if type(rate) is float else check_rate(self._name, rate)
         totals, dtype = getattr(self, self._totals_name), FLOAT64
         if self._dtype is not FLOAT64:
             dtype = compute_type(self._dtype, as_array(self._name, self._input_name, row))
-        ours = is_ready(row, self._row_shape, dtype) and is_ready(totals, self._output_shape, dtype)
-        if not (ours and is_ready(gradient, self._output_shape, dtype)):
+        if not (is_ready(row, self._row_shape, dtype) and is_ready(totals, self._output_shape, dtype)):
             row = self._checked(self._input_name, row, self._row_shape, dtype)
             totals = self._checked(self._totals_name, totals, self._output_shape, dtype)
-            gradient = self._checked("the gradient", gradient, self._output_shape, dtype)
         plan, weight, bias = self._live(dtype)
         my_weight, my_bias = getattr(self, self._weight_name), getattr(self, self._bias_name)
         if my_weight is not weight or my_bias is not bias:
             check_updatable(self._name, self._weight_name, my_weight)
             check_updatable(self._name, self._bias_name, my_bias)
+        return plan, totals, row, weight, bias
+
+    def _backward(self, gradient: Any, rate: Any) -> np.ndarray:
+        alpha = check_rate(self._name, rate)
+        plan, totals, row, weight, bias = self._before_backward()
+        if not is_ready(gradient, self._output_shape, plan.dtype):
+            gradient = self._checked("the gradient", gradient, self._output_shape, plan.dtype)
         dx = plan.step(gradient, totals, row, weight, bias, alpha)
+        my_weight, my_bias = getattr(self, self._weight_name), getattr(self, self._bias_name)
         if my_weight is not weight:  # strided, or of another float type: the kernel stepped on a copy
             my_weight[...] = weight
         if my_bias is not bias:
             my_bias[...] = bias
         return dx.reshape(getattr(self, self._shape_name))
+
+    def backward_shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the shapes of the gradient that the backward pass needs and of the input's."""
+        self._before_backward()
+        return self._output_shape, getattr(self, self._shape_name)
 
 
 class SoftmaxLayer(_DenseSoftmax):

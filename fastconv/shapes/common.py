@@ -137,7 +137,7 @@ def check_elements(operation: str, *sizes: int) -> None:
         raise ValueError(f"{operation}: an array of {sizes} is larger than {MAX_ELEMENTS} elements")
 
 
-def check_shape(operation: str, name: str, shape: Ints, expected: Ints) -> None:
-    """Refuse an array whose shape is not the one that the other arguments imply."""
+def check_shape(operation: str, name: str, shape: Ints, expected: Ints, hint: str = "") -> None:
+    """Refuse an array whose shape is not the one that the other arguments imply; the error ends in the hint."""
     if shape != expected and tuple(shape) != tuple(expected):
-        raise ValueError(f"{operation}: {name} must have shape {tuple(expected)}, but has {tuple(shape)}")
+        raise ValueError(f"{operation}: {name} must have shape {tuple(expected)}, but has {tuple(shape)}{hint}")
