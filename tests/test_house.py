@@ -29,7 +29,7 @@ MAY_IMPORT = [
     ("_threads", "shapes _team kernels.call", "_team"),
     ("_warmup", "numpy", "functional layers nn"),
     ("cli", "", "fastconv numpy PIL datasets training nn _jit _threads"),
-    ("datasets", "numpy datasets files", "pooch"),
+    ("datasets", "numpy datasets files", "pooch PIL"),
     ("engine", "numpy engine functional kernels shapes _arrays _jit _team", ""),
     ("files", "numpy files", ""),
     ("functional", "numpy functional kernels shapes _arrays _threads", ""),
