@@ -27,6 +27,7 @@ MAY_IMPORT = [
     ("_atomic", "numba llvmlite _jit", ""),
     ("_team", "numpy _atomic _jit kernels.call", ""),
     ("_threads", "shapes _team kernels.call", "_team"),
+    ("_warnings", "", ""),
     ("_warmup", "numpy", "functional layers nn"),
     ("cli", "", "fastconv numpy PIL datasets training nn _jit _threads"),
     ("datasets", "numpy datasets files", "pooch PIL"),
@@ -45,7 +46,7 @@ MAY_IMPORT = [
     ("kernels.segments", "numba llvmlite kernels.simd kernels.tile", ""),
     ("kernels", "numpy kernels shapes _jit", ""),
     ("layers", "numpy layers functional shapes _arrays", ""),
-    ("nn", "numpy nn files engine functional kernels shapes progress _arrays _team _threads", "safetensors"),
+    ("nn", "numpy nn files engine functional kernels shapes progress _arrays _team _threads _warnings", "safetensors"),
     ("notebook", "numpy functional shapes _arrays", ""),
     ("notebook_training", "numpy layers functional shapes _arrays", ""),
     ("progress", "", "tqdm"),
@@ -54,7 +55,20 @@ MAY_IMPORT = [
     ("testing", "numpy", ""),
     ("training", "numpy fastconv datasets progress shapes", "numba nn _threads"),
 ]
-WITHOUT_NUMBA = ["_arrays", "_info", "_threads", "_warmup", "cli", "datasets", "files", "progress", "shapes", "testing", "training"]
+WITHOUT_NUMBA = [
+    "_arrays",
+    "_info",
+    "_threads",
+    "_warmup",
+    "_warnings",
+    "cli",
+    "datasets",
+    "files",
+    "progress",
+    "shapes",
+    "testing",
+    "training",
+]
 
 
 def parse(path):

@@ -22,6 +22,7 @@ from .layers import (
 from .model import Sequential
 from .model_file import load
 from .optimizers import SGD, Adam, AdamW, Optimizer
+from .ranges import InputRange
 from .schedules import Constant, Cosine, OneCycle, Schedule, Step
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool2D",
     "History",
+    "InputRange",
     "Layer",
     "LeakyReLU",
     "MaxPool2D",

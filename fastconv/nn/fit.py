@@ -17,12 +17,12 @@ from .callbacks import Callback
 from .checkpoint import Resumed, fingerprint, load_checkpoint, named
 from .files import checked_target
 from .history import History
-from .inputs import checked_images, checked_loss, checked_threads
+from .inputs import checked_loss, checked_threads
 from .model_file import structure_of, to_json
 from .optimizers import SGD, Optimizer
 from .order import Order, Shuffle
+from .samples import checked_samples, checked_validation
 from .schedules import Constant, Schedule
-from .targets import Names, checked_targets
 from .training import Training, Updates
 
 if TYPE_CHECKING:
@@ -104,6 +104,10 @@ def fit(
         If an argument can't be, or if the checkpoint to resume is broken or of another model, other data or other options
         (`epochs` may be others if the rates so far don't depend on it). Nothing has been changed then. Also if what shuffle
         returns is no order of the images, before that epoch begins.
+    UserWarning
+        Once, naming the range of x, where integers other than uint8 exceed 1, uint8 are flags of 0 and 1, other numbers are far
+        from 1, or some aren't finite; and where x is on another scale than what the model was trained on before (`input_range`), or
+        that of validation_data is. `evaluate`, `predict` and `gradient` warn likewise.
     KeyboardInterrupt
         At Ctrl-C, as soon as the running slice of updates, about a tenth of a second, is done. The model has its parameters after
         the last update.
@@ -132,13 +136,11 @@ def fit(
     augment = None if augment is None else _checked("augment", augment, Shift)
     if augment is not None and len(model.shapes[0]) != 3:
         raise ValueError(f"fit: only images (h, w, c) can be shifted, but the model's input is {model.shapes[0]}")
-    images = checked_images("fit", model, x)
-    targets = checked_targets("fit", model, y, len(images), name, learn=True)
-    data = Data(images, targets.values, model.dtype, model.seed, targets.classified)
-    validation = _checked_validation(model, validation_data, name, targets.classes)
+    samples = checked_samples("fit", model, x, y, name, learn=True)
+    data, validation = samples.data, checked_validation(model, validation_data, name, samples)
     callbacks = _checked_callbacks(callbacks, data, validation)
-    per_epoch, batch = -(-len(images) // batch), min(batch, max(1, len(images)))
-    order = Order(shuffle, model.seed, len(images))
+    per_epoch, batch = -(-data.count // batch), min(batch, max(1, data.count))
+    order = Order(shuffle, model.seed, data.count)
     rates = _rates(optimizer, schedule, total, per_epoch)
     path, settings, resumed = None, {}, None
     if resume and checkpoint is None:
@@ -148,15 +150,16 @@ def fit(
         structure_of("fit", model)
         settings = {
             "optimizer": named(optimizer), "schedule": named(schedule), "augment": named(augment), "loss": name,
-            "batch_size": batch, "shuffle": order.kind, "images": len(images), "data": fingerprint(images, targets.values),
+            "batch_size": batch, "shuffle": order.kind, "images": data.count, "data": fingerprint(samples.images, data.targets),
         }  # fmt: skip
-        settings |= {} if targets.classes is None else {"classes": [*targets.classes]}
+        settings |= {} if samples.classes is None else {"classes": [*samples.classes]}
         to_json("fit", settings)
         if resume and path.exists():
-            resumed = load_checkpoint(path, model, settings, optimizer.slots, len(images), batch)
+            resumed = load_checkpoint(path, model, settings, optimizer.slots, data.count, batch)
             _check_rates(rates, schedule, optimizer, resumed, total, per_epoch)
     updates = Updates(batch, order, optimizer, rates, augment.pixels if augment else 0)
-    model.loss, model.classes = name, targets.classes
+    model.loss, model.classes = name, samples.classes
+    model.input_range = samples.range if total else model.input_range
     training = Training(model, data, total, updates, callbacks, path, settings, resumed)
     with team_of(1 if training.online else count) as team:
         training.run(team, validation, bool(progress))
@@ -179,19 +182,6 @@ def _checked_callbacks(callbacks: Any, data: Data, validation: Data | None) -> l
         if callback.monitor is not None and callback.monitor not in figures:
             raise ValueError(f"fit: {type(callback).__name__} must look at one of {figures}, but looks at {callback.monitor!r}")
     return checked
-
-
-def _checked_validation(model: Sequential, pair: Any, loss: str, classes: Names | None) -> Data | None:
-    if pair is None:
-        return None
-    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-        raise TypeError(f"fit: validation_data must be a pair (x, y), but is a {type(pair).__name__}")
-    try:
-        images = checked_images("fit", model, pair[0])
-        targets = checked_targets("fit", model, pair[1], len(images), loss, classes)
-        return Data(images, targets.values, model.dtype, model.seed, targets.classified)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"{error} (in validation_data)") from None
 
 
 def _rates(optimizer: Optimizer, schedule: Schedule, epochs: int, per_epoch: int) -> np.ndarray:

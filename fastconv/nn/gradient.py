@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..engine.data import Data
 from ..engine.recorder import Recorder
 from ..engine.team import team_of
-from .inputs import checked_images, checked_loss, checked_threads
-from .targets import checked_targets
+from .inputs import checked_loss, checked_threads
+from .samples import checked_samples
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -22,11 +21,10 @@ def gradient(
 ) -> tuple[float, np.ndarray]:
     """Return a batch's mean loss and its gradient by `model.parameters`, as in the first epoch; the model stays as it is."""
     name = checked_loss("gradient", loss)
-    images = checked_images("gradient", model, x)
-    targets = checked_targets("gradient", model, y, len(images), name).values
-    if not len(images):
+    data = checked_samples("gradient", model, x, y, name).data
+    if not data.count:
         raise ValueError("gradient: x must have at least one image, but has none")
-    data, vector, buffers = Data(images, targets, model.dtype, model.seed), np.zeros_like(model.parameters), model.buffers.copy()
+    vector, buffers = np.zeros_like(model.parameters), model.buffers.copy()
     graph = model.graph(data.count, data, vector)
     with team_of(checked_threads("gradient", threads)) as team:
         recorder = Recorder(team.threads)

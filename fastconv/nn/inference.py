@@ -18,7 +18,8 @@ from ..kernels.call import Call
 from ..shapes import as_int
 from .fusion import conv_pool_dense
 from .inputs import checked_images, checked_threads
-from .targets import checked_targets
+from .ranges import look
+from .samples import checked_samples
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -72,17 +73,17 @@ def evaluate(
     model: Sequential, x: ArrayLike, y: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None
 ) -> dict[str, float]:
     """Return the loss and, of classes, the accuracy on images; see `Sequential.evaluate`."""
-    images = checked_images("evaluate", model, x)
-    targets = checked_targets("evaluate", model, y, len(images), model.loss)
+    data = checked_samples("evaluate", model, x, y, model.loss).data
     batch, count = as_int("evaluate", "batch_size", batch_size, 1), checked_threads("evaluate", threads)
     with team_of(count) as team:
-        return Inference(model, Data(images, targets.values, model.dtype, model.seed, targets.classified), batch, team).run()
+        return Inference(model, data, batch, team).run()
 
 
 def predict(model: Sequential, x: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None) -> np.ndarray:
     """Return the probabilities (n, classes) for images; after training with another loss, the results as they are."""
-    images = checked_images("predict", model, x)
+    images, given = checked_images("predict", model, x)
     batch, count = as_int("predict", "batch_size", batch_size, 1), checked_threads("predict", threads)
+    look("predict", model, images, given, model.input_range)
     results = np.zeros((len(images), *model.shapes[-1]), model.dtype)
     with team_of(count) as team:
         Inference(model, Data(images, None, model.dtype, model.seed), batch, team, results.reshape(-1)).run()

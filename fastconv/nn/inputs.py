@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 LOSSES = ("cross_entropy", "mean_squared_error")
 
 
-def checked_images(operation: str, model: Sequential, x: ArrayLike) -> np.ndarray:
-    """Return images (n, *input shape), uint8 as they are and everything else in the model's type; uint8 count as 0 to 1."""
+def checked_images(operation: str, model: Sequential, x: ArrayLike) -> tuple[np.ndarray, np.dtype]:
+    """Return images (n, *input shape), uint8 as they are and everything else in the model's type, and what type they came in."""
     images = as_array(operation, "x", x)
     wanted = model.shapes[0]
     if images.ndim == len(wanted) and len(wanted) == 3 and wanted[-1] == 1:
         images = images[..., None]
     if images.ndim != len(wanted) + 1 or images.shape[1:] != wanted:
         raise ValueError(f"{operation}: x must be (n, {', '.join(map(str, wanted))}), but has shape {np.shape(x)}")
-    return kernel_ready(images, images.dtype if images.dtype == np.uint8 else model.dtype)
+    return kernel_ready(images, images.dtype if images.dtype == np.uint8 else model.dtype), images.dtype
 
 
 def checked_loss(operation: str, loss: Any) -> str:

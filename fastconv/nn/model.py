@@ -48,6 +48,9 @@ class Sequential(State):
         What the model was trained with; at first "cross_entropy".
     classes : tuple of str, or None
         The classes' names in the order of the outputs, if it was trained with names for labels, or if they are assigned.
+    input_range : InputRange, or None
+        How large the numbers were that it was trained on: low, high, mean and magnitude (these two of what isn't zero), and whether
+        they were uint8. What `fit`, `evaluate` and `predict` get is compared with it.
 
     Raises
     ------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT = "fastconv model 1"
 KEYS = ["layers", "input_shape", "dtype", "seed", "loss"]
-OPTIONAL = ["classes"]
+OPTIONAL = ["classes", "input_range"]
 """Attributes of a model that its structure tells where they aren't None, and that are None in files without them."""
 MOST_TEXT, MOST_LAYERS = 2**24, 10_000
 TRAINING = "training."
@@ -77,7 +77,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Returns
     -------
     Sequential
-        With the weights, seed, loss and names of classes that it was saved with.
+        With the weights, seed, loss, names of classes and range of inputs that it was saved with.
 
     Raises
     ------

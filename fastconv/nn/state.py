@@ -10,6 +10,7 @@ from .._arrays import as_array
 from ..shapes import Ints, check_shape
 from .inputs import checked_loss
 from .labels import Names, checked_classes
+from .ranges import InputRange, checked_range
 from .targets import class_count
 
 
@@ -23,6 +24,8 @@ class State:
         self._parameters, self._buffers = np.zeros(parameters, self.dtype), np.zeros(buffers, self.dtype)
         self._loss = "cross_entropy"
         self._classes: Names | None = None
+        self._input_range: InputRange | None = None
+        self.warned: set[tuple] = set()
 
     @property
     def parameters(self) -> np.ndarray:
@@ -59,6 +62,15 @@ class State:
     @classes.setter
     def classes(self, value: Any) -> None:
         self._classes = checked_classes("Sequential", value, class_count(self.shapes[-1]))
+
+    @property
+    def input_range(self) -> InputRange | None:
+        """What the numbers were that it was trained on, or None; of more than some millions, by part of them."""
+        return self._input_range
+
+    @input_range.setter
+    def input_range(self, value: Any) -> None:
+        self._input_range = checked_range("Sequential", value)
 
 
 def as_weights(operation: str, name: str, value: Any, shape: Ints, dtype: np.dtype) -> np.ndarray:

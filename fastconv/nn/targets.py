@@ -32,16 +32,16 @@ def class_count(shape: Ints) -> int | None:
 
 
 def checked_targets(
-    operation: str, model: Sequential, y: Any, count: int, loss: str, classes: Names | None = None, learn: bool = False
+    operation: str, model: Sequential, y: Any, count: int, loss: str, classes: Names | None, learn: bool
 ) -> Targets:
     """Return what y says of `count` images.
 
-    `classes` are the names that are known, the model's if not given; where there are none, and `learn` says so, names in y are.
+    `classes` are the names that are known; where there are none, names in y become them if `learn` says so.
     """
     array, shape = labels_or_numbers(operation, y), model.shapes[-1]
     if array.ndim == 0 or len(array) != count:
         raise ValueError(f"{operation}: y must have one label for each of the {count} images, but has shape {array.shape}")
-    classes, number = classes or model.classes, class_count(shape)
+    number = class_count(shape)
     if loss == "cross_entropy":
         if number is None:
             raise ValueError(
