@@ -22,6 +22,7 @@ MAY_IMPORT = [
     ("fastconv", "", ""),
     ("__main__", "cli", ""),
     ("_arrays", "numpy", ""),
+    ("_divergence", "_warnings", ""),
     ("_info", "fastconv", "numpy numba llvmlite _jit _threads kernels.simd kernels.table"),
     ("_jit", "numba llvmlite", ""),
     ("_atomic", "numba llvmlite _jit", ""),
@@ -48,7 +49,7 @@ MAY_IMPORT = [
     ("layers", "numpy layers functional shapes _arrays", ""),
     ("nn", "numpy nn files engine functional kernels shapes progress _arrays _team _threads _warnings", "safetensors"),
     ("notebook", "numpy functional shapes _arrays", ""),
-    ("notebook_training", "numpy layers functional shapes _arrays", ""),
+    ("notebook_training", "numpy layers functional shapes _arrays _divergence", ""),
     ("progress", "", "tqdm"),
     ("shapes", "numpy shapes", ""),
     ("signal", "numpy signal functional shapes _arrays", ""),
@@ -57,6 +58,7 @@ MAY_IMPORT = [
 ]
 WITHOUT_NUMBA = [
     "_arrays",
+    "_divergence",
     "_info",
     "_threads",
     "_warmup",
