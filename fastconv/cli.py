@@ -217,14 +217,14 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _cache(options: argparse.Namespace) -> int:
-    from ._jit import STAMP_PATTERN, cache_root, clear_cache
+    from ._jit import cache_root, cached_sizes, clear_cache
 
     root = cache_root()
     if options.clear:
         print(f"{clear_cache()} files deleted in {root}")
         return 0
-    files = [path for path in root.glob(f"{STAMP_PATTERN}/*") if path.is_file()]
-    print(f"{root}: {len(files)} files, {sum(path.stat().st_size for path in files) / 1e6:.1f} MB")
+    sizes = cached_sizes()
+    print(f"{root}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB")
     return 0
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +51,9 @@ def load_mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     >>> x_train.shape, y_train[:5]
     ((60000, 28, 28), array([5, 0, 4, 1, 9], dtype=uint8))
     """
-    folder = Path(__file__).with_name("mnist")
-    return read_pairs("load_mnist", {name: folder / name for name in (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)})
+    names, folder = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS), files(__package__) / "mnist"
+    with ExitStack() as stack:  # where the package is in a zip file, these are copies
+        return read_pairs("load_mnist", {name: stack.enter_context(as_file(folder / name)) for name in names})
 
 
 def load_fashion_mnist(
