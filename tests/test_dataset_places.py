@@ -273,5 +273,5 @@ def test_cifar10_refuses_wrong_members(tmp_path, changes, text):
     ids=["empty", "text", "truncated", "damaged", "not compressed"],
 )
 def test_cifar10_refuses_a_broken_archive(tmp_path, finish):
-    with pytest.raises(ValueError, match=r"^load_cifar10: .*cifar-10-binary\.tar\.gz is no readable tar\.gz file: "):
+    with pytest.raises(ValueError, match=r"^load_cifar10: .*cifar-10-binary\.tar\.gz is no readable tar\.gz file of CIFAR-10: "):
         load_cifar10(write_cifar(tmp_path, cifar_bytes(), finish))

@@ -79,7 +79,9 @@ def test_load_npz_refuses_a_file_without_one_of_the_arrays(file_of, missing):
 def test_load_npz_unpickles_nothing(file_of, tmp_path):
     trap = tmp_path / "pickle was run"
     content = npz(x_train=np.array([Malice(trap)] * 5, object).reshape(5, 1))
-    with pytest.raises(ValueError, match="^load_npz: .*no readable .npz file: Object arrays cannot be loaded"):
+    with pytest.raises(
+        ValueError, match="^load_npz: .*no readable .npz file: arrays must be of numbers or texts, but one is of objects"
+    ):
         load_npz(file_of(content))
     assert not trap.exists()
     with np.load(io.BytesIO(content), allow_pickle=True) as arrays:
@@ -93,16 +95,6 @@ def test_load_npz_refuses_images_without_labels(file_of, changes):
         load_npz(file_of(npz(**changes)))
 
 
-def promising_16_gigabytes():
-    """Return a small .npz whose directory says that each of the four members unpacks to 4 GiB."""
-    content = bytearray(npz())
-    place = content.find(b"PK\1\2")
-    while place >= 0:
-        content[place + 24 : place + 28] = b"\xfe\xff\xff\xff"
-        place = content.find(b"PK\1\2", place + 1)
-    return bytes(content)
-
-
 def with_array_header(shape):
     """Return a .npz whose first array's own header promises a shape that isn't there."""
     array, file = io.BytesIO(), io.BytesIO(npz(x_train=None))
@@ -110,11 +102,6 @@ def with_array_header(shape):
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr("x_train.npy", array.getvalue() + b"data")
     return file.getvalue()
-
-
-def test_load_npz_refuses_more_than_8_gigabytes(file_of):
-    with pytest.raises(ValueError, match="^load_npz: .*must have at most 8589934592 bytes, but promises 17179869176"):
-        load_npz(file_of(promising_16_gigabytes()))
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ MAY_IMPORT = [
     ("_warnings", "", ""),
     ("_warmup", "numpy", "functional layers nn"),
     ("cli", "", "fastconv numpy PIL datasets training nn _jit _threads"),
-    ("datasets", "numpy datasets files", "pooch PIL"),
+    ("datasets", "numpy datasets files shapes", "pooch PIL"),
     ("engine", "numpy engine functional kernels shapes _arrays _jit _team", ""),
     ("files", "numpy files", ""),
     ("functional", "numpy functional kernels shapes _arrays _threads", ""),

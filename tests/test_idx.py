@@ -73,7 +73,9 @@ def test_the_result_can_be_written_to(file_of):
     ids=["empty", "3 bytes", "npy", "byte 0", "byte 1", "unknown type", "no axes", "33 axes", "255 axes"],
 )
 def test_refuses_a_wrong_magic_number(file_of, content, pack):
-    with pytest.raises(ValueError, match=r"^read_idx: .*file must start with the magic number 0, 0, a type"):
+    with pytest.raises(
+        ValueError, match=r"^read_idx: .*file is no readable IDX file: it must start with the magic number 0, 0, a type"
+    ):
         read_idx(file_of(pack(content)))
 
 
@@ -152,7 +154,7 @@ GZIP = gzip.compress(idx_bytes(np.random.default_rng(1).integers(0, 256, 5000, n
     ids=["header cut", "data cut", "no checksum", "checksum cut", "data changed", "checksum changed", "trailing", "unknown method"],
 )
 def test_refuses_a_broken_gzip_file(file_of, content):
-    with pytest.raises(ValueError, match=r"^read_idx: .*file is a broken gzip file: "):
+    with pytest.raises(ValueError, match=r"^read_idx: .*file is no readable IDX file: "):
         read_idx(file_of(content))
 
 

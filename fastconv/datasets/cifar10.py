@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import tarfile
-import zlib
-from pathlib import Path
 
 import numpy as np
 
+from ..files.content import reading
 from .sources import find_files
 
 ARCHIVE = "cifar-10-binary.tar.gz"
@@ -43,25 +42,22 @@ def load_cifar10(
         If the archive isn't what it should be.
     """
     archive = find_files("load_cifar10", "cifar-10", SHA256, path, PLACES, URL)[ARCHIVE]
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            train, test = (np.concatenate([_records(tar, name, archive) for name in names]) for names in (TRAIN, TEST))
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise ValueError(f"load_cifar10: {archive} is no readable tar.gz file: {error}") from None
+    with open(archive, "rb") as file, reading("load_cifar10", archive, "tar.gz file of CIFAR-10"):
+        with tarfile.open(fileobj=file, mode="r:gz") as tar:
+            train, test = (np.concatenate([_records(tar, name) for name in names]) for names in (TRAIN, TEST))
     return (*_images_and_labels(train), *_images_and_labels(test))
 
 
-def _records(tar: tarfile.TarFile, name: str, archive: Path) -> np.ndarray:
-    try:
-        member = tar.getmember(f"{FOLDER}/{name}")
-    except KeyError:
-        raise ValueError(f"load_cifar10: {archive} must hold {FOLDER}/{name}, but doesn't") from None
+def _records(tar: tarfile.TarFile, name: str) -> np.ndarray:
+    if f"{FOLDER}/{name}" not in tar.getnames():
+        raise ValueError(f"it must hold {FOLDER}/{name}, but doesn't")
+    member = tar.getmember(f"{FOLDER}/{name}")
     file = tar.extractfile(member)
     if file is None or not member.isfile() or member.size % RECORD or member.size > 10000 * RECORD:
-        raise ValueError(f"load_cifar10: {name} must be up to 10000 records of {RECORD} bytes, but has {member.size}")
+        raise ValueError(f"{name} must be up to 10000 records of {RECORD} bytes, but has {member.size}")
     records = np.frombuffer(file.read(), np.uint8).reshape(-1, RECORD)
     if records.size and records[:, 0].max() > 9:
-        raise ValueError(f"load_cifar10: labels in {name} must be from 0 to 9, but one is {records[:, 0].max()}")
+        raise ValueError(f"labels in {name} must be from 0 to 9, but one is {records[:, 0].max()}")
     return records
 
 

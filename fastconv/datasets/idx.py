@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import gzip
 import os
-import zlib
 from math import prod
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 
+from ..files.content import read_bytes, reading
+from ..files.paths import as_path
+from ..shapes import as_int
+
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_AXES = 32
 MOST_BYTES = 2**33
-CHUNK = 2**20
 
 
-def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
+def read_idx(path: str | os.PathLike[str], limit: int | None = None) -> np.ndarray:
     """Read an IDX file, compressed with gzip or not.
 
     Parameters
     ----------
     path : path to the file
         Whether it is compressed is told from its first bytes, not from its name.
+    limit : int, optional
+        Read the first so many along the first axis only; what comes behind them isn't looked at.
 
     Returns
     -------
@@ -42,41 +45,30 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     -----
     The format is described at the end of LeCun, Cortes and Burges, "The MNIST database of handwritten digits".
     """
-    name = Path(path)
-    with open(name, "rb") as raw:
-        compressed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        try:
-            if compressed:
-                with gzip.open(raw) as unzipped:
-                    return _parse(unzipped, name)
-            return _parse(raw, name)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"read_idx: {name} is a broken gzip file: {error}") from None
+    name = as_path("read_idx", path)
+    rows = None if limit is None else as_int("read_idx", "limit", limit, 1)
+    with open(name, "rb") as raw, reading("read_idx", name, "IDX file"):
+        if raw.peek(2)[:2] != b"\x1f\x8b":
+            return _parse(raw, rows)
+        with gzip.open(raw) as unzipped:
+            return _parse(unzipped, rows)
 
 
-def _parse(stream: IO[bytes] | gzip.GzipFile, name: Path) -> np.ndarray:
+def _parse(stream: IO[bytes] | gzip.GzipFile, rows: int | None) -> np.ndarray:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not 1 <= magic[3] <= MOST_AXES:
         raise ValueError(
-            f"read_idx: {name} must start with the magic number 0, 0, a type ({', '.join(f'0x{t:02x}' for t in TYPES)}) and the "
+            f"it must start with the magic number 0, 0, a type ({', '.join(f'0x{t:02x}' for t in TYPES)}) and the "
             f"number of axes (1 to {MOST_AXES}), but starts with 0x{magic.hex()}"
         )
     dtype, axes = np.dtype(TYPES[magic[2]]), magic[3]
     header = stream.read(4 * axes)
     if len(header) < 4 * axes:
-        raise ValueError(f"read_idx: {name} must have {axes} sizes in its header, but ends after {len(header)} bytes of them")
-    shape = tuple(int.from_bytes(header[i : i + 4], "big") for i in range(0, 4 * axes, 4))
-    promised = prod(shape) * dtype.itemsize
-    if prod(size or 1 for size in shape) * dtype.itemsize > MOST_BYTES:  # a zero doesn't save NumPy from overflow
-        raise ValueError(f"read_idx: {name} must have at most {MOST_BYTES} bytes, but its header's sizes are {shape}")
-    data = bytearray()
-    while len(data) <= promised:
-        chunk = stream.read(min(CHUNK, promised + 1 - len(data)))
-        if not chunk:
-            break
-        data += chunk
-    if len(data) != promised:
-        has = f"only {len(data)}" if len(data) < promised else "more"
-        raise ValueError(f"read_idx: {name} must have {promised} bytes of data for its sizes {shape}, but has {has}")
+        raise ValueError(f"it must have {axes} sizes in its header, but ends after {len(header)} bytes of them")
+    sizes = tuple(int.from_bytes(header[i : i + 4], "big") for i in range(0, 4 * axes, 4))
+    if prod(size or 1 for size in sizes) * dtype.itemsize > MOST_BYTES:  # a zero doesn't save NumPy from overflow
+        raise ValueError(f"it must have at most {MOST_BYTES} bytes, but its header's sizes are {sizes}")
+    shape = (sizes[0] if rows is None else min(rows, sizes[0]), *sizes[1:])
+    what = f"its sizes {sizes}" if shape == sizes else f"the first {rows} of its sizes {sizes}"
+    data = read_bytes(stream, prod(shape) * dtype.itemsize, what, more=shape != sizes)
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)

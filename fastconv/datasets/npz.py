@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
-from pathlib import Path
 
 import numpy as np
 
+from ..files.content import reading
+from ..files.npz import Npz
+from ..files.paths import as_path
+from ..shapes import as_int
+
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 MOST_BYTES = 2**33
-BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, MemoryError)
-"""What zipfile and NumPy raise for a broken, encrypted or lying file."""
 
 
-def load_npz(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def load_npz(path: str | os.PathLike[str], limit: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Read x_train, y_train, x_test and y_test from a .npz file.
 
     Parameters
     ----------
     path : path to the file
+        Compressed or not.
+    limit : int, optional
+        Of x_train and y_train, read the first so many only; what comes behind them isn't looked at.
 
     Returns
     -------
@@ -30,30 +33,28 @@ def load_npz(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray, np.n
     Raises
     ------
     ValueError
-        If the file is no .npz, lacks one of the four, holds objects, promises more than 8 GiB, or counts don't match.
+        If the file is no .npz, lacks one of the four, holds objects, or counts don't match; or if what is to be read has more than
+        8 GiB, or more than 256 MiB and 250 times as much as compressed. No more memory is taken than what is read has bytes.
     OSError
         If the file can't be read.
     """
-    name = Path(path)
+    name = as_path("load_npz", path)
+    rows = None if limit is None else as_int("load_npz", "limit", limit, 1)
     with open(name, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                total = sum(member.file_size for member in archive.infolist())
-                missing = [item for item in NAMES if f"{item}.npy" not in archive.namelist()]
-                if not missing and total <= MOST_BYTES:
-                    x_train, y_train, x_test, y_test = (_read_array(archive, f"{item}.npy") for item in NAMES)
-        except BROKEN as error:
-            raise ValueError(f"load_npz: {name} is no readable .npz file: {error}") from None
-    if missing:
-        raise ValueError(f"load_npz: {name} must hold {NAMES}, but has no {missing}")
-    if total > MOST_BYTES:
-        raise ValueError(f"load_npz: {name} must have at most {MOST_BYTES} bytes, but promises {total}")
-    for images, labels, part in ((x_train, y_train, "train"), (x_test, y_test, "test")):
-        if images.ndim < 2 or labels.ndim < 1 or len(images) != len(labels):
-            raise ValueError(f"load_npz: {part} images and labels must be as many, but are {images.shape} and {labels.shape}")
+        with reading("load_npz", name, ".npz file"):
+            parts = Npz(file)
+            missing = [item for item in NAMES if item not in parts.members]
+            headers = {} if missing else {item: parts.header(item) for item in NAMES}
+        if missing:
+            raise ValueError(f"load_npz: {name} must hold {NAMES}, but has no {missing}")
+        for part in ("train", "test"):
+            images, labels = headers[f"x_{part}"].shape, headers[f"y_{part}"].shape
+            if len(images) < 2 or len(labels) < 1 or images[0] != labels[0]:
+                raise ValueError(f"load_npz: {part} images and labels must be as many, but are {images} and {labels}")
+        limits = {item: rows if item.endswith("train") else None for item in NAMES}
+        total = sum(headers[item].first(limits[item]).size for item in NAMES)
+        if total > MOST_BYTES:
+            raise ValueError(f"load_npz: {name} must have at most {MOST_BYTES} bytes to be read, but promises {total}")
+        with reading("load_npz", name, ".npz file"):
+            x_train, y_train, x_test, y_test = (parts.array(item, limits[item]) for item in NAMES)
     return x_train, y_train, x_test, y_test
-
-
-def _read_array(archive: zipfile.ZipFile, member: str) -> np.ndarray:
-    with archive.open(member) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)

@@ -25,11 +25,12 @@ ENTRY = (
 
 
 class Header(NamedTuple):
-    """What a .npy file says of its array."""
+    """What a .npy file says of its array, whose data begin at byte `start`."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
     by_columns: bool
+    start: int
 
     @property
     def size(self) -> int:
@@ -72,11 +73,12 @@ def read_header(stream: IO[bytes]) -> Header:
     start = bytes(read_bytes(stream, 8, "its magic number", more=True))
     if not start.startswith(MAGIC) or start[6] not in (1, 2, 3):
         raise ValueError(f"it must start with {MAGIC!r} and the version 1, 2 or 3, but starts with {start!r}")
-    length = int.from_bytes(read_bytes(stream, 2 if start[6] == 1 else 4, "its header's length", more=True), "little")
+    digits = 2 if start[6] == 1 else 4
+    length = int.from_bytes(read_bytes(stream, digits, "its header's length", more=True), "little")
     if length > MOST_HEADER:
         raise ValueError(f"its header must have at most {MOST_HEADER} bytes, but has {length}")
     text = read_bytes(stream, length, "its header", more=True).decode("utf-8" if start[6] == 3 else "latin-1")
-    return _parsed(text)
+    return _parsed(text, 8 + digits + length)
 
 
 def read_data(stream: IO[bytes], header: Header, rows: int | None = None) -> np.ndarray:
@@ -92,7 +94,7 @@ def _filled(data: bytearray, header: Header) -> np.ndarray:
     return array.T if header.by_columns else array
 
 
-def _parsed(text: str) -> Header:
+def _parsed(text: str, start: int) -> Header:
     """Return what a header says: a Python dictionary of just three entries, in any order, as NumPy and others write it."""
     plain = text.strip().replace('"', "'")
     found: dict[str, str] = {}
@@ -108,7 +110,7 @@ def _parsed(text: str) -> Header:
         kind = "records" if descr.startswith("[") else "objects" if descr.endswith("O") else descr
         raise ValueError(f"arrays must be of numbers or texts, but one is of {kind}")
     shape = tuple(int(size) for size in re.findall("[0-9]+", found["shape"]))
-    header = Header(shape, np.dtype(descr), found["order"] == "True")
+    header = Header(shape, np.dtype(descr), found["order"] == "True", start)
     if prod(size or 1 for size in shape) * header.dtype.itemsize > MOST_BYTES:  # a zero doesn't save NumPy from overflow
         raise ValueError(f"it must have at most {MOST_BYTES} bytes, but is to be {header}")
     return header

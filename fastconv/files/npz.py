@@ -37,21 +37,26 @@ class Npz:
             raise ValueError(f"its parts must be in the file's {self.size} bytes, but are said to have {packed}")
 
     def header(self, name: str) -> Header:
-        """Return what an array is said to be."""
-        with _opened(self._archive, self.members[name]) as stream:
-            return read_header(stream)
-
-    def array(self, name: str, rows: int | None = None) -> np.ndarray:
-        """Return an array, or its first rows; no more memory is taken than is needed for that."""
+        """Return what an array is said to be, the same in the directory and in its own header."""
         member = self.members[name]
         with _opened(self._archive, member) as stream:
             header = read_header(stream)
-            size = header.first(rows).size
-            if size > AMPLE and size > AMPLIFIED * member.compress_size:
-                raise ValueError(
-                    f"{name} must be at most {AMPLIFIED} times as large as its {member.compress_size} compressed bytes, "
-                    f"but is {header}"
-                )
+        if header.start + header.size != member.file_size:
+            raise ValueError(
+                f"{name} must have {header.size} bytes for {header}, but is said to have {member.file_size - header.start}"
+            )
+        return header
+
+    def array(self, name: str, rows: int | None = None) -> np.ndarray:
+        """Return an array, or its first rows; no more memory is taken than is needed for that."""
+        member, header = self.members[name], self.header(name)
+        size = header.first(rows).size
+        if size > AMPLE and size > AMPLIFIED * member.compress_size:
+            raise ValueError(
+                f"{name} must be at most {AMPLIFIED} times as large as its {member.compress_size} packed bytes, but is {header}"
+            )
+        with _opened(self._archive, member) as stream:
+            read_bytes(stream, header.start, "its header", more=True)
             return read_data(stream, header, rows)
 
 
