@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from . import __version__
 from .datasets import load_fashion_mnist, load_mnist, load_npz
 from .datasets.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, read_pairs
+from .files.paths import as_path, check_folder
 from .shapes import as_int, check_shape
 
 MODELS = ("seed", "lenet", "small", "accurate", "pytorch-example")
@@ -28,21 +28,23 @@ MOST_RATE = float(np.finfo(np.float32).max)
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def load_data(name: str) -> Data:
-    """Return the named dataset, or the one at a path: a .npz file, or a folder of MNIST's four IDX files."""
-    if name == "mnist":
-        return load_mnist()
-    if name == "fashion-mnist":
-        return load_fashion_mnist()
-    path = Path(name)
+def load_data(name: str, operation: str = "train", limit: int | None = None) -> Data:
+    """Return the named dataset, or the one at a path: a .npz file, or a folder of MNIST's four IDX files.
+
+    Of the training images only the first `limit` are read.
+    """
+    if name in ("mnist", "fashion-mnist"):
+        x_train, y_train, x_test, y_test = load_mnist() if name == "mnist" else load_fashion_mnist()
+        return x_train[:limit], y_train[:limit], x_test, y_test
+    path = as_path(operation, name)
     if path.is_dir():
         names = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
         found = {item: path / item if (path / item).exists() else path / item.removesuffix(".gz") for item in names}
-        return read_pairs("train", found)
+        return read_pairs(operation, found, limit)
     if path.is_file():
-        x_train, y_train, x_test, y_test = (np.ascontiguousarray(array) for array in load_npz(path))
+        x_train, y_train, x_test, y_test = (np.ascontiguousarray(array) for array in load_npz(path, limit))
         return x_train, y_train, x_test, y_test
-    raise ValueError(f"train: data must be 'mnist', 'fashion-mnist', a .npz file or a folder of IDX files, but is {name!r}")
+    raise ValueError(f"{operation}: data must be 'mnist', 'fashion-mnist', a .npz file or a folder of IDX files, but is {name!r}")
 
 
 def train(
@@ -107,8 +109,7 @@ def train(
         _check_place(name, path)
     if resume and checkpoint is None:
         raise ValueError("train: resume must come with a checkpoint, but there is none")
-    x_train, y_train, x_test, y_test = load_data(data)
-    x_train, y_train = x_train[:limit], y_train[:limit]
+    x_train, y_train, x_test, y_test = load_data(data, limit=limit)
     _check_images(x_train, x_test)
     _check_labels((x_train, y_train), (x_test, y_test))
     seconds_load = time.perf_counter() - clock
@@ -186,12 +187,14 @@ def versions() -> dict[str, str]:
 def _check_place(what: str, path: str | None) -> None:
     if path is None:
         return
-    if Path(path).is_dir() or not Path(path).parent.is_dir():
+    place = as_path("train", path)
+    if place.is_dir() or not place.parent.is_dir():
         raise ValueError(f"train: the {what} must be saved to a file in a folder that exists, but is to be {path}")
-    if Path(path).suffix not in (".npz", ".safetensors"):
+    if place.suffix not in (".npz", ".safetensors"):
         raise ValueError(f"train: the {what}'s file must end in .npz or .safetensors, but is to be {path}")
-    if Path(path).suffix == ".safetensors" and find_spec("safetensors") is None:
+    if place.suffix == ".safetensors" and find_spec("safetensors") is None:
         raise ImportError(f"train: to write {path}, install the package safetensors")
+    check_folder("train", place)
 
 
 def _check_images(*parts: np.ndarray) -> None:

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from fastconv import nn
+from fastconv.datasets import load_fashion_mnist, load_npz, read_idx
 from fastconv.files import paths, replace
 from fastconv.files.replace import replacing
+from fastconv.training import load_data
 
+from .files import tiny_pictures, write_mnist_folder
 from .processes import run_code
 
 
@@ -171,6 +174,39 @@ def test_the_home_directory_stands_for_a_tilde(tmp_path, monkeypatch):
     assert sorted(item.name for item in tmp_path.iterdir()) == ["kept.npz", "model.npz", "run.npz"]
     tiny().save("~no user has this name.npz")
     assert (tmp_path / "~no user has this name.npz").is_file()
+
+
+def test_so_it_does_for_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    arrays = tiny_pictures(width=28)
+    np.savez(tmp_path / "data.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), arrays)))
+    write_mnist_folder(tmp_path / "folder", arrays)
+    monkeypatch.setenv("FASTCONV_DATA", "~/folder")
+    found = [
+        load_npz("~/data.npz"),
+        load_data("~/data.npz"),
+        load_data("~/folder"),
+        load_fashion_mnist("~/folder"),
+        load_fashion_mnist(),
+        [read_idx("~/folder/train-images-idx3-ubyte.gz")],
+    ]
+    for some in found:
+        assert all(np.array_equal(array, other) for array, other in zip(some, arrays))
+
+
+@pytest.mark.parametrize("place", ["data.npz", "folder"])
+def test_of_training_images_only_the_first_are_read(tmp_path, place):
+    arrays = tiny_pictures()
+    np.savez(tmp_path / "data.npz", **dict(zip(("x_train", "y_train", "x_test", "y_test"), arrays)))
+    write_mnist_folder(tmp_path / "folder", arrays)
+    assert [len(array) for array in load_data(str(tmp_path / place), limit=5)] == [5, 5, 12, 12]
+
+
+def test_fashion_and_mnist_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("FASTCONV_DATA", str(write_mnist_folder(tmp_path, tiny_pictures(width=28))))
+    assert [len(array) for array in load_data("fashion-mnist", limit=5)] == [5, 5, 12, 12]
+    assert [len(array) for array in load_data("mnist", limit=5)] == [5, 5, 10000, 10000]
 
 
 # Errors name what the user named

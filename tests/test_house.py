@@ -55,7 +55,7 @@ MAY_IMPORT = [
     ("shapes", "numpy shapes", ""),
     ("signal", "numpy signal functional shapes _arrays", ""),
     ("testing", "numpy", ""),
-    ("training", "numpy fastconv datasets progress shapes", "numba nn _threads"),
+    ("training", "numpy fastconv datasets files progress shapes", "numba nn _threads"),
 ]
 WITHOUT_NUMBA = [
     "_arrays",

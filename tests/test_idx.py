@@ -1,7 +1,9 @@
 """read_idx: every element type and number of axes, gzip or not, and every way in which a file can be broken or hostile."""
 
 import gzip
+import os
 import random
+import threading
 import tracemalloc
 from contextlib import contextmanager
 
@@ -156,6 +158,39 @@ GZIP = gzip.compress(idx_bytes(np.random.default_rng(1).integers(0, 256, 5000, n
 def test_refuses_a_broken_gzip_file(file_of, content):
     with pytest.raises(ValueError, match=r"^read_idx: .*file is no readable IDX file: "):
         read_idx(file_of(content))
+
+
+@pytest.mark.parametrize("pack", PACK.values(), ids=PACK)
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+def test_the_first_rows(file_of, dtype, pack):
+    array = sample(dtype, (5, 3, 2))
+    content = idx_bytes(array)
+    for limit, read in ((1, content[: 16 + 6 * array.itemsize]), (4, content[:-1]), (5, content), (6, content)):
+        comp = read_idx(file_of(pack(read)), limit)
+        assert comp.dtype == array.dtype
+        assert comp.tobytes() == array[:limit].tobytes()
+    for limit in (5, 6, None):
+        with pytest.raises(ValueError, match="bytes of data for its sizes .*, but has more$"):
+            read_idx(file_of(pack(content + b"x")), limit)
+    with pytest.raises(ValueError, match=r"bytes of data for the first 4 of its sizes \(5, 3, 2\), but has only"):
+        read_idx(file_of(pack(content[:30])), 4)
+    with pytest.raises(ValueError, match="^read_idx: limit must be at least 1, but is 0"):
+        read_idx(file_of(pack(content)), 0)
+
+
+def test_of_a_gzip_bomb_the_first_rows_take_no_more_memory(file_of):
+    path = file_of(gzip.compress(idx_header(0x08, 64, 2**20) + bytes(64 * 2**20), 1))
+    with memory_below(6 * 2**20):
+        assert read_idx(path, 2).shape == (2, 2**20)
+
+
+def test_a_pipe_is_read_too(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    array = sample("int16", (3, 4))
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(gzip.compress(idx_bytes(array)),))
+    writer.start()
+    assert np.array_equal(read_idx(tmp_path / "pipe"), array)
+    writer.join()
 
 
 def test_names_a_file_that_is_not_there(tmp_path):

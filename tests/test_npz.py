@@ -96,22 +96,47 @@ HEADERS = [
     "{'descr': '<i2', 'fortran_order': False, 'shape': (2L, 3L), }",
 ]
 BROKEN_HEADERS = [
-    "", "{}", "[]", '{"shape": (((((', "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 3)", "{'descr': '<i2', 'shape': (2, 3)}",
-    "{'descr': '<i2', 'fortran_order': False, 'shape': (2, 3), 'more': 1}", "{'descr': '<i2', 'fortran_order': 0, 'shape': (2, 3)}",
-    "{'descr': '<i2', 'fortran_order': False, 'shape': 6}", "{'descr': '<i2', 'fortran_order': False, 'shape': (6)}",
-    "{'descr': '<i2', 'fortran_order': False, 'shape': (-2, -3)}", "{'descr': '<i2', 'fortran_order': False, 'shape': (2 3)}",
-    "{'descr': '<i2', 'fortran_order': False, 'shape': (2.0, 3)}", "{'descr': '<i2', 'fortran_order': False, 'shape': (True, 6)}",
-    "{'descr': '<i3', 'fortran_order': False, 'shape': (2, 2)}", "{'descr': '<U0', 'fortran_order': False, 'shape': (2,)}",
-    "{'descr': '|O', 'fortran_order': False, 'shape': (2, 3)}", "{'descr': [('a', '<i2')], 'fortran_order': False, 'shape': (2, 3)}",
-    "{'descr': '<i2', 'descr': '<i2', 'fortran_order': False, 'shape': (2, 3)}", "{'descr': '<M8[ns]', 'fortran_order': False, 'shape': ()}",
-    "{'descr': '<i2', 'fortran_order': False, 'shape': (9223372036854775808, 0)}", "{'descr': '<i2', 'fortran_order': False, 'shape': (%s,)}" % ("9" * 5000),
-    "{'descr': '<i2', 'fortran_order': False, 'shape': (%s)}" % ("1, " * 70), "{'descr': '\\d', 'fortran_order': False, 'shape': (2, 3)}",
-    "(" * 5000, "{'a':" * 1500, "0" * 9999, "1_" * 4000, "'\\", "\n\t\0",
-]  # fmt: skip
+    "",
+    "{}",
+    "[]",
+    '{"shape": (((((',
+    HEADERS[0].replace("}", ""),
+    "{'descr': '<i2', 'shape': (2, 3)}",
+    HEADERS[0].replace("}", "'more': 1}"),
+    HEADERS[0].replace("{", "{'descr': '<i2', "),
+    HEADERS[0].replace("False", "0"),
+    *(
+        HEADERS[0].replace("(2, 3)", shape)
+        for shape in (
+            "6",
+            "(6)",
+            "(-2, -3)",
+            "(2 3)",
+            "(2.0, 3)",
+            "(True, 6)",
+            f"({'1, ' * 70})",
+            f"({'9' * 5000},)",
+            "(2, 3",
+            "2, 3",
+        )
+    ),
+    *(HEADERS[0].replace("(2, 3)", f"({2**power}, 0)") for power in (63, 64, 200)),
+    *(
+        HEADERS[0].replace("<i2", descr)
+        for descr in ("<i3", "<U0", "|O", "<M8[ns]", "\\d", "i", "", "<i", "<i999999999999999", "V4")
+    ),
+    HEADERS[0].replace("'<i2'", "[('a', '<i2')]"),
+    "(" * 5000,
+    "{'a':" * 1500,
+    "0" * 9999,
+    "1_" * 4000,
+    "'\\",
+    "\n\t\0",
+]
 
 
-def with_header(path, header, data=np.arange(6, dtype="<i2").tobytes(), version=1):
-    text = header.encode("latin-1")
+def with_header(path, header, version=1):
+    text, data = header.encode("latin-1"), np.arange(6, dtype="<i2").tobytes()
     path.write_bytes(b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(text)) + text + data)
     return path
 

@@ -42,9 +42,12 @@ def load_cifar10(
         If the archive isn't what it should be.
     """
     archive = find_files("load_cifar10", "cifar-10", SHA256, path, PLACES, URL)[ARCHIVE]
-    with open(archive, "rb") as file, reading("load_cifar10", archive, "tar.gz file of CIFAR-10"):
-        with tarfile.open(fileobj=file, mode="r:gz") as tar:
-            train, test = (np.concatenate([_records(tar, name) for name in names]) for names in (TRAIN, TEST))
+    with (
+        open(archive, "rb") as file,
+        reading("load_cifar10", archive, "tar.gz file of CIFAR-10"),
+        tarfile.open(fileobj=file, mode="r:gz") as tar,
+    ):
+        train, test = (np.concatenate([_records(tar, name) for name in names]) for names in (TRAIN, TEST))
     return (*_images_and_labels(train), *_images_and_labels(test))
 
 

@@ -82,9 +82,12 @@ def load_fashion_mnist(
     return read_pairs("load_fashion_mnist", paths)
 
 
-def read_pairs(operation: str, paths: dict[str, Path]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Read the four IDX files of an MNIST-like dataset, and check that images and labels match."""
-    x_train, y_train, x_test, y_test = (read_idx(paths[name]) for name in (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS))
+def read_pairs(
+    operation: str, paths: dict[str, Path], limit: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Read the four IDX files of an MNIST-like dataset, of the first two only so much, and check that images and labels match."""
+    x_train, y_train = (read_idx(paths[name], limit) for name in (TRAIN_IMAGES, TRAIN_LABELS))
+    x_test, y_test = (read_idx(paths[name]) for name in (TEST_IMAGES, TEST_LABELS))
     for images, labels in ((x_train, y_train), (x_test, y_test)):
         if images.ndim != 3 or labels.shape != images.shape[:1] or (labels.size and labels.max() > 9):
             raise ValueError(

@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from ..files.paths import as_path
+
 
 def user_cache() -> str:
     """Return the user's cache directory for downloaded data, perhaps with ~ for the home directory."""
@@ -57,11 +59,11 @@ def find_files(
         If files are missing and can't be downloaded; it names every place looked at.
     """
     if path is not None:
-        places = [Path(path)]
+        places = [as_path(operation, path)]
     else:
         cache = _expand(os.path.join(user_cache(), dataset))
         own = os.environ.get("FASTCONV_DATA")
-        places = [Path(own) / dataset, Path(own)] if own else []
+        places = [as_path(operation, own) / dataset, as_path(operation, own)] if own else []
         places += [*cache, *_expand(*system_places)]
     for place in places:
         if all((place / name).is_file() for name in hashes):

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from gzip import GzipFile
 from typing import IO
 
 CHUNK = 2**20
@@ -34,7 +35,7 @@ def _broken(operation: str, path: str | os.PathLike[str], kind: str, error: Exce
     return ValueError(f"{operation}: {path} is no readable {kind}: {text}")
 
 
-def read_bytes(stream: IO[bytes], count: int, what: str, more: bool = False) -> bytearray:
+def read_bytes(stream: IO[bytes] | GzipFile, count: int, what: str, more: bool = False) -> bytearray:
     """Return the next `count` bytes, the last ones unless there may be more; no more memory is taken than there are bytes."""
     data, wanted = bytearray(), count if more else count + 1
     while len(data) < wanted:
