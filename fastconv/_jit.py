@@ -30,6 +30,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from ._stamp import package_code
+from ._waiting import waited_for
 from .files.replace import remove_left_over, replacing
 
 PACKAGE = Path(__file__).resolve().parent
@@ -48,6 +49,7 @@ def jit(function: Callable) -> Any:
     directory = cache_directory()
     if directory is not None:
         dispatcher._cache = _KernelCache(function, directory)
+    dispatcher.compile = waited_for(dispatcher.compile)
     return dispatcher
 
 

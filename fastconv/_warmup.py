@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
+
+from ._waiting import said_already
 
 
 def _steps() -> list[tuple[str, Callable[[], object]]]:
@@ -72,7 +75,8 @@ def warmup(say: Callable[[str], object] | None = None) -> float:
     steps = _steps()
     for number, (name, compile_it) in enumerate(steps, 1):
         start = time.perf_counter()
-        compile_it()
+        with nullcontext() if say is None else said_already():
+            compile_it()
         if say is not None:
             say(f"{number} of {len(steps)}: {name}, {time.perf_counter() - start:.2f} s")
     return time.perf_counter() - began

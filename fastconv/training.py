@@ -118,6 +118,7 @@ def train(
     clock = time.perf_counter()
     say("Preparing the kernels: the first time they are compiled, which takes some seconds; then they are kept on disk ...")
     from ._threads import get_num_threads
+    from ._waiting import said_already
     from .nn.fusion import conv_pool_dense, is_plain
     from .nn.models import MODELS as MODELS_BY_NAME
     from .nn.models import NotebookOrder
@@ -127,7 +128,8 @@ def train(
     recipe = recipe._replace(epochs=epochs or recipe.epochs, batch_size=batch_size or recipe.batch_size)
     recipe = recipe if lr is None else recipe.with_rate(lr)
     network, trial = (build(x_train.shape[1:], CLASSES, seed) for _ in range(2))
-    compile_kernels(trial, recipe, len(x_train), len(x_test))
+    with said_already():
+        compile_kernels(trial, recipe, len(x_train), len(x_test))
     seconds_compile = time.perf_counter() - clock
     say(f"Kernels ready in {seconds_compile:.2f} s")
     say(f"{model}: {network.parameters.size:,} weights, batches of {recipe.batch_size}, {recipe.optimizer}, {recipe.schedule}")
