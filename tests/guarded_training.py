@@ -84,6 +84,14 @@ def check_one_pass(back: bool) -> int:
             np.testing.assert_allclose(batch.losses[i], loss, rtol=1e-5)
             model.parameters -= np.float32(0.1) * step
         np.testing.assert_allclose(np.concatenate(fused.weights), model.parameters, rtol=0, atol=1e-5)
+        odd = x.astype(np.float32)
+        odd[2, -1, 2] = np.inf  # where the second case has no pooling window
+        _, expected = model.gradient(odd, y, threads=1)
+        batch = data.Data(guarded(odd, back), guarded(y, back), model.dtype, 0)
+        fused.gradient(in_pieces, batch, 6, found)
+        mine = np.concatenate(found.weights)
+        np.testing.assert_array_equal(np.isnan(mine), np.isnan(expected))
+        assert np.isnan(mine).any()
         many, labels = np.concatenate([x] * 6), np.tile(y, 6)
         batch = data.Data(guarded(many, back), guarded(labels, back), model.dtype, 0)
         _, step = model.gradient(many, labels, threads=1)
@@ -91,5 +99,5 @@ def check_one_pass(back: bool) -> int:
         fused.descend(in_pieces, batch, 36, packed, guarded(np.array([0.1]), back))
         fused.unpack(in_pieces, packed)
         np.testing.assert_allclose(np.concatenate(fused.weights), model.parameters - np.float32(0.1) * step, rtol=0, atol=1e-5)
-        count += 4
+        count += 5
     return count

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fastconv.kernels import simd, tile, tile_math
+from fastconv.kernels import simd, tile, tile_math, vector_math
 from fastconv.kernels.simd import lanes_of
 
 ROWS, VECTORS = 3, 2
@@ -43,11 +43,12 @@ def arithmetic(a, b, c, out):
         simd.vpick(2, u, v),
         simd.vmatch(u, v, w),
         simd.vunmatch(u, v, w),
-        simd.vwhere_equal(u, v, w),
+        vector_math.vwhere_equal(u, v, w),
         simd.vsplat(a, b[0]),
         simd.vzero(a),
         simd.vsub(u, v),
         simd.vmul_add(u, v, w),
+        vector_math.vwhere_unequal(u, v, w),
     )
     for k in range(len(results)):
         simd.vstore(out, k * n, results[k])
@@ -78,14 +79,14 @@ def tile_outers(x, step, w, count, y):
 
 
 @njit
-def one_vector_tiles(x, w, y, sums):
+def one_vector_tiles(x, w, y, sums, count):
     n = simd.lanes(x)
     v = simd.vload(w, 0)
     tile.tile_store(tile_math.tile_scale_add(tile.tile_zero(x, ROWS, 1), w, 0, 2, v), y, 0, n, n)
     tile.tile_store(tile.tile_outer_patch(tile.tile_zero(x, 4, 1), x, 0, 2, 3, v), y, ROWS * n, n, n)
     rows = tile.tile_load(w, 0, 2, ROWS, 1)
     simd.vstore(y, (ROWS + 4) * n, tile_math.tile_weighted_sum(rows, x, 1))
-    tile_math.tile_row_sum(rows, sums, 0)
+    tile_math.tile_row_sum(rows, sums, 0, count)
 
 
 def make_dot(rows):
@@ -133,24 +134,26 @@ def _check_arithmetic(dtype, n, guarded, back, numbers) -> int:
     a[a == 0], b[b == 0] = 3, 2
     b[0], a[0] = a[0], 4
     b[-1] = a[-1]
-    out = guarded(np.zeros(12 * n, dtype), back)
+    out = guarded(np.zeros(13 * n, dtype), back)
     assert arithmetic(a, b, c, out) == a.sum()
     expected = [
         a + b, a / b, np.maximum(a, b), np.minimum(a, b), a + b,
         np.where(a == b, c, 0), np.where(a == b, 0, c), np.where(a == b, c, 0), np.full(n, b[0]), np.zeros(n),
-        a - b, a * b + c,
+        a - b, a * b + c, np.where(a == b, 0, c),
     ]  # fmt: skip
-    np.testing.assert_array_equal(out.reshape(12, n), np.array(expected, dtype))
+    np.testing.assert_array_equal(out.reshape(13, n), np.array(expected, dtype))
     a[0], b[1], a[2 % n], b[2 % n] = np.nan, np.nan, np.nan, np.nan
     arithmetic(a, b, c, out)
-    result = out.reshape(12, n)
+    result = out.reshape(13, n)
     np.testing.assert_array_equal(result[2], np.maximum(a, b))
     np.testing.assert_array_equal(result[3], np.minimum(a, b))
     same = (a == b) | np.isnan(a)
     np.testing.assert_array_equal(result[5], np.where(same, c, 0))
     np.testing.assert_array_equal(result[6], np.where(same, 0, c))
-    np.testing.assert_array_equal(result[7], np.where(a == b, c, 0))
-    return 17
+    same |= np.isnan(b)
+    np.testing.assert_array_equal(result[7], np.where(same, c, 0))
+    np.testing.assert_array_equal(result[12], np.where(same, 0, c))
+    return 19
 
 
 def _check_tiles(dtype, n, guarded, back, numbers) -> int:
@@ -177,12 +180,15 @@ def _check_tiles(dtype, n, guarded, back, numbers) -> int:
         np.testing.assert_array_equal(y.reshape(5, ROWS, wide), expected)
     x, w = guarded(numbers(5), back), guarded(numbers(2 * (ROWS - 1) + n), back)
     y, sums = guarded(np.zeros((ROWS + 5) * n, dtype), back), guarded(np.ones(ROWS, dtype), back)
-    one_vector_tiles(x, w, y, sums)
+    one_vector_tiles(x, w, y, sums, n + 1)
     rows = np.array([w[2 * i : 2 * i + n] for i in range(ROWS)])
     np.testing.assert_array_equal(y[: ROWS * n].reshape(ROWS, n), rows * w[:n])
     np.testing.assert_array_equal(y[ROWS * n : (ROWS + 4) * n].reshape(4, n), np.outer(x[[0, 1, 3, 4]], w[:n]))
     np.testing.assert_array_equal(y[(ROWS + 4) * n :], x[1 : 1 + ROWS] @ rows)
     np.testing.assert_array_equal(sums, 1 + rows.sum(axis=1))
+    w[1::2], sums[:] = np.nan, 1  # in all rows, but not in their first lanes
+    one_vector_tiles(x, w, y, sums, 1)
+    np.testing.assert_array_equal(sums, 1 + w[: 2 * ROWS : 2])
     w, v, y = guarded(numbers(n * wide), back), guarded(numbers(wide), back), guarded(np.zeros(n, dtype), back)
     make_dot(n)(w, wide, v, y)
     np.testing.assert_array_equal(y, w.reshape(n, wide) @ v)

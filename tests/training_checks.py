@@ -99,7 +99,8 @@ def check_elementwise(dtype, guard):
         expected = [slope * v if v < 0 else v for v in y]
         run(blocks_of(y), relu, y, leak)
         np.testing.assert_array_equal(y, expected)
-        gradient = [g if v > 0 else slope * g for v, g in zip(y, dy)]
+        y[0] = np.nan
+        gradient = [slope * g if v <= 0 else g for v, g in zip(y, dy)]
         run(blocks_of(dy), relu_grad, y, dy, leak)
         np.testing.assert_array_equal(dy, gradient)
     odd = np.array([np.nan, np.inf, -np.inf, -0.0], dtype)

@@ -82,8 +82,8 @@ class ConvPoolDense(NamedTuple):
             for n in (self.width**2, 4 * pixels * padded, pixels * padded, *[self.classes] * 3)
         )  # fmt: skip
         call = Call(
-            kernel, data.images, data.targets, data.order, data.state, data.scale, rates, (self.width, padded, batch, parts),
-            packed, sums, data.losses, data.correct, *rooms,
+            kernel, data.images, data.targets, data.order, data.state, data.scale, rates,
+            (self.width, self.filters, padded, batch, parts), packed, sums, data.losses, data.correct, *rooms,
         )  # fmt: skip
         split(parts, call, 6 * batch * packed.size)
 

@@ -49,7 +49,7 @@ def relu(x: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
 
 
 def relu_grad(dy: ArrayLike, x: ArrayLike) -> np.ndarray:
-    """Return dy where x > 0 and zero elsewhere: the gradient with respect to relu's x.
+    """Return zero where x <= 0 and dy elsewhere, also where x is NaN: the gradient with respect to relu's x.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def relu_grad(dy: ArrayLike, x: ArrayLike) -> np.ndarray:
     """
     dy, x = operands("relu_grad", dy=dy, x=x)
     check_shape("relu_grad", "dy", dy.shape, x.shape)
-    return np.where(x > 0, dy, x.dtype.type(0))
+    return np.where(x <= 0, x.dtype.type(0), dy)
 
 
 def _by_rows(operation: str, axis: Any, kernel: Callable, out: Any = None, **arrays: Any) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The notebook's network in one pass over each image: convolution of one channel, 2 x 2 max pooling, dense layer, cross-entropy.
 
 The arrays keep a vector of filters together: packed are kernels [tap, and the bias][filter], dense weights [pooled pixel][class]
-[filter], filters filled up with zeros to whole vectors (zeros stay zeros), and the dense bias. The convolution's four outputs of a
-pooling window are four register tiles, so that the pooling is a maximum of registers.
+[filter], filters filled up with zeros to whole vectors (what these give reaches no sum over filters), and the dense bias. The
+convolution's four outputs of a pooling window are four register tiles, so that the pooling is a maximum of registers.
 """
 
 from functools import cache
@@ -11,13 +11,38 @@ import numpy as np
 
 from .._jit import jit
 from .batch import POSITION, STEP
-from .simd import lanes, vadd, vload, vmul_add, vsplat, vstore, vunmatch, vwhere_equal, vzero
+from .loss import exponentials
+from .simd import lanes, vadd, vload, vload_part, vmul_add, vsplat, vstore, vsum, vzero
 from .tile import tile_load, tile_outer, tile_outer_patch, tile_store, tile_zero
 from .tile_math import tile_max, tile_row_sum, tile_scale_add, tile_scaled_add, tile_weighted_sum
-from .vector_math import vwhere_positive
+from .vector_math import vwhere_equal, vwhere_positive, vwhere_unequal
 
 FORWARD, ONLINE, GRADIENT = range(3)
 """What is done: losses only; an update after each image; the gradient's sums over parts of the batch."""
+
+
+@jit
+def all_finite(x):
+    """Return whether no element is NaN or infinite."""
+    watch, whole = vzero(x), len(x) // lanes(x) * lanes(x)
+    for i in range(0, whole, lanes(x)):
+        watch = vmul_add(vload(x, i), vzero(x), watch)
+    return vsum(vmul_add(vload_part(x, whole, len(x) - whole), vzero(x), watch)) == 0
+
+
+@jit
+def add_unpooled(image, width, size, filters, sums, at):
+    """Add to the kernels' gradients what the convolution's last row and column give, which are in no pooling window.
+
+    It is zero times their pixels: nothing, but NaN for a pixel that isn't finite.
+    """
+    last = width - size
+    for y in range(size):
+        for x in range(size):
+            for i in range(last + 1):
+                if not (np.isfinite(image[(last + y) * width + x + i]) and np.isfinite(image[(y + i) * width + last + x])):
+                    start = at + (y * size + x) * filters
+                    sums[start : start + filters] = np.nan
 
 
 @cache
@@ -34,13 +59,14 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
         images, labels, order, state, scale, rates, sizes, packed, parts, losses, correct,
         image, convolved, maxima, totals, gradient, step, start, stop,
     ):  # fmt: skip
-        """Take the batch's images in parts, which are the units; sizes are the images' width, filters, batch, parts.
+        """Take the batch's images in parts, which are the units; sizes are the images' width, filters, these filled up to whole
+        vectors, batch, parts.
 
         images is flat, `width` pixels high and wide, scaled by scale[0]. rates are the updates', the last one going on. Losses and
         correct are by place in the order. Online there is one part; else each part's gradient is summed in parts[part], ordered as
         packed is.
         """
-        width, filters, batch, part_count = sizes
+        width, given, filters, batch, part_count = sizes
         pooled = (width - size + 1) // 2
         pixels, between, dense = pooled * pooled, 4 * filters, (taps + 1) * filters
         bias = dense + pixels * classes * filters
@@ -82,15 +108,9 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
                         if relu:
                             maximum = vwhere_positive(maximum, maximum, vzero(packed))
                         sums = tile_scale_add(sums, packed, dense + pixel * classes * filters + f, filters, maximum)
-                    tile_row_sum(sums, totals, 0)
+                    tile_row_sum(sums, totals, 0, given - f)  # what fills up has weights of zero, but infinity times zero is NaN
 
-                best = 0
-                for k in range(classes):
-                    if totals[k] > totals[best]:
-                        best = k
-                total = 0.0
-                for k in range(classes):
-                    total += np.exp(np.float64(totals[k] - totals[best]))
+                best, total = exponentials(totals, 0, classes)
                 losses[place] = np.log(total) - np.float64(totals[label] - totals[best])
                 correct[place] = best == label
                 if mode == FORWARD:
@@ -122,7 +142,7 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
                                     value = vload(convolved, pixel * between + (2 * y + x) * filters + f)
                                     share = vwhere_equal(value, maximum, back)
                                     if first:
-                                        back = vunmatch(value, maximum, back)
+                                        back = vwhere_unequal(value, maximum, back)
                                     shares = vadd(shares, share)
                                     corner = (2 * row + y) * width + 2 * column + x
                                     sums = tile_outer_patch(sums, image, corner, size, width, share)
@@ -131,6 +151,8 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
                     at = origin + taps * filters + f
                     if biased:
                         vstore(target, at, vmul_add(vsplat(packed, rate), shares, vload(target, at)))
+                if 2 * pooled < width - size + 1 and not all_finite(image):
+                    add_unpooled(image, width, size, filters, target, origin)
 
     return conv_pool_dense
 

@@ -29,7 +29,7 @@ def relu(y, slope, start, stop):
 
 @jit
 def relu_grad(y, dy, slope, start, stop):
-    """dy = dy where y > 0, slope[0] * dy elsewhere; y is relu's result."""
+    """dy = dy where y > 0 or is NaN, slope[0] * dy elsewhere; y is relu's result."""
     factor, end = vsplat(y, slope[0]), min(stop * BLOCK, len(y))
     whole = end - end % lanes(y)
     for i in range(start * BLOCK, whole, lanes(y)):

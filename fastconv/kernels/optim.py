@@ -18,13 +18,15 @@ def sgd(w, g, velocity, settings, rates, state, start, stop):
 
     settings are momentum, decay, and whether the second (Nesterov's). Without velocity (of no elements) there is no momentum.
     """
-    momentum, decay = vsplat(w, settings[0]), vsplat(w, settings[1])
+    momentum, decay, decays = vsplat(w, settings[0]), vsplat(w, settings[1]), settings[1] != 0
     rate, nesterov = vsplat(w, -rates[min(state[STEP], len(rates) - 1)]), settings[2] != 0
     end = min(stop * BLOCK, len(w))
     for i in range(start * BLOCK, end, lanes(w)):
         part = end - i
         old = vload_part(w, i, part)
-        step = vmul_add(decay, old, vload_part(g, i, part))
+        step = vload_part(g, i, part)
+        if decays:  # zero times an infinite weight is NaN
+            step = vmul_add(decay, old, step)
         if len(velocity):
             speed = vmul_add(momentum, vload_part(velocity, i, part), step)
             vstore_part(velocity, i, speed, part)
@@ -51,16 +53,19 @@ def adam(w, g, mean, square, settings, rates, state, start, stop):
     Loshchilov and Hutter, 2019) or added to the gradient.
     """
     updates, rate, apart = state[STEP] + 1, rates[min(state[STEP], len(rates) - 1)], settings[4] != 0
+    decays = settings[3] != 0 and not apart
     keep, add = vsplat(w, settings[0]), vsplat(w, 1 - settings[0])
     keep_square, add_square = vsplat(w, settings[1]), vsplat(w, 1 - settings[1])
     correction = vsplat(w, 1 / np.sqrt(1 - settings[1] ** updates))
     epsilon, scale = vsplat(w, settings[2]), vsplat(w, -rate / (1 - settings[0] ** updates))
-    shrink, decay = vsplat(w, 1 - rate * settings[3] if apart else 1.0), vsplat(w, 0.0 if apart else settings[3])
+    shrink, decay = vsplat(w, 1 - rate * settings[3] if apart else 1.0), vsplat(w, settings[3])
     end = min(stop * BLOCK, len(w))
     for i in range(start * BLOCK, end, lanes(w)):
         part = end - i
         old = vload_part(w, i, part)
-        step = vmul_add(decay, old, vload_part(g, i, part))
+        step = vload_part(g, i, part)
+        if decays:  # zero times an infinite weight is NaN
+            step = vmul_add(decay, old, step)
         m = vmul_add(keep, vload_part(mean, i, part), vmul(add, step))
         s = vmul_add(keep_square, vload_part(square, i, part), vmul(add_square, vmul(step, step)))
         vstore_part(mean, i, m, part)

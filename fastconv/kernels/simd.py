@@ -291,17 +291,6 @@ def vpick(typing_context, rule, a, b):
     return a(rule, a, a), generate
 
 
-@intrinsic
-def vwhere_equal(typing_context, a, b, value):
-    """vwhere_equal(a, b, value): value in the lanes where a == b (NaN equals nothing), zero elsewhere."""
-
-    def generate(context, builder, signature, args):
-        zero = ir.Constant(args[2].type, [0.0] * args[2].type.count)
-        return builder.select(builder.fcmp_ordered("==", args[0], args[1]), args[2], zero)
-
-    return a(a, a, a), generate
-
-
 def _match(builder, a, b):
     """Return the mask of the lanes where a equals b, or is NaN."""
     return builder.or_(builder.fcmp_ordered("==", a, b), builder.fcmp_unordered("uno", a, a))

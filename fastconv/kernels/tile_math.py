@@ -197,18 +197,19 @@ def tile_weighted_sum(typing_context, tile, x, position):
 
 
 @intrinsic
-def tile_row_sum(typing_context, tile, y, position):
-    """tile_row_sum(tile, y, position): y[position + i] += the sum of tile row i's lanes (one-vector tiles)."""
+def tile_row_sum(typing_context, tile, y, position, count):
+    """tile_row_sum(tile, y, position, count): y[position + i] += the sum of tile row i's first `count` lanes (one-vector tiles)."""
 
     def generate(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
+        mask, zero = lane_mask(builder, tile.llvm, args[3]), ir.Constant(tile.llvm, [0.0] * tile.llvm.count)
         for i in range(tile.rows):
             target = builder.gep(pointer, [ir.Constant(INT64, i)])
-            total = lane_sum(builder, builder.extract_value(args[0], i))
+            total = lane_sum(builder, builder.select(mask, builder.extract_value(args[0], i), zero))
             builder.store(builder.fadd(builder.load(target), total), target)
         return context.get_dummy_value()
 
-    return (types.void(tile, y, types.intp), generate) if tile.vectors == 1 else None
+    return (types.void(tile, y, types.intp, types.intp), generate) if tile.vectors == 1 else None
 
 
 @intrinsic

@@ -29,11 +29,11 @@ def vsqrt(typing_context, a):
 
 @intrinsic
 def vwhere_positive(typing_context, x, a, b):
-    """vwhere_positive(x, a, b): a in the lanes where x > 0, b in the others, also where x is NaN."""
+    """vwhere_positive(x, a, b): a in the lanes where x > 0 or x is NaN, b in the others."""
 
     def generate(context, builder, signature, args):
         zero = ir.Constant(args[0].type, [0.0] * x.lanes)
-        return builder.select(builder.fcmp_ordered(">", args[0], zero), args[1], args[2])
+        return builder.select(builder.fcmp_unordered(">", args[0], zero), args[1], args[2])
 
     return x(x, x, x), generate
 
@@ -47,6 +47,28 @@ def vwhere_negative(typing_context, x, a, b):
         return builder.select(builder.fcmp_ordered("<", args[0], zero), args[1], args[2])
 
     return x(x, x, x), generate
+
+
+@intrinsic
+def vwhere_equal(typing_context, a, b, value):
+    """vwhere_equal(a, b, value): value in the lanes where a == b, or where either is NaN, zero elsewhere."""
+
+    def generate(context, builder, signature, args):
+        zero = ir.Constant(args[2].type, [0.0] * args[2].type.count)
+        return builder.select(builder.fcmp_unordered("==", args[0], args[1]), args[2], zero)
+
+    return a(a, a, a), generate
+
+
+@intrinsic
+def vwhere_unequal(typing_context, a, b, value):
+    """vwhere_unequal(a, b, value): value in the lanes where a < b or a > b, zero elsewhere, also where either is NaN."""
+
+    def generate(context, builder, signature, args):
+        zero = ir.Constant(args[2].type, [0.0] * args[2].type.count)
+        return builder.select(builder.fcmp_unordered("==", args[0], args[1]), zero, args[2])
+
+    return a(a, a, a), generate
 
 
 @intrinsic
