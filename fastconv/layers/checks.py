@@ -63,7 +63,9 @@ def batch_hint(shape: tuple[int, ...], method: str) -> str:
     """Return what an error adds about an array of this shape that should be one image, if it looks like several: how to loop."""
     if not is_batch(shape):
         return ""
-    return f"; it looks like a batch of {shape[0]} images, which are given one a call: `for image in images: layer.{method}(image)`"
+    loop = f"; it looks like a batch of {shape[0]} images, which are given one a call: `for image in images: layer.{method}(image)`"
+    first = len(shape) == 3 and shape[0] <= COLOURS
+    return loop + (" (or like one image with channels first: move the axis with image.transpose(1, 2, 0))" if first else "")
 
 
 def is_plain(value: Any) -> bool:

@@ -32,6 +32,11 @@ class _MaxPooling:
             return plan, image
         array = as_array(self._name, "the image", image)
         check_rank(self._name, "the image", array, 3, "(h, w, channels)", batch_hint(array.shape, self._method))
+        if min(array.shape[:2]) < self._size:
+            raise ValueError(
+                f"{self._name}: the window must not be larger than the image, but is {self._size} x {self._size} for an image of "
+                f"{array.shape[0]} x {array.shape[1]}{batch_hint(array.shape, self._method)}"
+            )
         dtype = FLOAT32 if array.dtype == FLOAT32 else FLOAT64
         self._plan = planned_max_pooling(self._name, array.shape, self._size, dtype)
         return self._plan, ready(self._name, "the image", array, dtype)

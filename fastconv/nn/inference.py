@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,21 +17,28 @@ from ..kernels.batch import advance, store
 from ..kernels.call import Call
 from ..shapes import as_int
 from .fusion import conv_pool_dense
-from .inputs import checked_images, checked_threads
+from .inputs import checked_threads, one_or_many
 from .ranges import look
 from .samples import checked_samples
+from .targets import class_count
 
 if TYPE_CHECKING:
     from .model import Sequential
 
 BATCH = 256
 """Images at a time; more take memory and no less time."""
+OUTPUTS = (None, "probabilities", "logits")
 
 
 class Inference:
-    """Going through data without training, as often as one likes, with the losses or, if there is room for them, the results."""
+    """Going through data without training, as often as one likes, with the losses or, if there is room for them, the results.
 
-    def __init__(self, model: Sequential, data: Data, batch: int, team: Team, results: np.ndarray | None = None):
+    The results are the last layer's, or those of the layer whose number is `last`.
+    """
+
+    def __init__(
+        self, model: Sequential, data: Data, batch: int, team: Team, results: np.ndarray | None = None, last: int | None = None
+    ):  # fmt: skip
         self._data = data
 
         def record(recorder: Recorder, size: int) -> None:
@@ -40,7 +47,7 @@ class Inference:
                 fused.forward(recorder, data, size)
                 recorder(1, Call(advance, data.state, size, 0), 0)
                 return
-            graph = model.graph(size, data)
+            graph = model.graph(size, data, last=last)
             data.gather(recorder, size, graph.x)
             graph.forward(recorder)
             if results is None:
@@ -79,12 +86,36 @@ def evaluate(
         return Inference(model, data, batch, team).run()
 
 
-def predict(model: Sequential, x: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None) -> np.ndarray:
-    """Return the probabilities (n, classes) for images; after training with another loss, the results as they are."""
-    images, given = checked_images("predict", model, x)
-    batch, count = as_int("predict", "batch_size", batch_size, 1), checked_threads("predict", threads)
-    look("predict", model, images, given, model.input_range)
-    results = np.zeros((len(images), *model.shapes[-1]), model.dtype)
+def predict(
+    model: Sequential, x: ArrayLike, *, output: str | None = None, batch_size: int = BATCH, threads: int | None = None
+) -> np.ndarray:
+    """Return what a model says of images, or one image; see `Sequential.predict`."""
+    probable = model.loss == "cross_entropy" and class_count(model.shapes[-1]) is not None
+    if output not in OUTPUTS:
+        raise ValueError(f"predict: output must be one of {OUTPUTS}, but is {output!r}")
+    if output == "probabilities" and not probable:
+        raise ValueError(
+            "predict: probabilities must be of a model for cross_entropy that tells at least two classes apart, "
+            f"but this one is for {model.loss} and gives {model.shapes[-1]}: use output='logits'"
+        )
+    results = _results("predict", model, x, None, batch_size, threads)
+    return softmax(results) if probable and output != "logits" else results
+
+
+def outputs(model: Sequential, x: ArrayLike, layer: int, *, batch_size: int = BATCH, threads: int | None = None) -> np.ndarray:
+    """Return what a layer gives for images, or one image; see `Sequential.outputs`."""
+    count = len(model.layers)
+    number = as_int("outputs", "layer", layer, -count, count - 1)
+    return _results("outputs", model, x, number % count, batch_size, threads)
+
+
+def _results(operation: str, model: Sequential, x: Any, last: int | None, batch_size: int, threads: int | None) -> np.ndarray:
+    """Return the results of the layers up to the last one, or all, for images, or one image."""
+    images, given, one = one_or_many(operation, model, x)
+    batch, count = as_int(operation, "batch_size", batch_size, 1), checked_threads(operation, threads)
+    look(operation, model, images, given, model.input_range)
+    results = np.zeros((len(images), *model.shapes[-1 if last is None else last + 1]), model.dtype)
     with team_of(count) as team:
-        Inference(model, Data(images, None, model.dtype, model.seed), batch, team, results.reshape(-1)).run()
-    return softmax(results) if model.loss == "cross_entropy" else results
+        data = Data(images, None, model.dtype, model.seed)
+        Inference(model, data, batch, team, results.reshape(-1), last).run()
+    return results[0] if one else results

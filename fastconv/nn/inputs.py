@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .._arrays import as_array, kernel_ready
 from .._threads import MOST_THREADS, get_num_threads
-from ..shapes import as_int
+from ..shapes import as_int, images_hint
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -19,12 +19,24 @@ LOSSES = ("cross_entropy", "mean_squared_error")
 
 def checked_images(operation: str, model: Sequential, x: ArrayLike) -> tuple[np.ndarray, np.dtype]:
     """Return images (n, *input shape), uint8 as they are and everything else in the model's type, and what type they came in."""
-    images = as_array(operation, "x", x)
-    wanted = model.shapes[0]
-    if images.ndim == len(wanted) and len(wanted) == 3 and wanted[-1] == 1:
+    return _ready(operation, model, as_array(operation, "x", x))
+
+
+def one_or_many(operation: str, model: Sequential, x: ArrayLike) -> tuple[np.ndarray, np.dtype, bool]:
+    """Return as `checked_images` images or one image, as a batch, and whether it is one."""
+    images, wanted = as_array(operation, "x", x), model.shapes[0]
+    grey = wanted[:-1] if len(wanted) == 3 and wanted[-1] == 1 else wanted
+    one = images.shape in (wanted, grey) and images.shape[1:] != grey
+    return *_ready(operation, model, images[None] if one else images), one
+
+
+def _ready(operation: str, model: Sequential, images: np.ndarray) -> tuple[np.ndarray, np.dtype]:
+    wanted, shape = model.shapes[0], images.shape
+    if len(shape) == 3 == len(wanted) and wanted[-1] == 1:
         images = images[..., None]
     if images.ndim != len(wanted) + 1 or images.shape[1:] != wanted:
-        raise ValueError(f"{operation}: x must be (n, {', '.join(map(str, wanted))}), but has shape {np.shape(x)}")
+        sizes = ", ".join(map(str, wanted))
+        raise ValueError(f"{operation}: x must be (n, {sizes}), but has shape {shape}{images_hint(shape, wanted)}")
     return kernel_ready(images, images.dtype if images.dtype == np.uint8 else model.dtype), images.dtype
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._warnings import warn
 from ..engine.data import Data
 from ..engine.graph import Graph, Node
-from ..shapes import Ints, as_int, as_shape
+from ..shapes import Ints, as_int, as_shape, odd_image
 from .fit import fit as fit_model
 from .gradient import gradient
-from .inference import evaluate, predict
+from .inference import evaluate, outputs, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
 from .model_file import save
@@ -75,6 +76,8 @@ class Sequential(State):
         shape = as_shape("Sequential", "input_shape", tuple(input_shape), len(tuple(input_shape)))
         if not 1 <= len(shape) <= 3 or min(shape) < 1:
             raise ValueError(f"Sequential: input_shape must be (h, w, c), (h, w) or (units,) of at least 1 each, but is {shape}")
+        if odd_image(shape):
+            warn(f"Sequential: input_shape {shape} looks like channels first, but images are (h, w, c): {(*shape[1:], shape[0])}")
         self.shapes: list[Ints] = [(*shape, 1) if len(shape) == 2 else shape]
         self._weights: list[list[Weight]] = []
         for number, layer in enumerate(self.layers):
@@ -108,9 +111,12 @@ class Sequential(State):
         """Return the shapes of a layer's arrays by name."""
         return {w.name: w.shape for w in self._weights[number]}
 
-    def graph(self, batch: int, data: Data, gradient: np.ndarray | None = None) -> Graph:
-        """Return the model planned for a batch of some data; for training if there is a vector for the parameters' gradient."""
-        nodes = [node for _, node in self.nodes(batch, data, gradient)]
+    def graph(self, batch: int, data: Data, gradient: np.ndarray | None = None, last: int | None = None) -> Graph:
+        """Return the model planned for a batch of some data; for training if there is a vector for the parameters' gradient.
+
+        With `last`, only the layers up to that number.
+        """
+        nodes = [node for number, node in self.nodes(batch, data, gradient) if last is None or number <= last]
         return Graph((batch, *self.shapes[0]), nodes, self.dtype, gradient is not None)
 
     def nodes(self, batch: int, data: Data, gradient: np.ndarray | None = None) -> list[tuple[int, Node]]:
@@ -232,6 +238,58 @@ class Sequential(State):
         """
         return evaluate(self, x, y, batch_size=batch_size, threads=threads)
 
-    def predict(self, x: ArrayLike, *, batch_size: int = 256, threads: int | None = None) -> np.ndarray:
-        """Return the probabilities (n, classes) for images; after training with another loss, the results as they are."""
-        return predict(self, x, batch_size=batch_size, threads=threads)
+    def predict(self, x: ArrayLike, *, output: str | None = None, batch_size: int = 256, threads: int | None = None) -> np.ndarray:
+        """Return what the model says of images: of classes the probabilities, else the results as they are.
+
+        Parameters
+        ----------
+        x : array_like
+            Images as for `fit`, or one of them without the first axis: (h, w, c), (h, w) if it has one channel, or (units,).
+        output : "probabilities" or "logits", optional
+            Logits are the last layer's results. If not given, they are made probabilities, by softmax, where the model's loss is
+            "cross_entropy" and the results are (classes,), two or more; images, or a single number, are never changed.
+        batch_size, threads : int
+
+        Returns
+        -------
+        (n, *shapes[-1]) ndarray, or (*shapes[-1]) for one image
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x isn't of the model's input shape, or there are no probabilities.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> model = nn.Sequential([nn.Dense(2, kernel_initializer="zeros")], input_shape=(3,))
+        >>> model.predict(np.eye(3)).shape, model.predict([1, 0, 0]), model.predict([1, 0, 0], output="logits")
+        ((3, 2), array([0.5, 0.5], dtype=float32), array([0., 0.], dtype=float32))
+        """
+        return predict(self, x, output=output, batch_size=batch_size, threads=threads)
+
+    def outputs(self, x: ArrayLike, layer: int, *, batch_size: int = 256, threads: int | None = None) -> np.ndarray:
+        """Return what a layer gives for images, its feature maps: with its own activation, without softmax, and not as in training.
+
+        Parameters
+        ----------
+        x : array_like
+            Images, or one image, as for `predict`.
+        layer : int
+            Its number in `layers`, from 0, or negative, from the end.
+        batch_size, threads : int
+
+        Returns
+        -------
+        (n, *shapes[layer + 1]) ndarray, or without the first axis for one image
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastconv import nn
+        >>> model = nn.Sequential([nn.Conv2D(8, 3, activation="relu"), nn.Flatten(), nn.Dense(10)], input_shape=(28, 28))
+        >>> model.outputs(np.zeros((5, 28, 28)), 0).shape, model.outputs(np.zeros((28, 28)), -1).shape
+        ((5, 26, 26, 8), (10,))
+        """
+        return outputs(self, x, layer, batch_size=batch_size, threads=threads)

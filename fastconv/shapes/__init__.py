@@ -7,6 +7,7 @@ array is made.
 
 from .common import Ints, Pads, as_int, as_padding, as_shape, check_elements, check_made, check_shape, per_axis, window_outputs
 from .convolution import ConvSpec, conv_spec, transposed_spec
+from .layouts import images_hint, odd_image
 from .pooling import PoolSpec, adaptive_spec, pool_spec
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "check_made",
     "check_shape",
     "conv_spec",
+    "images_hint",
+    "odd_image",
     "per_axis",
     "pool_spec",
     "transposed_spec",

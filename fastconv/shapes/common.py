@@ -86,11 +86,13 @@ def resolve_padding(operation: str, padding: str | Pads, size: Ints, window: Int
     return tuple(pads)
 
 
-def window_outputs(operation: str, size: Ints, window: Ints, stride: Ints, pads: Pads, ceil_mode: bool = False) -> Ints:
+def window_outputs(
+    operation: str, size: Ints, window: Ints, stride: Ints, pads: Pads, ceil_mode: bool = False, hint: str = ""
+) -> Ints:
     """Return how many windows fit per axis: floor((size + before + after - window) / stride) + 1, at least one.
 
     With ceil_mode the quotient is rounded up, and a last window that would start behind the image's last pixel is left
-    out (PyTorch; ONNX from opset 22).
+    out (PyTorch; ONNX from opset 22). An error ends with the hint.
     """
     outputs = []
     for axis, (pixels, extent, step, (before, after)) in enumerate(zip(size, window, stride, pads, strict=True)):
@@ -98,7 +100,7 @@ def window_outputs(operation: str, size: Ints, window: Ints, stride: Ints, pads:
         if room < extent:
             raise ValueError(
                 f"{operation}: the window must not be larger than the padded input, but on spatial axis {axis} it covers "
-                f"{extent} pixels of {room}"
+                f"{extent} pixels of {room}{hint}"
             )
         count = (room - extent) // step + 1
         if ceil_mode and (room - extent) % step and count * step < pixels + before:

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from math import prod
 
 from .common import Ints, Pads, as_int, as_padding, check_made, per_axis, resolve_padding, window_outputs
+from .layouts import layout_hint
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ def _conv_spec(
     if channels != group_channels * groups:
         raise ValueError(
             f"{operation}: the weights' channels x groups must be the input's channels, "
-            f"but {group_channels} x {groups} is not {channels}"
+            f"but {group_channels} x {groups} is not {channels}{layout_hint(input_shape, group_channels * groups)}"
         )
     window = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
     pads = resolve_padding(operation, padding, tuple(size), window, stride)
-    outputs = window_outputs(operation, tuple(size), window, stride, pads)
+    outputs = window_outputs(operation, tuple(size), window, stride, pads, hint=layout_hint(input_shape))
     spec = ConvSpec(images, tuple(size), channels, filters, tuple(kernel), stride, dilation, pads, groups, outputs)
     check_made(operation, (images, *spec.padded, channels), input_shape, weight_shape)
     check_made(operation, spec.output_shape, input_shape, weight_shape)
@@ -160,6 +161,7 @@ def _transposed_spec(
         raise ValueError(
             f"{operation}: the weights must have as many filters as the input has channels, and groups must divide these, "
             f"but they have {weight_filters}, the input {filters}, and there are {groups} groups"
+            f"{layout_hint(input_shape, weight_filters)}"
         )
     window = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
     spread = tuple((n - 1) * s + e for n, s, e in zip(sizes, stride, window, strict=True))

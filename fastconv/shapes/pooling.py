@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from .common import Ints, Pads, as_int, as_padding, check_made, per_axis, resolve_padding, window_outputs
+from .layouts import layout_hint
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _pool_spec(
             raise ValueError(
                 f"{operation}: padding must be smaller than the window, but on spatial axis {axis} it is {max(pair)} of {covered}"
             )
-    outputs = window_outputs(operation, size, extent, stride, pads, ceil_mode)
+    outputs = window_outputs(operation, size, extent, stride, pads, ceil_mode, layout_hint(input_shape))
     spec = PoolSpec(images, size, channels, outputs, kernel, stride, dilation, pads)
     check_made(operation, spec.output_shape, input_shape)
     check_made(operation, (images, *(s + sum(pair) for s, pair in zip(size, pads, strict=True)), channels), input_shape)
