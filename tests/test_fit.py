@@ -40,7 +40,7 @@ def test_history_has_the_figures_of_each_epoch():
     model, history = fitted(validation_data=rows(50, seed=1))
     names = ["loss", "accuracy", "val_loss", "val_accuracy"]
     assert [*history.history] == names
-    assert len(history) == 3
+    assert len(history.epochs) == 3
     assert history.history["val_loss"] == history["val_loss"] == [epoch["val_loss"] for epoch in history.epochs]
     assert history["loss"][2] < history["loss"][0]
     assert {"loss": history["val_loss"][-1], "accuracy": history["val_accuracy"][-1]} == model.evaluate(*rows(50, seed=1))
@@ -71,17 +71,17 @@ def test_nothing_to_train_on_changes_nothing():
     before = model_of_rows().weights_hash()
     model, history = fitted(count=0, schedule=nn.Cosine(), validation_data=rows(0))
     assert model.weights_hash() == before
-    assert len(history) == 3
+    assert len(history.epochs) == 3
     assert np.isnan([*history["loss"], *history["val_accuracy"]]).all()
     model, history = fitted(epochs=0)
-    assert (model.weights_hash(), len(history)) == (before, 0)
+    assert (model.weights_hash(), history.epochs) == (before, [])
 
 
 def test_the_last_rate_goes_on_for_ever():
     """So an endless training needs no endless table."""
     assert fitted()[0].weights_hash() == fitted(schedule=nn.Step(100, 1.0))[0].weights_hash()
     stop = type("Stop", (nn.Callback,), {"on_epoch_end": lambda *arguments: True})()
-    assert len(fitted(epochs=10**12, callbacks=[stop])[1]) == 1
+    assert len(fitted(epochs=10**12, callbacks=[stop])[1].epochs) == 1
 
 
 # The order of the images
@@ -252,7 +252,7 @@ def test_a_callback_of_ones_own_sees_each_epoch_and_may_stop():
 
     history = fitted(epochs=9, callbacks=(callback for callback in [Own()]))[1]
     assert seen == ["begin", 0, ["accuracy", "loss"], 1, ["accuracy", "loss"], "end"]
-    assert len(history) == 2 == len(history["loss"])
+    assert len(history.epochs) == 2 == len(history["loss"])
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_early_stopping_ends_a_fit_and_begins_anew_with_the_next():
     early = nn.EarlyStopping("loss", patience=1, min_delta=100.0)
     for _ in range(2):
         model, history = fitted(epochs=9, callbacks=[early])
-        assert len(history) == 2
+        assert len(history.epochs) == 2
         assert model.weights_hash() == fitted(epochs=1)[0].weights_hash()
     assert repr(early) == "EarlyStopping(monitor='loss', patience=1, min_delta=100.0, restore_best=True)"
     with pytest.raises(ValueError, match="^EarlyStopping: patience must be at least 1"):

@@ -150,7 +150,7 @@ class Training:
         stop = [bool(callback.on_epoch_end(model, number, dict(logs))) for callback in self._callbacks]
         states = tuple((type(callback).__name__, dict(callback.state())) for callback in self._callbacks)
         self._kept = Kept((*self._kept.history, logs), states, any(stop))
-        self.history.epochs.append(logs)
+        self.history.add(logs)
 
     def _run_updates(self, epoch: Epoch, bar: Progress | None) -> None:
         """Run the epoch's updates; between slices, show how it goes and write checkpoints."""
