@@ -44,7 +44,10 @@ def sum_before_pool(nodes: Sequence[Node]) -> None:
 
 
 class Graph:
-    """Forward and, in training, backward through all nodes; `x` is the batch, `y` the result, and `dy` is for its gradient."""
+    """Forward and, in training, backward through all nodes; `x` is the batch, `y` the result, and `dy` is for its gradient.
+
+    In training all nodes' results are kept; else only the last two, so that a long chain takes no more memory than its largest two.
+    """
 
     def __init__(self, shape: Ints, nodes: Sequence[Node], dtype: np.dtype, training: bool):
         self._nodes = pool_before_relu(nodes)
@@ -52,8 +55,10 @@ class Graph:
         sizes = [prod(shape)] + [prod(node.shape) for node in self._nodes if not node.operation.in_place]
         self._first = next((i for i, node in enumerate(self._nodes) if node.weighted), len(self._nodes))
         gradient = max(sizes[1:], default=sizes[0]) if training else 0
-        arena = Arena(sum(map(Arena.room, sizes)) + 2 * Arena.room(gradient), dtype)
-        arrays = [arena.take(size) for size in sizes]
+        kept = sizes if training else [max(sizes[::2]), max(sizes[1::2], default=0)]
+        arena = Arena(sum(map(Arena.room, kept)) + 2 * Arena.room(gradient), dtype)
+        places = [arena.take(size) for size in kept]
+        arrays = [places[number % len(places)][:size] for number, size in enumerate(sizes)]
         self.x, self._arrays, place = arrays[0], [arrays[0]], 0
         for node in self._nodes:
             place += not node.operation.in_place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 BATCH = 256
 """Images at a time; more take memory and no less time."""
+MOST_BYTES = 2**28
+"""Of large results there are fewer images at a time, so that two layers' results take no more than that."""
 OUTPUTS = (None, "probabilities", "logits")
 
 
@@ -56,7 +59,7 @@ class Inference:
                 recorder(size, Call(store, graph.y, graph.y.size // size, data.state, results), graph.y.size)
             recorder(1, Call(advance, data.state, size, 0), 0)
 
-        self._epoch = Epoch(team, record, data.count, batch, data.state)
+        self._epoch = Epoch(team, record, data.count, min(batch, fitting(model)), data.state)
 
     def run(self) -> dict[str, float]:
         """Go through the data with the model's weights as they are now; return the mean loss and, of classes, accuracy."""
@@ -64,6 +67,12 @@ class Inference:
         for _ in self._epoch.run():
             pass
         return figures(self._data)
+
+
+def fitting(model: Sequential) -> int:
+    """Return how many images may be gone through at a time; always one."""
+    largest = max(map(prod, model.shapes))
+    return max(1, MOST_BYTES // (2 * largest * model.dtype.itemsize))
 
 
 def figures(data: Data) -> dict[str, float]:
