@@ -16,7 +16,7 @@ def environment(**changes):
     return {name: str(value) for name, value in merged.items() if value is not None}
 
 
-def run_python(*arguments, timeout=120, cwd=None, **changes):
+def run_python(*arguments, timeout=120, cwd=None, errors=None, **changes):
     """Run Python with the arguments to its end; standard output and error are kept as text."""
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
@@ -24,6 +24,7 @@ def run_python(*arguments, timeout=120, cwd=None, **changes):
         cwd=cwd,
         capture_output=True,
         text=True,
+        errors=errors,
         timeout=timeout,
         check=False,
     )

@@ -1,9 +1,6 @@
 """The command line: what each command does, and what it prints where."""
 
 import json
-import sys
-import types
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -14,7 +11,7 @@ from fastconv.nn.fit import History, fit
 from fastconv.nn.models import MODELS
 
 from . import naive
-from .files import idx_bytes, tiny_pictures, write_mnist_folder
+from .files import tiny_pictures, write_mnist_folder
 from .processes import run_python
 
 KEYS = {
@@ -237,7 +234,7 @@ def test_coloured_pictures_of_any_shape_can_be_trained_on(train, run, tmp_path, 
     assert [line.split(": ")[1].split()[0] for line in lines] == [str(best[0]), str(best[0]), str(best[1])]
 
 
-# evaluate and predict
+# evaluate
 
 
 @pytest.fixture
@@ -252,59 +249,6 @@ def test_evaluate_finds_the_saved_network_as_training_left_it(run, model, data):
     assert nn.load(path).weights_hash() == result["weights_hash"]
     expected = f"loss {result['test_loss']:.4f}, accuracy {result['test_accuracy']:.2%} of 20 images\n"
     assert run("evaluate", path, "--data", data).out == expected
-
-
-class Picture:
-    def __init__(self, array):
-        self.array = array
-
-    def convert(self, mode):
-        assert mode == "L"
-        return self.array
-
-
-@contextmanager
-def open_picture(path):
-    assert path.read_bytes().startswith(b"\x89PNG")
-    yield Picture(ARRAYS[2][0])
-
-
-def test_predict_reads_npy_idx_and_pictures(run, model, tmp_path, monkeypatch):
-    path, _ = model
-    images = ARRAYS[2][:3]
-    np.save(tmp_path / "three.npy", images)
-    np.save(tmp_path / "one.npy", np.asfortranarray(images[0]))
-    (tmp_path / "three.idx").write_bytes(idx_bytes(images))
-    (tmp_path / "one.png").write_bytes(b"\x89PNG")
-    monkeypatch.setitem(sys.modules, "PIL", types.SimpleNamespace(Image=types.SimpleNamespace(open=open_picture)))
-    lines = run("predict", path, *(tmp_path / name for name in ("three.npy", "three.idx", "one.npy", "one.png"))).out.splitlines()
-    expected = [f"{int(row.argmax())} ({row.max():.1%})" for row in nn.load(path).predict(images)]
-    names = [(name, i) for name in ("three.npy", "three.idx") for i in range(3)] + [("one.npy", 0), ("one.png", 0)]
-    assert lines == [f"{tmp_path / name}[{i}]: {expected[i]}" for name, i in names]
-    assert len(set(expected)) > 1
-
-
-def test_predict_names_the_extra_that_reads_pictures(run, model, tmp_path, monkeypatch):
-    (tmp_path / "one.png").write_bytes(b"\x89PNG")
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    output = run("predict", model[0], tmp_path / "one.png", status=1)
-    assert output.err == f"fastconv: predict: to read {tmp_path / 'one.png'}, install the extra: pip install 'fastconv[data]'\n"
-
-
-@pytest.mark.parametrize(
-    "array, text",
-    [
-        (np.zeros((2, 27, 28), np.uint8), "uint8 of (2, 27, 28)"),
-        (np.zeros((1, 28, 28)), "float64 of (1, 28, 28)"),
-        (np.zeros(784, np.uint8), "uint8 of (784,)"),
-    ],
-    ids=["size", "type", "axes"],
-)
-def test_predict_refuses_other_arrays(run, model, tmp_path, array, text):
-    np.save(tmp_path / "wrong.npy", array)
-    output = run("predict", model[0], tmp_path / "wrong.npy", status=1)
-    assert output.err.startswith("fastconv: predict: images must be uint8 of 28 x 28, but ")
-    assert output.err.endswith(f"wrong.npy has {text}\n")
 
 
 # warmup, info, cache, bench, version

@@ -54,6 +54,16 @@ def read_idx(path: str | os.PathLike[str], limit: int | None = None) -> np.ndarr
             return _parse(unzipped, rows)
 
 
+def begins_as_idx(start: bytes) -> bool:
+    """Return whether a file that begins with these four bytes or more may be an IDX file, compressed or not.
+
+    Two zeros alone don't tell: TGA, ICO, JPEG 2000 and AVIF files begin with them, too.
+    """
+    return start[:2] == b"\x1f\x8b" or (
+        len(start) >= 4 and start[:2] == b"\0\0" and start[2] in TYPES and 1 <= start[3] <= MOST_AXES
+    )
+
+
 def _parse(stream: IO[bytes] | gzip.GzipFile, rows: int | None) -> np.ndarray:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not 1 <= magic[3] <= MOST_AXES:

@@ -134,6 +134,8 @@ def _found(picture: Any, mode: str, background: int, size: tuple[int, int] | Non
             wanted_text, found_text = (" x ".join(map(str, shape)) for shape in (size, found))
             which = f"its frame {number}" if count > 1 else "it"
             return Found([], [], f"must be {wanted_text} pixels (height x width), but {which} is {found_text}")
+    if len({frame.dtype for frame in frames}) > 1:  # else who stacks them would get bytes among numbers up to 1
+        frames = [frame if frame.dtype == np.float32 else frame.astype(np.float32) / 255 for frame in frames]
     return Found(frames, dark, "")
 
 
