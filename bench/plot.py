@@ -17,7 +17,7 @@ COLOURS = {"output": "tab:blue", "input_grad": "tab:orange", "weight_grad": "tab
 def need_matplotlib() -> None:
     """Say what to install, where it is missing."""
     if find_spec("matplotlib") is None:
-        raise SystemExit("the picture needs matplotlib: pip install 'fastconv[plot]'")
+        raise SystemExit("the picture needs matplotlib: pip install matplotlib")
 
 
 def draw(facts: dict[str, Any], records: list[dict[str, Any]], path: str) -> None:

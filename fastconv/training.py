@@ -195,7 +195,7 @@ def _check_place(what: str, path: str | None) -> None:
     if place.suffix not in (".npz", ".safetensors"):
         raise ValueError(f"train: the {what}'s file must end in .npz or .safetensors, but is to be {path}")
     if place.suffix == ".safetensors" and find_spec("safetensors") is None:
-        raise ImportError(f"train: to write {path}, install the package safetensors")
+        raise ImportError(f"train: to write {path}, install safetensors: pip install safetensors")
     check_folder("train", place)
 
 

@@ -182,7 +182,7 @@ def test_the_picture(figures, tmp_path):
 
 def test_what_the_picture_needs(monkeypatch):
     monkeypatch.setattr(plot, "find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match=r"^the picture needs matplotlib: pip install 'fastconv\[plot\]'$"):
+    with pytest.raises(SystemExit, match=r"^the picture needs matplotlib: pip install matplotlib$"):
         plot.draw({}, [], "picture.png")
 
 

@@ -38,7 +38,7 @@ def one_line(output):
         ),
         (["train", "--model", "small", "--resume"], "train: resume must come with a checkpoint, but there is none"),
         (["train", "--save", "network.h5"], "train: the network's file must end in .npz or .safetensors, but is to be network.h5"),
-        (["train", "--save", "n.safetensors"], "train: to write n.safetensors, install the package safetensors"),
+        (["train", "--save", "n.safetensors"], "train: to write n.safetensors, install safetensors: pip install safetensors"),
         (["train", "--seed", "-1"], "train: seed must be at least 0, but is -1"),
         (["evaluate", "nowhere.npz"], "No such file or directory: 'nowhere.npz'"),
         (["predict", "nowhere.npz", "one.npy"], "No such file or directory: 'nowhere.npz'"),

@@ -94,7 +94,7 @@ def test_missing_files_name_every_place_and_the_extra(monkeypatch, tmp_path, loa
     for place in (tmp_path / "mine" / dataset, user_cache() / dataset, tmp_path / "home" / "elsewhere", tmp_path / "system"):
         assert str(place) in text
     assert f"{tmp_path / 'mine'}, " in text
-    assert text.endswith("install the extra: pip install 'fastconv[data]'")
+    assert text.endswith("install pooch: pip install pooch")
 
 
 @pytest.mark.parametrize("load", [load_fashion_mnist, load_cifar10])

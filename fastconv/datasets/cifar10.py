@@ -28,7 +28,7 @@ def load_cifar10(
     ----------
     path : folder, optional
         Where cifar-10-binary.tar.gz is. If not given: FASTCONV_DATA, the user's cache, system places, and last a download
-        (170 MB, checked by SHA-256, with the extra ``data``).
+        (170 MB, checked by SHA-256, with pooch installed).
 
     Returns
     -------

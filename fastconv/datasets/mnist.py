@@ -65,7 +65,7 @@ def load_fashion_mnist(
     ----------
     path : folder, optional
         Where the four files are. If not given: FASTCONV_DATA, the user's cache, places where other packages keep them, and
-        last a download (31 MB, checked by SHA-256, with the extra ``data``).
+        last a download (31 MB, checked by SHA-256, with pooch installed).
 
     Returns
     -------

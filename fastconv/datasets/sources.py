@@ -75,7 +75,7 @@ def find_files(
     try:
         import pooch
     except ImportError:
-        raise FileNotFoundError(f"{missing}. To download them, install the extra: pip install 'fastconv[data]'") from None
+        raise FileNotFoundError(f"{missing}. To download them, install pooch: pip install pooch") from None
     try:
         cache[0].parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # kernels refuse a folder that others can write
         return {

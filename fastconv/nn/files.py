@@ -107,7 +107,5 @@ def _safetensors(operation: str) -> Any:
     try:
         import safetensors
     except ImportError:
-        raise ImportError(
-            f"{operation}: .safetensors files need the package safetensors: pip install 'fastconv[safetensors]'"
-        ) from None
+        raise ImportError(f"{operation}: .safetensors files need the package safetensors: pip install safetensors") from None
     return safetensors

@@ -1,0 +1,57 @@
+"""The README's Python, as it stands, from top to bottom in one namespace; and what it tells to install."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from .processes import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def readme(tmp_path_factory):
+    """All blocks, run one after the other in an empty folder: what they have defined."""
+    names, state = {"__name__": "__main__"}, np.random.get_state()
+    np.random.seed(0)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.chdir(tmp_path_factory.mktemp("readme"))
+        warnings.simplefilter("error")
+        for number, block in enumerate(BLOCKS, 1):
+            exec(compile(block, f"README.md, Python block {number}", "exec"), names)
+    np.random.set_state(state)
+    return names
+
+
+def test_every_block_is_run():
+    assert len(BLOCKS) == README.count("```python") >= 8
+    assert README.count("```") == 2 * (len(BLOCKS) + README.count("```bash"))
+
+
+def test_the_loop_learns(readme):
+    losses = readme["losses"]
+    assert len(losses) == 3000
+    assert np.mean(losses[:100]) > 1.5 > 0.6 > np.mean(losses[-100:])
+
+
+def test_the_network_learns(readme):
+    found = readme["model"].evaluate(readme["x_test"], readme["y_test"])
+    assert found["accuracy"] > 0.98
+    assert readme["history"]["loss"][1] < readme["history"]["loss"][0]
+    np.testing.assert_array_equal(readme["probabilities"], readme["model"].predict(readme["x_test"][:5]))
+
+
+def test_the_other_blocks_compute(readme):
+    assert readme["y"].shape == (64, 26, 26, 64)
+    assert readme["dx"].shape == readme["x"].shape and readme["dw"].shape == readme["w"].shape
+    np.testing.assert_allclose(readme["conv"].kernels, readme["weights"]["0.kernel"][:, :, 0].transpose(2, 0, 1))
+
+
+def test_what_it_tells_to_install_can_be_installed_before_there_is_a_release():
+    texts = {path: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *ROOT.glob("fastconv/**/*.py")]}
+    told = {(path.name, what) for path, text in texts.items() for what in re.findall(r"pip install[^\n`]*fastconv\[[^\n`]*", text)}
+    assert told == set()
+    assert all(re.search(r"pip install .*'\.\[\w+\]'", block) for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
