@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,51 @@ ALIGNED = 1024
 
 
 def as_array(operation: str, name: str, value: Any, *, complex_too: bool = False) -> np.ndarray:
-    """Return `value` as an ndarray of numbers; TypeError for objects, strings, dates and (unless complex_too) complex numbers."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:  # ragged lists
-        raise ValueError(f"{operation}: {name} is not a rectangular array: {error}") from None
+    """Return `value` as an ndarray of numbers.
+
+    Raises
+    ------
+    TypeError
+        For objects, strings, dates, (unless complex_too) complex numbers, and what has a mask, which would be lost.
+    ValueError
+        For lists that aren't rectangular.
+    """
+    array = value
+    if type(value) is not np.ndarray:
+        check_no_mask(operation, name, value)
+        try:
+            array = np.asarray(value)
+        except ValueError as error:  # ragged lists
+            raise ValueError(f"{operation}: {name} is not a rectangular array: {error}") from None
     if array.dtype.kind not in ("biufc" if complex_too else "biuf"):
         raise TypeError(f"{operation}: {name} must be an array of real numbers, but has dtype {array.dtype}")
     return array
+
+
+def check_no_mask(operation: str, name: str, value: Any) -> None:
+    """Refuse a masked array, and what holds one: NumPy would take the numbers behind the mask."""
+    if has_mask(value):
+        verb = "is" if isinstance(value, np.ndarray) else "holds"
+        raise TypeError(
+            f"{operation}: {name} must be an array without a mask, but {verb} a MaskedArray; its method filled makes one"
+        )
+
+
+def has_mask(value: Any, depth: int = 64) -> bool:
+    """Return whether a value is a masked array, or a list or tuple that holds one, of as many levels as NumPy takes."""
+    if isinstance(value, (list, tuple)):
+        nested = any(issubclass(kind, (list, tuple)) or hasattr(kind, "__array__") for kind in set(map(type, value)))
+        return nested and depth > 0 and any(has_mask(item, depth - 1) for item in value)
+    if not isinstance(value, (np.ndarray, np.generic)) and hasattr(value, "__array__"):
+        value = np.asanyarray(value)
+    return isinstance(value, np.ma.MaskedArray)
+
+
+def all_finite(array: np.ndarray) -> bool:
+    """Return whether every element of an array of numbers is finite: by the sum of their squares where that is, which is quick."""
+    if array.dtype.kind not in "fc":
+        return True
+    return isfinite(np.vdot(array, array).real) or bool(np.isfinite(array).all())
 
 
 def float_type(*arrays: np.ndarray) -> np.dtype:
@@ -83,15 +120,19 @@ def result_array(operation: str, out: Any, shape: tuple[int, ...], dtype: np.dty
     """Return the caller's `out`, checked, or a new array where it is None."""
     if out is None:
         return aligned_empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.writeable:
-        kind = f"{out.dtype} {out.shape}, writable: {out.flags.writeable}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise (ValueError if isinstance(out, np.ndarray) else TypeError)(
+    if not _is_array(out) or out.shape != shape or out.dtype != dtype or not out.flags.writeable:
+        kind = f"{out.dtype} {out.shape}, writable: {out.flags.writeable}" if _is_array(out) else type(out).__name__
+        raise (ValueError if _is_array(out) else TypeError)(
             f"{operation}: out must be a writable {np.dtype(dtype)} array of shape {shape}, but is {kind}"
         )
     for array in inputs:
         if isinstance(array, np.ndarray) and _overlap(out, array):
             raise ValueError(f"{operation}: out must not overlap an input in memory")
     return out
+
+
+def _is_array(out: Any) -> bool:
+    return isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
 
 
 def _overlap(a: np.ndarray, b: np.ndarray) -> bool:

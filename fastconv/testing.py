@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ._arrays import check_no_mask
+
 EPSILON = 1e-6
 """The finite differences' step, relative to an element's size (at least 1)."""
 
@@ -43,6 +45,8 @@ def gradcheck(
         With the input, the element, both numbers, where they differ most.
     ValueError
         If grad gives another number of gradients, or one of another shape.
+    TypeError
+        If an input or a gradient is a masked array.
 
     Notes
     -----
@@ -56,7 +60,7 @@ def gradcheck(
     >>> gradcheck(relu, relu_grad, [np.array([-1.0, 2.0])])
     True
     """
-    values = [_float64(value) for value in inputs]
+    values = [_float64(f"input {place}", value) for place, value in enumerate(inputs)]
     y = np.asarray(f(*values), np.float64)
     dy = np.random.default_rng(seed).standard_normal(y.shape)
     given = grad(dy, *values)
@@ -66,6 +70,7 @@ def gradcheck(
     for place, (value, gradient) in enumerate(zip(values, gradients, strict=True)):
         if gradient is None or not (isinstance(value, np.ndarray) and value.dtype == np.float64):
             continue
+        check_no_mask("gradcheck", f"the gradient of input {place}", gradient)
         array = np.asarray(gradient, np.float64)
         if array.shape != value.shape:
             raise ValueError(f"gradcheck: the gradient of input {place} must have shape {value.shape}, but has {array.shape}")
@@ -74,7 +79,8 @@ def gradcheck(
     return True
 
 
-def _float64(value: Any) -> Any:
+def _float64(name: str, value: Any) -> Any:
+    check_no_mask("gradcheck", name, value)
     array = np.asarray(value)
     return array.astype(np.float64) if array.dtype.kind == "f" else value
 
@@ -141,7 +147,7 @@ def verify(
     AssertionError
         If something differs, with the place and both numbers.
     TypeError
-        If a layer has no such methods.
+        If a layer has no such methods, or the image is a masked array.
 
     Examples
     --------
@@ -151,6 +157,7 @@ def verify(
     >>> ratios = verify(MaxPoolingLayer(2), MaxPool2(), np.arange(32.0).reshape(4, 4, 2))  # doctest: +ELLIPSIS
     verify: MaxPoolingLayer and MaxPool2 give the same output, ...
     """
+    check_no_mask("verify", "the image", image)
     slow, fast = copy.deepcopy(slow_layer), copy.deepcopy(fast_layer)
     name = f"{type(slow_layer).__name__} and {type(fast_layer).__name__}"
     (slow_forward, slow_backward), (fast_forward, fast_backward) = _methods(slow), _methods(fast)

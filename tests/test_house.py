@@ -56,7 +56,7 @@ MAY_IMPORT = [
     ("progress", "", "tqdm"),
     ("shapes", "numpy shapes", ""),
     ("signal", "numpy signal functional shapes _arrays", ""),
-    ("testing", "numpy", ""),
+    ("testing", "numpy _arrays", ""),
     ("training", "numpy fastconv datasets files progress shapes", "numba nn _threads _waiting"),
 ]
 WITHOUT_NUMBA = [

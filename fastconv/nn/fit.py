@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import as_array
 from ..engine.data import Data
 from ..engine.team import team_of
 from ..shapes import as_int
@@ -191,7 +192,7 @@ def _rates(optimizer: Optimizer, schedule: Schedule, epochs: int, per_epoch: int
         return np.full(1, optimizer.lr)
     if updates > MOST_UPDATES:
         raise ValueError(f"fit: with a schedule there must be at most {MOST_UPDATES} updates, but there are {updates}")
-    factors = np.asarray(schedule.factors(updates, per_epoch), np.float64)
+    factors = as_array("fit", f"what {schedule!r} gives", schedule.factors(updates, per_epoch)).astype(np.float64)
     if factors.shape != (updates,) or not np.isfinite(factors).all():
         raise ValueError(f"fit: {schedule!r} must give {updates} finite factors, but gives {factors}")
     return optimizer.lr * factors

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import as_array
+from .._arrays import as_array, check_no_mask
 
 MOST_SHOWN = 12
 """So many class names or numbers at most are in an error."""
@@ -17,6 +17,7 @@ Names = tuple[str, ...]
 
 def labels_or_numbers(operation: str, y: Any) -> np.ndarray:
     """Return y as an array of numbers or, as objects, of str."""
+    check_no_mask(operation, "y", y)
     try:
         array = np.asarray(y)
     except ValueError as error:  # ragged lists

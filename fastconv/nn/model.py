@@ -150,7 +150,7 @@ class Sequential(State):
         ValueError
             If a name is missing or unknown, a shape isn't right, or a number too large for the model's type; nothing is set then.
         TypeError
-            If an array isn't of real numbers.
+            If an array isn't of real numbers, or has a mask.
         """
         views = self.views(self.parameters)
         targets = {f"{number}.{name}": array for number, arrays in enumerate(views) for name, array in arrays.items()}

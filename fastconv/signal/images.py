@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arrays import all_finite, check_no_mask
 from ..shapes import Ints, Pads, check_elements
 from .direct import direct
 from .problem import MODES, as_operands, check_option, output_window, problem, second_is_larger
@@ -115,9 +116,10 @@ def _convolved(operation: str, in1: Any, in2: Any, mode: str, boundary: str, fil
     fill = _fill(operation, fillvalue, np.result_type(x, w)) if pad == "constant" else None
     if correlation:
         x, w = (x.conj(), np.flip(w)) if swapped else (x, np.flip(w).conj())
-    if not w.size or 0 in size or (not x.size and fill == 0):
+    nothing_outside = mode == "valid" or (fill == 0 and all_finite(w))  # zero times what isn't finite in the kernel is NaN
+    if not w.size or 0 in size or (not x.size and nothing_outside):
         return np.zeros(size, np.result_type(x, w))
-    if mode == "valid" or fill == 0:
+    if nothing_outside:
         return direct(problem(x, w, start, size))
     before = tuple(max(0, k - 1 - first) for k, first in zip(w.shape, start, strict=True))
     after = tuple(max(0, first + s - n) for first, s, n in zip(start, size, x.shape, strict=True))
@@ -140,6 +142,7 @@ def _sum(a: Ints, b: Ints) -> Ints:
 
 def _fill(operation: str, fillvalue: Any, result: np.dtype) -> np.ndarray:
     """Return the fill value in the result's type."""
+    check_no_mask(operation, "fillvalue", fillvalue)
     array = np.asarray(fillvalue)
     if array.size != 1:
         raise ValueError(f"{operation}: `fillvalue` must be scalar or an array with one element, but has shape {array.shape}")

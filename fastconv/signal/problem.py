@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import FLOAT32, FLOAT64, as_array
+from .._arrays import FLOAT32, FLOAT64, all_finite, as_array
 from ..shapes import Ints, check_elements
 
 MODES = ("full", "same", "valid")
@@ -40,7 +40,7 @@ class Problem:
     @cached_property
     def engine_type(self) -> np.dtype | None:
         """The float type in which the engine computes the result, integers exactly; None if it can't."""
-        if self.x.ndim > ENGINE_DIMS or not np.isfinite(self.w).all():
+        if self.x.ndim > ENGINE_DIMS or not all_finite(self.w):
             return None
         if self.result.kind not in "fc":
             return FLOAT32 if self.largest <= 2**24 else FLOAT64 if self.largest <= 2**53 else None
@@ -73,9 +73,6 @@ def _magnitude(array: np.ndarray) -> int:
 
 def as_operands(operation: str, in1: Any, in2: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return both arguments as arrays of numbers; TypeError for objects, strings and masked arrays."""
-    for name, value in (("in1", in1), ("in2", in2)):
-        if isinstance(value, np.ma.MaskedArray):
-            raise TypeError(f"{operation}: {name} must be an array without a mask, but is a MaskedArray")
     return as_array(operation, "in1", in1, complex_too=True), as_array(operation, "in2", in2, complex_too=True)
 
 
