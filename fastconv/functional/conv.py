@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
-from .._arrays import aligned_empty, check_rank, operands
+from .._arrays import aligned_empty, all_finite, check_rank, operands
 from ..kernels.table import check_algorithm, choose
 from ..shapes import ConvSpec, as_shape, check_shape, conv_spec
 from .border import border_of
@@ -26,13 +26,24 @@ from .layout import (
 )
 
 
+def choose_exact(operation: str, row: str, spec: ConvSpec, algorithm: str, multiplied: np.ndarray) -> Any:
+    """Return the plan that is chosen, but the generic one where what the zeros around an image are multiplied by isn't finite.
+
+    Zero times infinity is NaN, and of all kernels the generic one alone leaves the zeros out. "fft" spreads NaN in any case.
+    """
+    plan = choose(operation, row, spec, multiplied.dtype, algorithm)
+    if algorithm == "fft" or (row != "input_grad" and not any(map(any, spec.pads))) or all_finite(multiplied):
+        return plan
+    return choose(operation, row, spec, multiplied.dtype, "generic")
+
+
 def convolve_into(operation: str, spec: ConvSpec, x: np.ndarray, w: np.ndarray, bias: Any, y: np.ndarray, algorithm: str) -> None:
     """Compute y from x, w (*kernel, channels, filters) and bias, all channels-last and contiguous."""
     check_algorithm(operation, "output", algorithm)
     if not x.size:
         y[...] = 0 if bias is None else bias
     elif y.size:
-        plan = choose(operation, "output", spec, x.dtype, algorithm)
+        plan = choose_exact(operation, "output", spec, algorithm, w)
         plan(_threads.split, x.reshape(-1), w.reshape(-1), bias, y.reshape(-1))
 
 
@@ -42,7 +53,7 @@ def input_grad_into(operation: str, spec: ConvSpec, dy: np.ndarray, w: np.ndarra
     if not dy.size:
         dx[...] = 0
     elif dx.size:
-        plan = choose(operation, "input_grad", spec, dy.dtype, algorithm)
+        plan = choose_exact(operation, "input_grad", spec, algorithm, w)
         plan(_threads.split, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
 
 
@@ -50,8 +61,12 @@ def weight_grad_into(operation: str, spec: ConvSpec, x: np.ndarray, dy: np.ndarr
     """Compute dw, the gradient of convolve_into's w, from x and dy."""
     check_algorithm(operation, "weight_grad", algorithm)
     if x.size and dy.size:
+        arrays = x.reshape(-1), dy.reshape(-1), dw.reshape(-1)
         plan = choose(operation, "weight_grad", spec, x.dtype, algorithm)
-        plan(_threads.split, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
+        plan(_threads.split, *arrays)
+        exact = plan if all_finite(dw) else choose_exact(operation, "weight_grad", spec, algorithm, dy)
+        if exact is not plan:
+            exact(_threads.split, *arrays)
     else:
         dw[...] = 0
 
@@ -111,8 +126,9 @@ def conv(
         with at least 16 channels and filters in each group; "auto" takes it where it is the faster, in float32 only. Its rounding
         errors are larger than those of "direct", up to 8 times, mostly below 2 times; small integers don't come out exact. Where
         a result is not finite, all is computed again by another algorithm, so NaN and infinity don't spread. "fft" computes by
-        numpy.fft's transforms, for large kernels: rounding errors are those of the image's largest pixels, and NaN spreads to all
-        results.
+        numpy.fft's transforms, for large kernels: rounding errors are those of the image's largest pixels, and NaN and infinity
+        spread, without a warning, to all the results of an image, and of weights to those of all images. With all others they
+        reach only the results whose sums they are in; the zeros around an image are left out of the sums.
     out : ndarray, optional
         Where to write the result: of its shape and dtype, not overlapping an input.
 
@@ -188,7 +204,8 @@ def conv_input_grad(
     input_shape : (n, {axes}, c)
         The shape of conv{n}d's x, in the given layout.
     stride, padding, padding_mode, dilation, groups, layout, algorithm
-        As given to conv{n}d, whose docstring has the formula of dy's size.
+        As given to conv{n}d, whose docstring has the formula of dy's size. With algorithm "fft", NaN and infinity spread to
+        other results.
 
     Returns
     -------
@@ -256,7 +273,8 @@ def conv_weight_grad(
     weight_shape : ({kernel}, c / groups, f)
         The shape of conv{n}d's w, in the given layout.
     stride, padding, padding_mode, dilation, groups, layout, algorithm
-        As given to conv{n}d, whose docstring has the formula of dy's size.
+        As given to conv{n}d, whose docstring has the formula of dy's size. With algorithm "fft", NaN and infinity spread to
+        other results.
 
     Returns
     -------

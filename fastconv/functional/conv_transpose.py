@@ -71,7 +71,7 @@ def conv_transpose(
     groups : int
     layout : "{layout}" or "{first}"
     algorithm : "auto", "plane", "depthwise", "grouped", "winograd", "narrow", "dot", "direct", "generic" or "fft"
-        As `conv{n}d`.
+        As `conv{n}d`; with "fft", NaN and infinity spread to other results.
     out : ndarray, optional
         Where to write the result: of its shape and dtype, not overlapping an input.
 
@@ -145,7 +145,8 @@ def conv_transpose_input_grad(
     input_shape : (n, {axes}, f)
         The shape of conv_transpose{n}d's x, in the given layout.
     stride, padding, output_padding, dilation, groups, layout, algorithm
-        As given to conv_transpose{n}d, whose docstring has the formula of dy's size.
+        As given to conv_transpose{n}d, whose docstring has the formula of dy's size. With algorithm "fft", NaN and infinity
+        spread to other results.
 
     Returns
     -------
@@ -214,7 +215,8 @@ def conv_transpose_weight_grad(
     weight_shape : ({kernel}, c / groups, f)
         The shape of conv_transpose{n}d's w, in the given layout.
     stride, padding, output_padding, dilation, groups, layout, algorithm
-        As given to conv_transpose{n}d, whose docstring has the formula of dy's size.
+        As given to conv_transpose{n}d, whose docstring has the formula of dy's size. With algorithm "fft", NaN and infinity
+        spread to other results.
 
     Returns
     -------

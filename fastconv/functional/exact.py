@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import _threads
 from .._arrays import FLOAT32, FLOAT64, as_array, kernel_ready
-from ..kernels.table import choose
 from ..shapes import ConvSpec, check_shape, conv_spec
+from .conv import choose_exact, weight_grad_into
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -58,7 +58,8 @@ def same_correlation(name: str, rank: int, batched: bool, x: Any, param: Any) ->
         return np.zeros(images.shape, result)
     spec, dtype = _spec(name, images, kernel, batched), _compute_type(result)
     y = np.empty(images.size, dtype)
-    choose(name, "output", spec, dtype)(_threads.split, _flat(images, dtype), _flat(kernel, dtype), None, y)
+    w = _flat(kernel, dtype)
+    choose_exact(name, "output", spec, "auto", w)(_threads.split, _flat(images, dtype), w, None, y)
     return _as_result(y.reshape(images.shape), result)
 
 
@@ -71,7 +72,8 @@ def same_input_grad(name: str, rank: int, batched: bool, x: Any, param: Any, out
         return np.zeros(images.shape, result)
     spec, dtype = _spec(name, images, kernel, batched), _compute_type(result)
     dx = np.empty(images.size, dtype)
-    choose(name, "input_grad", spec, dtype)(_threads.split, _flat(dy, dtype), _flat(kernel, dtype), dx)
+    w = _flat(kernel, dtype)
+    choose_exact(name, "input_grad", spec, "auto", w)(_threads.split, _flat(dy, dtype), w, dx)
     return _as_result(dx.reshape(images.shape), result)
 
 
@@ -84,7 +86,7 @@ def same_param_grad(name: str, rank: int, batched: bool, x: Any, param: Any, out
         return np.zeros(kernel.shape, result)
     spec, dtype = _spec(name, images, kernel, batched), _compute_type(result)
     dw = np.empty(kernel.size, dtype)
-    choose(name, "weight_grad", spec, dtype)(_threads.split, _flat(images, dtype), _flat(dy, dtype), dw)
+    weight_grad_into(name, spec, _flat(images, dtype), _flat(dy, dtype), dw, "auto")
     return _as_result(dw.reshape(kernel.shape), result)
 
 

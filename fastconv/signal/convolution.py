@@ -29,7 +29,8 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "
         What to return of the n + k - 1 elements on an axis of n and k elements: all; n, from (k - 1) // 2 on, which is the middle;
         or the abs(n - k) + 1 that need no zeros, for which one array must be at least as large as the other on every axis.
     method : "auto", "direct" or "fft"
-        Sums, fast Fourier transforms, or what should be faster, as `choose_conv_method`.
+        Sums, fast Fourier transforms, or what should be faster, as `choose_conv_method`. Transforms spread NaN, infinity and
+        overflow over all elements; "auto" then computes by sums, in which they stay where they belong.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "
     Warns
     -----
     RuntimeWarning
-        If method "fft" was asked for and the result has NaN or infinity, which FFTs spread to all elements. "auto" then takes sums.
+        If method "fft" was asked for and NaN, infinity or overflow has spread.
 
     Notes
     -----
@@ -76,6 +77,7 @@ def correlate(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = 
     mode : "full", "same" or "valid"
         What to return of the n + k - 1 elements on an axis of n and k elements: all; n, from (k - 1) // 2 on; or abs(n - k) + 1.
     method : "auto", "direct" or "fft"
+        As for `convolve`; transforms spread NaN and infinity.
 
     Returns
     -------
@@ -117,7 +119,8 @@ def choose_conv_method(in1: ArrayLike, in2: ArrayLike, mode: str = "full", measu
     -------
     str, or (str, dict) with measure
         The method, and the seconds of "direct" and "fft". The model is of one thread of the machine that it was measured on.
-        Without measure, bools are "direct", and so are integers for which FFTs might not round to the exact result.
+        Without measure, bools are "direct", and so are integers for which FFTs might not round to the exact result. Where the
+        FFTs' result isn't finite, `convolve` and `correlate` go on to take sums.
 
     Raises
     ------
@@ -171,8 +174,10 @@ def _problem(operation: str, x: np.ndarray, w: np.ndarray, mode: str) -> Problem
 def _computed(p: Problem, method: str) -> np.ndarray:
     if 0 in p.size:
         return np.zeros(p.size, p.result)
-    y = METHOD_OF[faster(p) if method == "auto" else method](p)
-    if method != "direct" and p.result.kind in "fc" and not np.isfinite(y.flat[0]):
+    if (faster(p) if method == "auto" else method) == "direct":
+        return direct(p)
+    y, reliable = by_fft(p)
+    if not reliable:
         if method == "auto":
             return direct(p)
         warnings.warn("convolution by FFT spreads NaN and infinity to all elements; method='direct' doesn't", RuntimeWarning, 3)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .._arrays import FLOAT32, FLOAT64
+from .._arrays import FLOAT32, FLOAT64, all_finite
 from ..shapes import Ints
 from .problem import Problem
 
@@ -46,8 +46,12 @@ def error_bound(p: Problem) -> float:
     return 32 * (1 + np.log2(elements)) * float(np.finfo(np.float64).eps) * norms
 
 
-def by_fft(p: Problem) -> np.ndarray:
-    """Return the convolution, in the result's type; integers are rounded to the nearest."""
+def by_fft(p: Problem) -> tuple[np.ndarray, bool]:
+    """Return the convolution, in the result's type, and whether it can be relied on: integers are rounded to the nearest.
+
+    A transform spreads NaN, infinity and its own overflow over each line that it transforms, all of which then is not finite. So
+    one look at every element that is wanted tells whether something spread.
+    """
     (axes, sizes), kind = lengths(p), p.result.kind
     real = FLOAT32 if kind in "fc" and p.result.itemsize <= (8 if kind == "c" else 4) else FLOAT64
     dtype = (
@@ -62,4 +66,4 @@ def by_fft(p: Problem) -> np.ndarray:
         else:
             y = np.fft.irfftn(np.fft.rfftn(x, sizes, axes) * np.fft.rfftn(w, sizes, axes), sizes, axes)
         y = y[tuple(slice(start, start + size) for start, size in zip(p.start, p.size, strict=True))]
-        return p.as_result(np.rint(y) if kind in "biu" else y)
+        return p.as_result(np.rint(y) if kind in "biu" else y), not axes or all_finite(y)
