@@ -45,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--batch-size", type=_integer(1), metavar="N", help="images an update (by the recipe; seed: 1)")
     train.add_argument("--lr", type=float, metavar="X", help="learning rate, a schedule's highest (by the recipe; seed: 0.005)")
     train.add_argument("--seed", type=int, default=0, metavar="N", help="of the weights, the images' order and dropout (0)")
-    train.add_argument("--threads", type=_integer(1), metavar="N", help="threads, where the batch size is over 1 (all CPUs)")
+    most = "threads, where the batch size is over 1: no more run than there are CPUs (all CPUs)"
+    train.add_argument("--threads", type=_integer(1), metavar="N", help=most)
     train.add_argument("--save", metavar="PATH", help="write the trained network here, .npz or .safetensors, also if interrupted")
     train.add_argument("--checkpoint", metavar="PATH", help="keep the state of the training here, .npz or .safetensors")
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint")

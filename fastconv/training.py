@@ -94,7 +94,8 @@ def train(
     Returns
     -------
     dict
-        What `fastconv train --json` prints; times are in seconds.
+        What `fastconv train --json` prints; times are in seconds. "threads" is how many were asked for; `fastconv.info()` says
+        how many run.
     """
     began = time.time() if started is None else started
     clock = time.perf_counter()

@@ -3,12 +3,19 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from fastconv import _threads
 from fastconv.cli import main
 
 # The first call of a kernel compiles it, so no deadline. The full profile is 2,000 examples over test_properties.py.
 settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", settings.get_profile("default"), max_examples=400)
 settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def as_many_threads_as_asked_for(monkeypatch):
+    """Let tests have more threads than this machine has CPUs: results must not depend on their number."""
+    monkeypatch.setattr(_threads, "most_at_once", lambda: _threads.MOST_THREADS)
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .. import _threads
 from .._team import Team
 
 
 @contextmanager
 def team_of(threads: int) -> Iterator[Team]:
-    """Yield a team of so many threads, the caller's among them, and end its helpers afterwards."""
-    team = Team(threads - 1)
+    """Yield a team of so many threads, the caller's among them, or as many as there are CPUs; end its helpers afterwards."""
+    team = Team(_threads.used_threads(threads) - 1)
     try:
         yield team
     finally:

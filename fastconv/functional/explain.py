@@ -50,7 +50,7 @@ class Explanation:
         Multiplications and additions of the sums as defined, zeros of the padding included; and the bytes of input, weights and
         output, each counted once.
     threads : int
-        How many threads a call may use.
+        How many threads a call may use: what is set, or the CPUs that the process has.
     seconds : float or None
         The best of some calls; None if not measured.
     peak : float or None
@@ -197,7 +197,7 @@ def explain(
         operation, kind.name, spec.input_shape, spec.weight_shape, spec.output_shape, kernel.algorithm, plan.name,
         *_reasons(row, inner, kind, algorithm, kernel.algorithm),
         spec.flops, kind.itemsize * (prod(spec.input_shape) + prod(spec.weight_shape) + prod(spec.output_shape)),
-        _threads.get_num_threads(), seconds, peak, bandwidth,
+        _threads.used_threads(), seconds, peak, bandwidth,
     )  # fmt: skip
 
 
@@ -241,5 +241,5 @@ def _measure(call: Any, dtype: np.dtype) -> tuple[float, float, float]:
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
-    peak = max(peak, fma_peak(dtype)) * _threads.get_num_threads()
+    peak = max(peak, fma_peak(dtype)) * _threads.used_threads()
     return min(seconds), peak, copy_bandwidth(_threads.split)

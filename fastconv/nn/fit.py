@@ -82,7 +82,7 @@ def fit(
         Evaluated after each epoch, as "val_loss" and "val_accuracy"; names of classes are those of y.
     callbacks : sequence of Callback
     threads : int
-        If not given, `fastconv.get_num_threads()`. No bit of the result depends on it.
+        If not given, `fastconv.get_num_threads()`; no more run than the process has CPUs. No bit of the result depends on it.
     progress : bool
         Whether a bar (if tqdm is installed, and standard error is a terminal), or a line now and then, shows on standard error how
         it goes: the loss and the accuracy are means over the epoch so far, of each batch before its update.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .._team import Step, Team
+from .._threads import used_threads
 from ..engine.data import Data
 from ..engine.graph import Graph
 from ..engine.recorder import Recorder
@@ -108,7 +109,7 @@ def explain(model: Sequential, batch_size: int = 64, threads: int | None = None)
     ----------
     batch_size : int
     threads : int
-        If not given, `fastconv.get_num_threads()`.
+        If not given, `fastconv.get_num_threads()`; no more run than the process has CPUs.
 
     Returns
     -------
@@ -128,7 +129,7 @@ def explain(model: Sequential, batch_size: int = 64, threads: int | None = None)
     >>> [(row.layer, row.direction) for row in model.explain(threads=1).rows]
     [('1 Dense', 'forward'), ('1 Dense', 'backward')]
     """
-    batch, count = as_int("explain", "batch_size", batch_size, 1), checked_threads("explain", threads)
+    batch, count = as_int("explain", "batch_size", batch_size, 1), used_threads(checked_threads("explain", threads))
     noise = np.random.default_rng(0).normal(size=(batch, *model.shapes[0])).astype(model.dtype)
     data, buffers = Data(noise, None, model.dtype), model.buffers.copy()
     noting = Noting(count)
