@@ -112,6 +112,13 @@ def image_or_maps(name: str, image: Any, method: str) -> np.ndarray:
     return array
 
 
+def described(name: str, arguments: tuple, options: dict[str, Any], shapes: tuple[Any, Any] | None) -> str:
+    """Return what `repr` says of a layer: how it is made, with the options that were chosen, and what shapes it has seen."""
+    chosen = [f"{option}={value!r}" for option, value in options.items() if value is not None]
+    made = f"{name}({', '.join([*map(repr, arguments), *chosen])})"
+    return made if shapes is None else f"{made}: {shapes[0]} -> {shapes[1]}"
+
+
 class Before:
     """Several layers, and numpy.random, as they were before a forward pass that one of them may refuse."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import as_array
+from .._arrays import FLOAT64, as_array
 from ..functional.planned import PlannedConvolution, planned_convolution
 from ..shapes import as_int, check_shape
 from .checks import (
@@ -18,6 +18,7 @@ from .checks import (
     check_rate,
     check_updatable,
     compute_type,
+    described,
     image_or_maps,
     is_batch,
     is_ready,
@@ -50,6 +51,16 @@ class _Convolution:
         self._step: tuple | None = None
         self.dE_dk: np.ndarray | None = None
         self._dE_dX: np.ndarray | None = None
+
+    def _described(self, *arguments: int, init: str) -> str:
+        kernels = np.shape(getattr(self, self._kernels_name))
+        options = {
+            "init": None if self._init == init else self._init,
+            "dtype": None if self._dtype is FLOAT64 else self._dtype.name,
+            "channels": kernels[3] if len(kernels) == 4 else None,
+        }
+        shapes = None if self._plan is None else (self._shapes[0], self._plan.output_shape)
+        return described(self._name, arguments, options, shapes)
 
     def _draw(self, channels: int | None) -> np.ndarray:
         shape = (self._filters, self._size, self._size) + (() if channels is None else (channels,))
@@ -219,6 +230,9 @@ class ConvolutionLayer(_Convolution):
         super().__init__(kernel_num, kernel_size, channels, init, dtype)
         self.kernel_num, self.kernel_size = self._filters, self._size
 
+    def __repr__(self) -> str:
+        return self._described(self._filters, self._size, init="xavier")
+
     def patches_generator(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield (patch, row, column) for each window, row by row, as the notebook; keeps the image."""
         regions = self._regions(image, "patches_generator")
@@ -273,6 +287,9 @@ class Conv3x3(_Convolution):
     def __init__(self, num_filters: int, *, dtype: Any = None, channels: int | None = None):
         super().__init__(num_filters, 3, channels, "scaled", dtype)
         self.num_filters = self._filters
+
+    def __repr__(self) -> str:
+        return self._described(self._filters, init="scaled")
 
     def iterate_regions(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield (region, row, column) for each 3 x 3 window, row by row."""

@@ -10,7 +10,7 @@ import numpy as np
 from .._arrays import FLOAT32, FLOAT64, as_array, check_rank
 from ..functional.planned import PlannedMaxPooling, planned_max_pooling
 from ..shapes import as_int, check_shape
-from .checks import batch_hint, check_forward_done, image_or_maps, is_ready, ready
+from .checks import batch_hint, check_forward_done, described, image_or_maps, is_ready, ready
 
 
 class _MaxPooling:
@@ -24,6 +24,10 @@ class _MaxPooling:
         self._name = type(self).__name__
         self._size = as_int(self._name, "kernel_size", size, 1)
         self._plan: PlannedMaxPooling | None = None
+
+    def _described(self, *arguments: int) -> str:
+        plan = self._plan
+        return described(self._name, arguments, {}, None if plan is None else (plan.image_shape, plan.output_shape))
 
     def _prepare(self, image: Any) -> tuple[PlannedMaxPooling, np.ndarray]:
         """Return the plan, and the image as it takes it; all is checked where anything is news."""
@@ -99,6 +103,9 @@ class MaxPoolingLayer(_MaxPooling):
         super().__init__(kernel_size)
         self.kernel_size = self._size
 
+    def __repr__(self) -> str:
+        return self._described(self._size)
+
     def patches_generator(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield (patch, row, column) for each window, row by row, as the notebook; keeps the image."""
         regions = self._regions(image, "patches_generator")
@@ -134,6 +141,9 @@ class MaxPool2(_MaxPooling):
 
     def __init__(self) -> None:
         super().__init__(2)
+
+    def __repr__(self) -> str:
+        return self._described()
 
     def iterate_regions(self, image: Any) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield (region, row, column) for each 2 x 2 window, row by row."""

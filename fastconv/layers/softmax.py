@@ -16,6 +16,7 @@ from .checks import (
     check_rate,
     check_updatable,
     compute_type,
+    described,
     is_plain,
     is_ready,
     ready,
@@ -34,7 +35,7 @@ class _DenseSoftmax:
     def __init__(self, inputs: int, outputs: int, init: str, dtype: Any):
         self._name = type(self).__name__
         check_init(self._name, init)
-        self._dtype = check_dtype(self._name, dtype)
+        self._init, self._dtype = init, check_dtype(self._name, dtype)
         inputs = as_int(self._name, "the number of inputs", inputs, 1)
         outputs = as_int(self._name, "the number of outputs", outputs, 1)
         if init == "xavier":
@@ -46,6 +47,14 @@ class _DenseSoftmax:
         setattr(self, self._bias_name, np.zeros(outputs, self._dtype))
         self._weight_shape, self._input_size = (inputs, outputs), inputs
         self._row_shape, self._output_shape = (inputs,), (outputs,)
+
+    def _described(self, init: str) -> str:
+        options = {
+            "init": None if self._init == init else self._init,
+            "dtype": None if self._dtype is FLOAT64 else self._dtype.name,
+        }
+        shape = getattr(self, self._shape_name, None)
+        return described(self._name, self._weight_shape, options, None if shape is None else (shape, self._output_shape))
 
     def _live(self, dtype: np.dtype) -> tuple[PlannedDenseSoftmax, np.ndarray, np.ndarray]:
         """Return the plan, and the live weights and biases, checked, as it takes them: themselves where they are so already."""
@@ -161,6 +170,9 @@ class SoftmaxLayer(_DenseSoftmax):
     def __init__(self, input_units: int, output_units: int, *, init: str = "xavier", dtype: Any = None):
         super().__init__(input_units, output_units, init, dtype)
 
+    def __repr__(self) -> str:
+        return self._described("xavier")
+
     def forward_prop(self, image: Any) -> np.ndarray:
         """Return the (output_units,) probabilities for an input of any shape with input_units elements."""
         return self._forward(image)
@@ -197,6 +209,9 @@ class Softmax(_DenseSoftmax):
 
     def __init__(self, input_len: int, nodes: int, *, dtype: Any = None):
         super().__init__(input_len, nodes, "scaled", dtype)
+
+    def __repr__(self) -> str:
+        return self._described("scaled")
 
     def forward(self, input: Any) -> np.ndarray:
         """Return the (nodes,) probabilities for an input of any shape with input_len elements."""

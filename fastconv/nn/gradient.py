@@ -19,7 +19,33 @@ if TYPE_CHECKING:
 def gradient(
     model: Sequential, x: ArrayLike, y: ArrayLike, *, loss: str = "cross_entropy", threads: int | None = None
 ) -> tuple[float, np.ndarray]:
-    """Return a batch's mean loss and its gradient by `model.parameters`, as in the first epoch; the model stays as it is."""
+    """Return the mean loss of a batch of images, and its gradient by `parameters`.
+
+    All of x is one batch, of training: batch normalisation takes its statistics, and dropout drops what it drops in the first
+    epoch. Nothing in the model changes.
+
+    Parameters
+    ----------
+    x, y : array_like
+        Images and labels, as for `fit`.
+    loss : "cross_entropy" or "mean_squared_error"
+    threads : int, optional
+
+    Returns
+    -------
+    loss : float
+    gradient : ndarray
+        Of the shape and type of `parameters`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> model = nn.Sequential([nn.Dense(2, kernel_initializer="zeros")], input_shape=(3,), dtype="float64")
+    >>> loss, gradient = model.gradient(np.eye(3), [0, 0, 1])
+    >>> round(loss, 4), gradient[-2:].round(3).tolist()
+    (0.6931, [-0.167, 0.167])
+    """
     name = checked_loss("gradient", loss)
     data = checked_samples("gradient", model, x, y, name).data
     if not data.count:

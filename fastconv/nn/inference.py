@@ -88,7 +88,23 @@ def mean(numbers: np.ndarray) -> float:
 def evaluate(
     model: Sequential, x: ArrayLike, y: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None
 ) -> dict[str, float]:
-    """Return the loss and, of classes, the accuracy on images; see `Sequential.evaluate`."""
+    """Return {"loss", "accuracy"} on images and their labels; NaN for none.
+
+    Parameters
+    ----------
+    x, y : array_like
+        As for `fit`. Of numbers that are no labels there is no "accuracy".
+    batch_size, threads : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> model = nn.Sequential([nn.Dense(2, kernel_initializer="zeros")], input_shape=(3,))
+    >>> model.classes = ["cat", "dog"]
+    >>> round(model.evaluate(np.eye(3), ["cat", "cat", "dog"])["accuracy"], 3)
+    0.667
+    """
     data = checked_samples("evaluate", model, x, y, model.loss).data
     batch, count = as_int("evaluate", "batch_size", batch_size, 1), checked_threads("evaluate", threads)
     with team_of(count) as team:
@@ -98,7 +114,34 @@ def evaluate(
 def predict(
     model: Sequential, x: ArrayLike, *, output: str | None = None, batch_size: int = BATCH, threads: int | None = None
 ) -> np.ndarray:
-    """Return what a model says of images, or one image; see `Sequential.predict`."""
+    """Return what the model says of images: of classes the probabilities, else the results as they are.
+
+    Parameters
+    ----------
+    x : array_like
+        Images as for `fit`, or one of them without the first axis: (h, w, c), (h, w) if it has one channel, or (units,).
+    output : "probabilities" or "logits", optional
+        Logits are the last layer's results. If not given, they are made probabilities, by softmax, where the model's loss is
+        "cross_entropy" and the results are (classes,), two or more; images, or a single number, are never changed.
+    batch_size, threads : int
+
+    Returns
+    -------
+    (n, *shapes[-1]) ndarray, or (*shapes[-1]) for one image
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x isn't of the model's input shape, or there are no probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> model = nn.Sequential([nn.Dense(2, kernel_initializer="zeros")], input_shape=(3,))
+    >>> model.predict(np.eye(3)).shape, model.predict([1, 0, 0]), model.predict([1, 0, 0], output="logits")
+    ((3, 2), array([0.5, 0.5], dtype=float32), array([0., 0.], dtype=float32))
+    """
     probable = model.loss == "cross_entropy" and class_count(model.shapes[-1]) is not None
     if output not in OUTPUTS:
         raise ValueError(f"predict: output must be one of {OUTPUTS}, but is {output!r}")
@@ -112,7 +155,28 @@ def predict(
 
 
 def outputs(model: Sequential, x: ArrayLike, layer: int, *, batch_size: int = BATCH, threads: int | None = None) -> np.ndarray:
-    """Return what a layer gives for images, or one image; see `Sequential.outputs`."""
+    """Return what a layer gives for images, its feature maps: with its own activation, without softmax, and not as in training.
+
+    Parameters
+    ----------
+    x : array_like
+        Images, or one image, as for `predict`.
+    layer : int
+        Its number in `layers`, from 0, or negative, from the end.
+    batch_size, threads : int
+
+    Returns
+    -------
+    (n, *shapes[layer + 1]) ndarray, or without the first axis for one image
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import nn
+    >>> model = nn.Sequential([nn.Conv2D(8, 3, activation="relu"), nn.Flatten(), nn.Dense(10)], input_shape=(28, 28))
+    >>> model.outputs(np.zeros((5, 28, 28)), 0).shape, model.outputs(np.zeros((28, 28)), -1).shape
+    ((5, 26, 26, 8), (10,))
+    """
     count = len(model.layers)
     number = as_int("outputs", "layer", layer, -count, count - 1)
     return _results("outputs", model, x, number % count, batch_size, threads)

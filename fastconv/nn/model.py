@@ -14,13 +14,13 @@ from .._warnings import warn
 from ..engine.data import Data
 from ..engine.graph import Graph, Node
 from ..shapes import Ints, as_int, as_shape, odd_image
-from .fit import fit as fit_model
+from .fit import fit
 from .gradient import gradient
 from .inference import evaluate, outputs, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
 from .model_file import save
-from .report import explain, summary
+from .report import described, explain, summary
 from .state import State, as_weights
 
 
@@ -95,6 +95,9 @@ class Sequential(State):
             for w in weights:
                 arrays[w.name][...] = INITIALIZERS[w.initializer](random, w.shape, w.inputs, w.outputs)
 
+    def __repr__(self) -> str:
+        return described(self)
+
     def views(self, parameters: np.ndarray) -> list[dict[str, np.ndarray]]:
         """Return each layer's arrays by name, as views of a vector like `parameters`, and of the buffers."""
         places, views = {True: 0, False: 0}, []
@@ -167,7 +170,11 @@ class Sequential(State):
             digest.update(vector.astype(self.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()[:16]
 
-    fit = fit_model
+    fit = fit
+    evaluate = evaluate
+    predict = predict
+    outputs = outputs
+    gradient = gradient
     summary = summary
     explain = explain
 
@@ -185,111 +192,3 @@ class Sequential(State):
             If the name ends otherwise, or a layer is none of fastconv's own.
         """
         save(self, path)
-
-    def gradient(
-        self, x: ArrayLike, y: ArrayLike, *, loss: str = "cross_entropy", threads: int | None = None
-    ) -> tuple[float, np.ndarray]:
-        """Return the mean loss of a batch of images, and its gradient by `parameters`.
-
-        All of x is one batch, of training: batch normalisation takes its statistics, and dropout drops what it drops in the first
-        epoch. Nothing in the model changes.
-
-        Parameters
-        ----------
-        x, y : array_like
-            Images and labels, as for `fit`.
-        loss : "cross_entropy" or "mean_squared_error"
-        threads : int, optional
-
-        Returns
-        -------
-        loss : float
-        gradient : ndarray
-            Of the shape and type of `parameters`.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastconv import nn
-        >>> model = nn.Sequential([nn.Dense(2, kernel_initializer="zeros")], input_shape=(3,), dtype="float64")
-        >>> loss, gradient = model.gradient(np.eye(3), [0, 0, 1])
-        >>> round(loss, 4), gradient[-2:].round(3).tolist()
-        (0.6931, [-0.167, 0.167])
-        """
-        return gradient(self, x, y, loss=loss, threads=threads)
-
-    def evaluate(self, x: ArrayLike, y: ArrayLike, *, batch_size: int = 256, threads: int | None = None) -> dict[str, float]:
-        """Return {"loss", "accuracy"} on images and their labels; NaN for none.
-
-        Parameters
-        ----------
-        x, y : array_like
-            As for `fit`. Of numbers that are no labels there is no "accuracy".
-        batch_size, threads : int
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastconv import nn
-        >>> model = nn.Sequential([nn.Dense(2, kernel_initializer="zeros")], input_shape=(3,))
-        >>> model.classes = ["cat", "dog"]
-        >>> round(model.evaluate(np.eye(3), ["cat", "cat", "dog"])["accuracy"], 3)
-        0.667
-        """
-        return evaluate(self, x, y, batch_size=batch_size, threads=threads)
-
-    def predict(self, x: ArrayLike, *, output: str | None = None, batch_size: int = 256, threads: int | None = None) -> np.ndarray:
-        """Return what the model says of images: of classes the probabilities, else the results as they are.
-
-        Parameters
-        ----------
-        x : array_like
-            Images as for `fit`, or one of them without the first axis: (h, w, c), (h, w) if it has one channel, or (units,).
-        output : "probabilities" or "logits", optional
-            Logits are the last layer's results. If not given, they are made probabilities, by softmax, where the model's loss is
-            "cross_entropy" and the results are (classes,), two or more; images, or a single number, are never changed.
-        batch_size, threads : int
-
-        Returns
-        -------
-        (n, *shapes[-1]) ndarray, or (*shapes[-1]) for one image
-
-        Raises
-        ------
-        ValueError, TypeError
-            If x isn't of the model's input shape, or there are no probabilities.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastconv import nn
-        >>> model = nn.Sequential([nn.Dense(2, kernel_initializer="zeros")], input_shape=(3,))
-        >>> model.predict(np.eye(3)).shape, model.predict([1, 0, 0]), model.predict([1, 0, 0], output="logits")
-        ((3, 2), array([0.5, 0.5], dtype=float32), array([0., 0.], dtype=float32))
-        """
-        return predict(self, x, output=output, batch_size=batch_size, threads=threads)
-
-    def outputs(self, x: ArrayLike, layer: int, *, batch_size: int = 256, threads: int | None = None) -> np.ndarray:
-        """Return what a layer gives for images, its feature maps: with its own activation, without softmax, and not as in training.
-
-        Parameters
-        ----------
-        x : array_like
-            Images, or one image, as for `predict`.
-        layer : int
-            Its number in `layers`, from 0, or negative, from the end.
-        batch_size, threads : int
-
-        Returns
-        -------
-        (n, *shapes[layer + 1]) ndarray, or without the first axis for one image
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from fastconv import nn
-        >>> model = nn.Sequential([nn.Conv2D(8, 3, activation="relu"), nn.Flatten(), nn.Dense(10)], input_shape=(28, 28))
-        >>> model.outputs(np.zeros((5, 28, 28)), 0).shape, model.outputs(np.zeros((28, 28)), -1).shape
-        ((5, 26, 26, 8), (10,))
-        """
-        return outputs(self, x, layer, batch_size=batch_size, threads=threads)

@@ -44,6 +44,17 @@ def summary(model: Sequential, print_fn: Callable[[str], object] = print) -> Non
     ---------  ------------  ----------  -------------
     in all     float32            7,850         15,680
     """
+    print_fn(_layers(model))
+
+
+def described(model: Sequential) -> str:
+    """Return what `repr` says of a model: what it takes and gives, and the table of `summary`."""
+    size = f"{model.parameters.size:,} parameters of {model.dtype}"
+    return f"Sequential: {model.shapes[0]} -> {model.shapes[-1]}, {size}, seed {model.seed}\n{_layers(model)}"
+
+
+def _layers(model: Sequential) -> str:
+    """Return the table of a model's layers."""
     rows, weights = [], model.get_weights()
     for number, layer in enumerate(model.layers):
         size = sum(array.size for name, array in weights.items() if name.startswith(f"{number}."))
@@ -51,7 +62,7 @@ def summary(model: Sequential, print_fn: Callable[[str], object] = print) -> Non
     sizes, flops = (sum(row[column] for row in rows) for column in (2, 3))  # type: ignore[misc]  # numbers
     rows.append(("in all", model.dtype.name, sizes, flops))
     heads = ["layer", "output shape", "parameters", "FLOP an image"]
-    print_fn(table(heads, [[name, str(shape), f"{size:,}", f"{work:,}"] for name, shape, size, work in rows], texts=2))
+    return table(heads, [[name, str(shape), f"{size:,}", f"{work:,}"] for name, shape, size, work in rows], texts=2)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
