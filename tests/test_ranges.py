@@ -210,7 +210,7 @@ def test_the_range_is_in_the_file(tmp_path, suffix):
         loaded.evaluate(PIXELS * 1.0, LABELS)
     model().save(path)
     assert nn.load(path).input_range is None
-    again = model()
+    path, again = tmp_path / f"run{suffix}", model()
     again.fit(PIXELS, LABELS, optimizer=nn.SGD(1e-4), progress=False, checkpoint=path)
     assert nn.load(path).input_range == again.input_range == fitted.input_range
 

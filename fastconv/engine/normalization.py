@@ -26,7 +26,10 @@ FLOAT64 = np.dtype(np.float64)
 
 
 class BatchNorm:
-    """Batch normalisation: in training by the batch's statistics, which the running ones follow, else by the running ones."""
+    """Batch normalisation: in training by the batch's statistics, which the running ones follow, else by the running ones.
+
+    The gradient of either goes back: through the running ones too, where a frozen layer stands among others that are trained.
+    """
 
     in_place = False
 
@@ -66,9 +69,14 @@ class BatchNorm:
         self._rows(split, normalize, x, (self._mean, self._inverse, gamma, beta, y), 3)
 
     def backward(self, split, x, y, dy, dx):
-        sums, factors = self._sum(split, gradient_parts, (x, dy, self._mean), x.size), buffer(3 * self._channels, FLOAT64)
-        gradients = self._gradients["gamma"], self._gradients["beta"]
-        pixels, gamma = x.size // self._channels, self._weights["gamma"]
+        pixels, gamma, factors = x.size // self._channels, self._weights["gamma"], buffer(3 * self._channels, FLOAT64)
+        if self._training:
+            sums = self._sum(split, gradient_parts, (x, dy, self._mean), x.size)
+            gradients = self._gradients["gamma"], self._gradients["beta"]
+        else:  # mean and variance don't depend on x, and gamma and beta are frozen
+            sums = buffer(2 * self._channels, FLOAT64)
+            gradients = buffer(self._channels, gamma.dtype), buffer(self._channels, gamma.dtype)
+            sums[:] = 0
         split(self._channels, Call(weight_gradients, sums, pixels, self._inverse, gamma, *gradients, factors), 0)
         if dx is not None:
             self._rows(split, normalize_grad, x, (dy, self._mean, factors, dx), 4)

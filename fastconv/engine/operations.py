@@ -24,7 +24,10 @@ MOST_PARTS = 16
 
 
 class Operation(Protocol):
-    """One layer's work; `in_place` says that y is x, and dx is dy."""
+    """One layer's work; `in_place` says that y is x, and dx is dy.
+
+    Weights for whose gradients there is no array are frozen: theirs aren't computed.
+    """
 
     in_place: bool
 
@@ -52,7 +55,7 @@ class Convolution:
 
     def __init__(self, spec: ConvSpec, weights: dict[str, np.ndarray], gradients: dict[str, np.ndarray]):
         self._spec, self._w, self._bias = spec, weights["kernel"], weights.get("bias")
-        self._gradient, self.sums = gradients["kernel"], gradients.get("bias")
+        self._gradient, self.sums = gradients.get("kernel"), gradients.get("bias")
 
     def _plan(self, operation: str) -> Any:
         return choose("Conv2D", operation, self._spec, self._w.dtype)
@@ -61,7 +64,8 @@ class Convolution:
         self._plan("output")(split, x, self._w, self._bias, y)
 
     def backward(self, split, x, y, dy, dx):
-        self._plan("weight_grad")(split, x, dy, self._gradient)
+        if self._gradient is not None:
+            self._plan("weight_grad")(split, x, dy, self._gradient)
         if self.sums is not None:
             sum_columns(split, dy, self.sums)
         if dx is not None:
@@ -81,8 +85,9 @@ class Dense:
         self._plan.output(split, x, self._w, self._bias, y)
 
     def backward(self, split, x, y, dy, dx):
-        self._plan.weight_grad(split, x, dy, self._gradients["kernel"])
-        if self._bias is not None:
+        if "kernel" in self._gradients:
+            self._plan.weight_grad(split, x, dy, self._gradients["kernel"])
+        if "bias" in self._gradients:
             sum_columns(split, dy, self._gradients["bias"])
         if dx is not None:
             self._plan.input_grad(split, dy, self._w, dx)

@@ -6,8 +6,9 @@ What changes from one update to the next is kept in `state`, int64, in these pla
 from .._jit import jit
 from .random import bits_of, key_of
 
-POSITION, STEP, EPOCH, SEED, STATE_SIZE = range(5)
-"""Where in the epoch's order the batch begins, how many updates there were since the first epoch, which epoch it is, the seed."""
+POSITION, STEP, EPOCH, SEED, BEFORE, STATE_SIZE = range(6)
+"""Where in the epoch's order the batch begins, how many updates this training has made, which epoch it is, the seed, and how many
+updates the optimizer had made before this training."""
 
 
 @jit

@@ -6,7 +6,7 @@ The rate is that of the update that `state` says (see batch.py), or the last one
 import numpy as np
 
 from .._jit import jit
-from .batch import STEP
+from .batch import BEFORE, STEP
 from .pack import BLOCK
 from .simd import lanes, vadd, vdiv, vload_part, vmul_add, vsplat, vstore_part
 from .vector_math import vmul, vsqrt
@@ -49,10 +49,10 @@ def descend(parts, w, rates, state, start, stop):
 def adam(w, g, mean, square, settings, rates, state, start, stop):
     """Adam (Kingma and Ba, 2015): w -= rate * mean / (sqrt(square) + epsilon), both corrected for having begun at zero.
 
-    settings are the two means' betas, epsilon, decay, and whether the decay is taken off the weights themselves (AdamW,
-    Loshchilov and Hutter, 2019) or added to the gradient.
+    They began as many updates ago as there were before this training and in it. settings are the two means' betas, epsilon, decay,
+    and whether the decay is taken off the weights themselves (AdamW, Loshchilov and Hutter, 2019) or added to the gradient.
     """
-    updates, rate, apart = state[STEP] + 1, rates[min(state[STEP], len(rates) - 1)], settings[4] != 0
+    updates, rate, apart = state[BEFORE] + state[STEP] + 1, rates[min(state[STEP], len(rates) - 1)], settings[4] != 0
     decays = settings[3] != 0 and not apart
     keep, add = vsplat(w, settings[0]), vsplat(w, 1 - settings[0])
     keep_square, add_square = vsplat(w, settings[1]), vsplat(w, 1 - settings[1])

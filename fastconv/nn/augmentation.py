@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..shapes import as_int
+from .options import Options
 
 
-class Shift:
+class Shift(Options):
     """Moves each training image by up to so many pixels down or up and to the right or left; zeros come in.
 
     How far depends on the model's seed, the epoch and the image only, not on threads or the batch.

@@ -10,34 +10,57 @@ import numpy as np
 
 from ..shapes import as_int
 from .files import Contents, read_file, write_file
-from .model_file import FORMAT, IMPOSSIBLE, OPTIONAL, TRAINING, from_json, plain, structure_of, to_json
+from .frozen import trainable_layers
+from .model_file import FORMAT, IMPOSSIBLE, TRAINING, from_json, plain, structure_of, to_json
+from .model_file import KEYS as KEYS_OF_MODEL
+from .optimizers import Optimizer
+from .options import as_bool, as_number
 
 if TYPE_CHECKING:
     from .model import Sequential
 
-KEYS = {"settings", "epochs", "step", "history", "stopped", "callbacks"}
+KEYS = {"settings", "first", "epochs", "before", "step", "history", "stopped", "callbacks", "began", "changed", "now"}
 SAMPLE = 256
 """How many images at most tell one set of data from another."""
 
 
+class Changing(NamedTuple):
+    """What callbacks may change from one epoch to the next: the learning rate, and which layers are trainable."""
+
+    rate: float
+    trainable: tuple[bool, ...]
+
+
 class Kept(NamedTuple):
-    """What finished epochs leave: their figures, the callbacks' names and states, and whether one of these ended the training."""
+    """What finished epochs leave: their figures, the callbacks' names and states, whether one of these ended the training.
+
+    And what callbacks had changed after the last of these epochs.
+    """
 
     history: tuple[dict[str, float], ...] = ()
     callbacks: tuple[tuple[str, dict[str, np.ndarray]], ...] = ()
     stopped: bool = False
+    changed: Changing | None = None
 
 
 class Resumed(NamedTuple):
-    """What a checkpoint holds: of the running epoch, the losses so far, and which images were recognised."""
+    """What a checkpoint holds.
+
+    Of the running epoch, the losses so far, and which images were recognised. `first` is the number of the training's first epoch,
+    `before` how many updates the optimizer had made before it; `began` is what callbacks could change then, and `now` at the end.
+    """
 
     weights: dict[str, np.ndarray]
     slots: list[np.ndarray]
     losses: np.ndarray
     correct: np.ndarray
+    first: int
     epochs: int
+    before: int
     step: int
     kept: Kept
+    began: Changing
+    now: Changing
 
 
 def fingerprint(images: np.ndarray, targets: np.ndarray) -> str:
@@ -59,11 +82,16 @@ def save_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], sta
     kept = state.kept
     training = {
         "settings": settings,
+        "first": state.first,
         "epochs": state.epochs,
+        "before": state.before,
         "step": state.step,
         "history": [{name: repr(float(value)) for name, value in epoch.items()} for epoch in kept.history],
         "stopped": kept.stopped,
         "callbacks": [name for name, _ in kept.callbacks],
+        "began": state.began,
+        "changed": kept.changed,
+        "now": state.now,
     }
     arrays = {f"{TRAINING}slot.{number}": slot for number, slot in enumerate(state.slots)}
     arrays |= {f"{TRAINING}losses": state.losses, f"{TRAINING}correct": state.correct}
@@ -74,8 +102,12 @@ def save_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], sta
     write_file("fit", path, texts, state.weights | arrays)
 
 
-def load_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], slots: int, count: int, batch: int) -> Resumed:
+def load_checkpoint(
+    path: Path, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, count: int, batch: int
+) -> Resumed:
     """Return what a checkpoint holds, which must be of this model and these settings; the model isn't changed.
+
+    The optimizer's rate, and which layers are trainable, must be as when that training began, or as its callbacks left them.
 
     Raises
     ------
@@ -84,20 +116,25 @@ def load_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], slo
     """
     contents = read_file("fit", path)
     try:
-        return _resumed(contents, model, settings, slots, count, batch)
+        return _resumed(contents, model, settings, optimizer, count, batch)
     except IMPOSSIBLE as error:
         raise ValueError(f"fit: {path} is no checkpoint of this training: {error}") from None
 
 
-def _resumed(contents: Contents, model: Sequential, settings: dict[str, Any], slots: int, count: int, batch: int) -> Resumed:
+def _resumed(
+    contents: Contents, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, count: int, batch: int
+) -> Resumed:
     if contents.texts.get("format") != FORMAT or "training" not in contents.texts:
         raise ValueError(f"it must be of the format {FORMAT!r} and hold a training")
     found, training = from_json(contents.texts.get("structure", "")), from_json(contents.texts["training"])
     if not isinstance(found, dict) or not isinstance(training, dict) or set(training) != KEYS:
         raise ValueError(f"its training must have {sorted(KEYS)}")
-    learnt = {name: found.get(name) for name in ["loss", *OPTIONAL]}
-    _check_alike(found | learnt, structure_of("fit", model) | learnt)
+    _check_alike(_unchanging(found), _unchanging(structure_of("fit", model)))
     _check_alike(training["settings"], settings)
+    began, now = _changing(training["began"], model), _changing(training["now"], model)
+    for name, value in zip(Changing._fields, (optimizer.lr, trainable_layers(model)), strict=True):
+        if value not in (getattr(began, name), getattr(now, name)):
+            raise ValueError(f"it was written with {name} = {getattr(began, name)}, but now it is {value}")
     step, per_epoch = as_int("training", "step", training["step"], 0, 2**62), -(-count // batch)
     history = tuple({str(name): float(value) for name, value in epoch.items()} for epoch in training["history"])
     if not len(history) * per_epoch <= step <= (len(history) + 1) * per_epoch:
@@ -117,14 +154,30 @@ def _resumed(contents: Contents, model: Sequential, settings: dict[str, Any], sl
         _check_array(name, array, np.dtype(dtype), (size,))
         return array
 
-    vectors = [take(f"slot.{number}", model.dtype, model.parameters.size) for number in range(slots)]
+    vectors = [take(f"slot.{number}", model.dtype, model.parameters.size) for number in range(optimizer.slots)]
     losses, correct = take("losses", np.float64, place), take("correct", np.bool_, place)
     callbacks = []
     for number, name in enumerate(training["callbacks"]):
         start = f"{TRAINING}callback.{number}."
         callbacks.append((str(name), {k.removeprefix(start): a for k, a in contents.arrays.items() if k.startswith(start)}))
-    epochs = as_int("training", "epochs", training["epochs"], 0, 2**62)
-    return Resumed(weights, vectors, losses, correct, epochs, step, Kept(history, tuple(callbacks), bool(training["stopped"])))
+    changed = None if training["changed"] is None else _changing(training["changed"], model)
+    kept = Kept(history, tuple(callbacks), bool(training["stopped"]), changed)
+    first, epochs, before = (as_int("training", name, training[name], 0, 2**62) for name in ("first", "epochs", "before"))
+    return Resumed(weights, vectors, losses, correct, first, epochs, before, step, kept, began, now)
+
+
+def _unchanging(structure: dict[str, Any]) -> dict[str, Any]:
+    """Return what stays as it is in a training of what a file tells of a model."""
+    layers = [{name: layer[name] for name in ("layer", "options")} for layer in structure["layers"]]
+    return {name: structure[name] for name in KEYS_OF_MODEL if name != "loss"} | {"layers": layers}
+
+
+def _changing(told: Any, model: Sequential) -> Changing:
+    rate, trainable = told
+    flags = tuple(as_bool("training", "trainable", flag) for flag in trainable)
+    if len(flags) != len(model.layers):
+        raise ValueError(f"it must tell of {len(model.layers)} layers whether they are trainable, but tells of {len(flags)}")
+    return Changing(as_number("training", "rate", rate, 0), flags)
 
 
 def _check_alike(found: Any, wanted: dict[str, Any]) -> None:

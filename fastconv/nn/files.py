@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -43,13 +44,18 @@ def checked_target(operation: str, path: str | os.PathLike[str]) -> Path:
     return name
 
 
-def write_file(operation: str, path: str | os.PathLike[str], texts: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> None:
+def write_file(
+    operation: str, path: str | os.PathLike[str], texts: Mapping[str, str], arrays: Mapping[str, np.ndarray],
+    check: Callable[[Contents], object] | None = None,
+) -> None:  # fmt: skip
     """Write a file; a process that dies meanwhile leaves the old one, or none, never half of one.
+
+    What was written is read back before it takes the old one's place, and must be the same, and pass the `check`.
 
     Raises
     ------
     OSError
-        If it can't be written; it has the file's name, and the file is what it was.
+        If it can't be written, or not read back; it has the file's name, and the file is what it was.
     """
     name = checked_path(operation, path)
     check_target(operation, name)
@@ -57,6 +63,10 @@ def write_file(operation: str, path: str | os.PathLike[str], texts: Mapping[str,
     try:
         with replacing(real_path(name)) as file:
             _write(file, name.suffix, texts, arrays)
+            file.flush()
+            contents = _read_back(Path(file.name), name.suffix, texts, arrays)
+            if check is not None:
+                check(contents)
     except OSError as error:
         raise not_written(operation, name, error) from None
 
@@ -68,6 +78,28 @@ def _write(file: IO[bytes], suffix: str, texts: Mapping[str, str], arrays: Mappi
         from safetensors.numpy import save
 
         file.write(save(dict(arrays), dict(texts)))
+
+
+def _read_back(written: Path, suffix: str, texts: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> Contents:
+    """Return what was written, to the bit; OSError if that can't be read, or is something else."""
+    try:
+        with open(written, "rb") as file:
+            contents = _read_npz(Npz(file)) if suffix == ".npz" else _read_safetensors(written)
+    except OSError:
+        raise
+    except Exception as error:  # whatever a reader raises about what we wrote
+        raise OSError(errno.EIO, f"what was written can't be read back: {error}") from error
+    if not _alike(contents, Contents(dict(texts), dict(arrays))):
+        raise OSError(errno.EIO, "what was written reads back as something else")
+    return contents
+
+
+def _alike(found: Contents, wanted: Contents) -> bool:
+    """Return whether two files hold the same, to the bit."""
+    if found.texts != wanted.texts or set(found.arrays) != set(wanted.arrays):
+        return False
+    pairs = [(found.arrays[name], array) for name, array in wanted.arrays.items()]
+    return all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in pairs)
 
 
 def _clean(path: Path) -> None:

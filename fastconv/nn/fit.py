@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import as_array
 from ..engine.data import Data
 from ..engine.team import team_of
 from ..shapes import as_int
@@ -17,20 +18,23 @@ from .augmentation import Shift
 from .callbacks import Callback
 from .checkpoint import Resumed, fingerprint, load_checkpoint, named
 from .files import checked_target
+from .frozen import batch_sizes, check_batches
 from .history import History
 from .inputs import checked_loss, checked_threads
-from .model_file import structure_of, to_json
+from .model_file import check_structure, to_json
+from .moments import gathered_by
 from .optimizers import SGD, Optimizer
+from .options import as_bool
 from .order import Order, Shuffle
+from .rates import check_factors, rate_factors
 from .samples import checked_samples, checked_validation
 from .schedules import Constant, Schedule
-from .training import Training, Updates
+from .state import MOST_EPOCHS
+from .training import Course, Training
+from .update import Updates
 
 if TYPE_CHECKING:
     from .model import Sequential
-
-MOST_UPDATES = 2**27
-"""A schedule's rates are computed before, 8 bytes for each update."""
 
 
 def fit(
@@ -39,7 +43,9 @@ def fit(
     y: ArrayLike,
     *,
     epochs: int = 1,
+    initial_epoch: int | None = None,
     batch_size: int = 64,
+    drop_last: bool = False,
     shuffle: Shuffle = True,
     optimizer: Optimizer | None = None,
     loss: str = "cross_entropy",
@@ -52,7 +58,11 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
 ) -> History:
-    """Train a model; each epoch goes through all images once.
+    """Train a model for so many further epochs, each of which goes through all images once.
+
+    A model goes on where its last fit ended: its epochs are counted over its life, so that each has an order, dropout and
+    augmentation of its own, and the optimizer keeps its momentum and the like. So fit(epochs=3) and then fit(epochs=2) come to the
+    bits of fit(epochs=5) with the same options.
 
     Parameters
     ----------
@@ -66,17 +76,27 @@ def fit(
         sorted order and kept as the model's `classes`. For the squared error of several outputs, labels stand for rows of a one and
         zeros; numbers are (n, outputs), or (n, *output shape). With one output, integers are numbers too, (n,) or (n, 1).
     epochs : int
+        How many epochs more.
+    initial_epoch : int
+        The number of the first of them: `model.epochs` if not given. With 0 the model begins anew, the optimizer too, but for its
+        weights. Callbacks, functions of an epoch's number and what is shown get this number, and `model.epochs` goes on from it.
     batch_size : int
         Images an update; the last update of an epoch has those that are left.
+    drop_last : bool
+        Whether those that are left, fewer than batch_size, are left out: the last in the epoch's order, so with shuffle others each
+        time. The figures are means over what was used.
     shuffle : bool or function
         Whether each epoch has an order of its own, by the model's seed, or all go through the images as they are. Or a function
         that is given an epoch's number, from 0 on, and returns the order: integers (n,), each from 0 to n - 1 once. It should
         return the same whenever it is given the same number.
     optimizer : Optimizer
-        SGD(0.1) if not given. Its momentum and the like begin anew with each fit.
+        SGD(0.1) if not given. Its momentum and the like go on from the model's last fit if that had an optimizer of the same class
+        and options (the rate may be another), else begin anew. They are in memory and not in the model's file: to go on after the
+        process has ended, use `checkpoint`. Callbacks find it as `model.optimizer`, and may set its `lr` for the epochs to come.
     loss : "cross_entropy" or "mean_squared_error" (or "mse")
     schedule : Schedule
-        What the optimizer's rate is multiplied by, update by update; constant if not given.
+        What the optimizer's rate is multiplied by, update by update; constant if not given. `Step` goes by the epochs of the
+        model's life; `Cosine` and `OneCycle` span the epochs of this fit.
     augment : Shift
     validation_data : (x, y)
         Evaluated after each epoch, as "val_loss" and "val_accuracy"; names of classes are those of y.
@@ -89,29 +109,33 @@ def fit(
     checkpoint : path
         A .npz or .safetensors file for all that the training needs to go on: written at each epoch's end, every 30 seconds, and
         at an interrupt; always as a whole, so that a process that is killed leaves the one before. `nn.load` reads the model in it.
+        A file that exists already, also one of a training that is finished, is only taken with `resume`: delete it to begin anew.
     resume : bool
         Go on from the checkpoint, to the same bits as if there had been no interruption (if shuffle is a function, it must be the
-        same one). Where the file doesn't exist yet, the training begins, so that the same command can be given again and again.
+        same one): `epochs` are those of both together, and the model's own epochs and optimizer are replaced by the checkpoint's.
+        Where the file doesn't exist yet, the training begins, so that the same command can be given again and again; a training
+        that is finished is only loaded.
 
     Returns
     -------
     History
-        `history["loss"]` is a list with the loss of each epoch, as are "accuracy", "val_loss" and "val_accuracy"; NaN where
-        there are no images. There are accuracies where y are labels, or rows of a one and zeros, and none of other numbers.
+        `history["loss"]` is a list with the loss of each epoch of this fit, as are "accuracy", "val_loss" and "val_accuracy"; NaN
+        where there are no images. There are accuracies where y are labels, or rows of a one and zeros, and none of other numbers.
 
     Raises
     ------
     ValueError, TypeError
         If an argument can't be, or if the checkpoint to resume is broken or of another model, other data or other options
-        (`epochs` may be others if the rates so far don't depend on it). Nothing has been changed then. Also if what shuffle
-        returns is no order of the images, before that epoch begins.
+        (`epochs` may be others if the rates so far don't depend on it), or exists and isn't to be resumed, or if a layer can't be
+        trained with batches of these sizes (see `BatchNorm`). Nothing has been changed then. Also if what shuffle returns is no
+        order of the images, before that epoch begins.
     UserWarning
         Once, naming the range of x, where integers other than uint8 exceed 1, uint8 are flags of 0 and 1, other numbers are far
         from 1, or some aren't finite; and where x is on another scale than what the model was trained on before (`input_range`), or
         that of validation_data is. `evaluate`, `predict` and `gradient` warn likewise.
     KeyboardInterrupt
         At Ctrl-C, as soon as the running slice of updates, about a tenth of a second, is done. The model has its parameters after
-        the last update.
+        the last update; another fit goes on with these, and begins the interrupted epoch anew.
 
     Notes
     -----
@@ -131,6 +155,10 @@ def fit(
     (100, True)
     """
     total, batch = as_int("fit", "epochs", epochs, 0), as_int("fit", "batch_size", batch_size, 1)
+    initial = None if initial_epoch is None else as_int("fit", "initial_epoch", initial_epoch, 0, MOST_EPOCHS)
+    drop_last, resume, progress = (
+        as_bool("fit", option, value) for option, value in (("drop_last", drop_last), ("resume", resume), ("progress", progress))
+    )
     name, count = checked_loss("fit", loss), checked_threads("fit", threads)
     optimizer = _checked("optimizer", SGD(0.1) if optimizer is None else optimizer, Optimizer)
     schedule = _checked("schedule", Constant() if schedule is None else schedule, Schedule)
@@ -140,31 +168,86 @@ def fit(
     samples = checked_samples("fit", model, x, y, name, learn=True)
     data, validation = samples.data, checked_validation(model, validation_data, name, samples)
     callbacks = _checked_callbacks(callbacks, data, validation)
-    per_epoch, batch = -(-data.count // batch), min(batch, max(1, data.count))
+    used, batch = _checked_batches(model, data.count, batch, drop_last)
     order = Order(shuffle, model.seed, data.count)
-    rates = _rates(optimizer, schedule, total, per_epoch)
     path, settings, resumed = None, {}, None
     if resume and checkpoint is None:
         raise ValueError("fit: resume must come with a checkpoint, but there is none")
     if checkpoint is not None:
         path = checked_target("fit", checkpoint)
-        structure_of("fit", model)
+        check_structure("fit", model)
         settings = {
             "optimizer": named(optimizer), "schedule": named(schedule), "augment": named(augment), "loss": name,
-            "batch_size": batch, "shuffle": order.kind, "images": data.count, "data": fingerprint(samples.images, data.targets),
+            "batch_size": batch, "drop_last": drop_last, "shuffle": order.kind, "images": data.count,
+            "data": fingerprint(samples.images, data.targets),
         }  # fmt: skip
         settings |= {} if samples.classes is None else {"classes": [*samples.classes]}
         to_json("fit", settings)
-        if resume and path.exists():
-            resumed = load_checkpoint(path, model, settings, optimizer.slots, data.count, batch)
-            _check_rates(rates, schedule, optimizer, resumed, total, per_epoch)
-    updates = Updates(batch, order, optimizer, rates, augment.pixels if augment else 0)
-    model.loss, model.classes = name, samples.classes
-    model.input_range = samples.range if total else model.input_range
-    training = Training(model, data, total, updates, callbacks, path, settings, resumed)
-    with team_of(1 if training.online else count) as team:
-        training.run(team, validation, bool(progress))
+        resumed = _resumed(path, resume, model, settings, optimizer, used, batch)
+    first, slots, before = _start(model, optimizer, initial, resumed)
+    per_epoch = -(-used // batch)
+    factors = rate_factors(schedule, first, total, per_epoch)
+    if resumed is not None and resumed.epochs != total:
+        check_factors(schedule, factors, resumed, total, per_epoch)
+    updates = Updates(used, batch, order, optimizer, factors, augment.pixels if augment else 0)
+    course = Course(first, total, slots, before)
+    with _or_as_before(model) as begun:
+        model.loss, model.classes, model._optimizer = name, samples.classes, optimizer
+        model.input_range = samples.range if total else model.input_range
+        training = Training(model, data, course, updates, callbacks, path, settings, resumed)
+        begun.append(training)
+        with team_of(1 if training.online else count) as team:
+            training.run(team, validation, progress)
     return training.history
+
+
+@contextmanager
+def _or_as_before(model: Sequential) -> Iterator[list[Training]]:
+    """Give the model back what it was trained with if a training that is put into the list fails before it begins."""
+    before = model.loss, model.classes, model.input_range, model._optimizer
+    begun: list[Training] = []
+    try:
+        yield begun
+    except BaseException:  # raised again
+        if not any(training.has_begun for training in begun):
+            model.loss, model.classes, model.input_range, model._optimizer = before
+        raise
+
+
+def _start(
+    model: Sequential, optimizer: Optimizer, initial: int | None, resumed: Resumed | None
+) -> tuple[int, list[np.ndarray], int]:
+    """Return the first epoch's number, and what the optimizer brings: its vectors, and how many updates these have seen."""
+    if resumed is None:
+        return model.epochs if initial is None else initial, *gathered_by(model, optimizer, anew=initial == 0)
+    if initial not in (None, resumed.first):
+        raise ValueError(f"fit: initial_epoch must be {resumed.first}, as in the checkpoint, but is {initial}")
+    return resumed.first, resumed.slots, resumed.before
+
+
+def _resumed(
+    path: Path, resume: bool, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, used: int, batch: int
+) -> Resumed | None:
+    """Return what a checkpoint holds; None if there is none yet. One that exists is only taken to be resumed."""
+    if not path.exists():
+        return None
+    if not resume:
+        raise ValueError(
+            f"fit: the checkpoint {path} exists: go on with its training with resume=True, or delete it to begin a new one"
+        )
+    return load_checkpoint(path, model, settings, optimizer, used, batch)
+
+
+def _checked_batches(model: Sequential, count: int, batch: int, drop_last: bool) -> tuple[int, int]:
+    """Return how many images an epoch uses, and how many at a time, with which the layers must be able to be trained."""
+    if drop_last and 0 < count < batch:
+        raise ValueError(f"fit: with drop_last there must be a batch of {batch} images, but there are {count}")
+    used, size = count - count % batch if drop_last else count, min(batch, max(1, count))
+    try:
+        check_batches("fit", model, batch_sizes(used, size))
+    except ValueError as error:
+        raise ValueError(f"{error} ({count} images in batches of {batch}{', without the last' if drop_last else ''})") from None
+    return used, size
 
 
 def _checked(option: str, value: Any, kind: type) -> Any:
@@ -183,26 +266,3 @@ def _checked_callbacks(callbacks: Any, data: Data, validation: Data | None) -> l
         if callback.monitor is not None and callback.monitor not in figures:
             raise ValueError(f"fit: {type(callback).__name__} must look at one of {figures}, but looks at {callback.monitor!r}")
     return checked
-
-
-def _rates(optimizer: Optimizer, schedule: Schedule, epochs: int, per_epoch: int) -> np.ndarray:
-    """Return the rate of each update; the last one goes on for ever."""
-    updates = epochs * per_epoch
-    if type(schedule) is Constant or not updates:
-        return np.full(1, optimizer.lr)
-    if updates > MOST_UPDATES:
-        raise ValueError(f"fit: with a schedule there must be at most {MOST_UPDATES} updates, but there are {updates}")
-    factors = as_array("fit", f"what {schedule!r} gives", schedule.factors(updates, per_epoch)).astype(np.float64)
-    if factors.shape != (updates,) or not np.isfinite(factors).all():
-        raise ValueError(f"fit: {schedule!r} must give {updates} finite factors, but gives {factors}")
-    return optimizer.lr * factors
-
-
-def _check_rates(
-    rates: np.ndarray, schedule: Schedule, optimizer: Optimizer, resumed: Resumed, epochs: int, per_epoch: int
-) -> None:
-    """Refuse to resume with another number of epochs if the updates that are done would have had other rates with it."""
-    if resumed.epochs != epochs:
-        before, step = _rates(optimizer, schedule, resumed.epochs, per_epoch), resumed.step
-        if not np.array_equal(before[:step], rates[:step]):
-            raise ValueError(f"fit: {schedule!r} goes by the number of epochs, which must be {resumed.epochs}, but is {epochs}")

@@ -48,7 +48,7 @@ def conv_pool_dense(model: Sequential, vector: np.ndarray) -> ConvPoolDense | No
 
 def is_plain(optimizer: Optimizer) -> bool:
     """Return whether an update is the rate times the gradient, and no more."""
-    return isinstance(optimizer, SGD) and not optimizer.momentum and not optimizer.weight_decay
+    return type(optimizer) is SGD and not optimizer.momentum and not optimizer.weight_decay
 
 
 def _plain_pool(pool: MaxPool2D) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ..engine.recorder import Recorder
 from ..engine.team import team_of
+from .frozen import check_batches
 from .inputs import checked_loss, checked_threads
 from .samples import checked_samples
 
@@ -21,8 +22,9 @@ def gradient(
 ) -> tuple[float, np.ndarray]:
     """Return the mean loss of a batch of images, and its gradient by `parameters`.
 
-    All of x is one batch, of training: batch normalisation takes its statistics, and dropout drops what it drops in the first
-    epoch. Nothing in the model changes.
+    All of x is one batch, of training: batch normalisation takes its statistics, and dropout drops what it drops in epoch 0,
+    however long the model has been trained: the same weights and images always have the same gradient. That of layers that aren't
+    trainable is zero. Nothing in the model changes.
 
     Parameters
     ----------
@@ -50,14 +52,17 @@ def gradient(
     data = checked_samples("gradient", model, x, y, name).data
     if not data.count:
         raise ValueError("gradient: x must have at least one image, but has none")
+    check_batches("gradient", model, [data.count])
     vector, buffers = np.zeros_like(model.parameters), model.buffers.copy()
     graph = model.graph(data.count, data, vector)
-    with team_of(checked_threads("gradient", threads)) as team:
-        recorder = Recorder(team.threads)
-        data.gather(recorder, data.count, graph.x)
-        graph.forward(recorder)
-        data.loss(recorder, name, data.count, graph.y, graph.dy)
-        graph.backward(recorder)
-        team.run(recorder.program())
-    model.buffers[:] = buffers
+    try:
+        with team_of(checked_threads("gradient", threads)) as team:
+            recorder = Recorder(team.threads)
+            data.gather(recorder, data.count, graph.x)
+            graph.forward(recorder)
+            data.loss(recorder, name, data.count, graph.y, graph.dy)
+            graph.backward(recorder)
+            team.run(recorder.program())
+    finally:
+        model.buffers[:] = buffers
     return float(data.losses.mean()), vector

@@ -75,9 +75,9 @@ def fitting(model: Sequential) -> int:
     return max(1, MOST_BYTES // (2 * largest * model.dtype.itemsize))
 
 
-def figures(data: Data) -> dict[str, float]:
-    """Return the mean loss of what has been gone through and, where the targets are classes, the accuracy; NaN for none."""
-    return {"loss": mean(data.losses)} | ({"accuracy": mean(data.correct)} if data.classified else {})
+def figures(data: Data, used: int | None = None) -> dict[str, float]:
+    """Return the mean loss of the images that were used, in the order, or of all, and of classes the accuracy; NaN for none."""
+    return {"loss": mean(data.losses[:used])} | ({"accuracy": mean(data.correct[:used])} if data.classified else {})
 
 
 def mean(numbers: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .gradient import gradient
 from .inference import evaluate, outputs, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
+from .layers.base import check_runnable
 from .model_file import save
 from .report import described, explain, summary
 from .state import State, as_weights
@@ -27,9 +29,14 @@ from .state import State, as_weights
 class Sequential(State):
     """A network of layers, one after the other.
 
+    Its seed is 0 unless another is given, so that the same code gives the same network: members of an ensemble need seeds of their
+    own.
+
     Parameters
     ----------
     layers : sequence of Layer
+        They have options and no weights, which are the model's: a layer that is in another model too has weights of its own there.
+        In one model a layer with weights can't be twice.
     input_shape : (h, w, c), (h, w) or (units,)
         The shape of one image, or row; (h, w) is (h, w, 1).
     dtype : "float32" or "float64"
@@ -52,11 +59,17 @@ class Sequential(State):
     input_range : InputRange, or None
         How large the numbers were that it was trained on: low, high, mean and magnitude (these two of what isn't zero), and whether
         they were uint8. What `fit`, `evaluate` and `predict` get is compared with it.
+    epochs : int
+        For how many whole epochs it has been trained in its life, and so the number of the next one, from which `fit` goes on. It
+        is saved with the model, and can be set.
+    optimizer : Optimizer or None
+        The one of the running fit, or of the last. Its `lr` can be set, also between epochs.
 
     Raises
     ------
     ValueError, TypeError
-        If a layer can't take what the layer before it gives.
+        If a layer can't take what the layer before it gives, or isn't one that the engine can run: a subclass of `Layer` with a
+        method such as forward or call, which would never be called.
 
     Examples
     --------
@@ -71,8 +84,10 @@ class Sequential(State):
     def __init__(self, layers: Iterable[Layer], input_shape: Sequence[int], dtype: Any = "float32", seed: int = 0):
         self.layers, self.seed = tuple(layers), as_int("Sequential", "seed", seed, 0, 2**63 - 1)
         self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise TypeError(f"Sequential: dtype must be float32 or float64, but is {self.dtype}")
+        if dtype is None or self.dtype not in (np.float32, np.float64):
+            raise TypeError(f"Sequential: dtype must be float32 or float64, but is {dtype}")
+        if not isinstance(input_shape, Iterable):
+            raise TypeError(f"Sequential: input_shape must be (h, w, c), (h, w) or (units,), but is {input_shape!r}")
         shape = as_shape("Sequential", "input_shape", tuple(input_shape), len(tuple(input_shape)))
         if not 1 <= len(shape) <= 3 or min(shape) < 1:
             raise ValueError(f"Sequential: input_shape must be (h, w, c), (h, w) or (units,) of at least 1 each, but is {shape}")
@@ -82,12 +97,19 @@ class Sequential(State):
         self._weights: list[list[Weight]] = []
         for number, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
-                raise TypeError(f"Sequential: layers must be layers of fastconv.nn, but layer {number} is a {type(layer).__name__}")
+                what = f"the class {layer.__name__} itself" if isinstance(layer, type) else f"a {type(layer).__name__}"
+                raise TypeError(f"Sequential: layers must be layers of fastconv.nn, but layer {number} is {what}")
             try:
+                check_runnable(layer)
                 self.shapes.append(layer.output_shape(self.shapes[-1]))
             except (ValueError, TypeError) as error:
                 raise type(error)(f"Sequential: layer {number}: {error}") from None
             self._weights.append(layer.weights(self.shapes[-2]))
+            first = next(at for at, earlier in enumerate(self.layers) if earlier is layer)
+            if self._weights[-1] and first < number:
+                raise ValueError(
+                    f"Sequential: layer {number} must be another {layer.name} than layer {first}, as weights can't be shared"
+                )
         every = [w for weights in self._weights for w in weights]
         super().__init__(*(sum(w.size for w in every if w.trained == trained) for trained in (True, False)))
         random = np.random.default_rng(self.seed)
@@ -110,6 +132,10 @@ class Sequential(State):
             views.append(arrays)
         return views
 
+    def parameters_of(self, number: int) -> int:
+        """Return how many of `parameters` are a layer's."""
+        return sum(w.size for w in self._weights[number] if w.trained)
+
     def weight_shapes(self, number: int) -> dict[str, Ints]:
         """Return the shapes of a layer's arrays by name."""
         return {w.name: w.shape for w in self._weights[number]}
@@ -128,11 +154,17 @@ class Sequential(State):
         weights, gradients = self.views(self.parameters), self.views(self.parameters if gradient is None else gradient)
         for number, layer in enumerate(self.layers):
             flat, flat_gradients = ({k: v.reshape(-1) for k, v in arrays[number].items()} for arrays in (weights, gradients))
-            shape = (batch, *self.shapes[number])
-            plan = Plan(shape, self.dtype, flat, flat_gradients, data.order, data.state, number, training)
-            for operation in layer.operations(plan):
-                weighted = bool(flat) and not operation.in_place
-                nodes.append((number, Node(operation, (batch, *self.shapes[number + 1]), weighted)))
+            trained = training and layer.trainable
+            shape, result = ((batch, *self.shapes[at]) for at in (number, number + 1))
+            plan = Plan(shape, self.dtype, flat, flat_gradients if trained else {}, data.order, data.state, number, training)
+            operations = layer.operations(plan)
+            if prod(shape) != prod(result) and all(operation.in_place for operation in operations):
+                raise TypeError(
+                    f"{layer.name} (layer {number}) must have an operation that makes {result} of {shape}, but has none"
+                )
+            for operation in operations:
+                weighted = bool(flat) and trained and not operation.in_place
+                nodes.append((number, Node(operation, result, weighted)))
         return nodes
 
     def get_weights(self) -> dict[str, np.ndarray]:
@@ -141,7 +173,7 @@ class Sequential(State):
         return {f"{number}.{name}": array.copy() for number, arrays in enumerate(views) for name, array in arrays.items()}
 
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
-        """Set all layers' arrays.
+        """Set all layers' arrays. What the model knows of its past, its epochs and its optimizer's momentum, stays as it is.
 
         Parameters
         ----------
@@ -179,7 +211,10 @@ class Sequential(State):
     explain = explain
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a file, for `nn.load`: its structure, weights, seed and loss, as a whole or not at all.
+        """Write the model to a file, for `nn.load`: its structure, weights, seed, loss and count of epochs.
+
+        It is written as a whole or not at all: what was written is read back and compared before it takes the old file's place. To
+        go on with a training to the same bits, with the optimizer's momentum and the like, see the `checkpoint` of `fit`.
 
         Parameters
         ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = "fastconv model 1"
 KEYS = ["layers", "input_shape", "dtype", "seed", "loss"]
-OPTIONAL = ["classes", "input_range"]
-"""Attributes of a model that its structure tells where they aren't None, and that are None in files without them."""
+OPTIONAL = ["epochs", "classes", "input_range"]
+"""Attributes of a model that its structure tells where they aren't None, and that are as in a new model in files without them."""
 MOST_TEXT, MOST_LAYERS = 2**24, 10_000
 TRAINING = "training."
 """What begins the names of a checkpoint's arrays that are no weights; `load` passes over them."""
@@ -52,7 +53,8 @@ def structure_of(operation: str, model: Sequential) -> dict[str, Any]:
         if LAYERS.get(layer.name) is not type(layer):
             raise TypeError(f"{operation}: files hold the layers {[*LAYERS]}, but layer {number} is a {layer.name}")
         try:
-            layers.append({"layer": layer.name, "options": plain(layer.options())})
+            frozen = {} if layer.trainable else {"trainable": False}
+            layers.append({"layer": layer.name, "options": plain(layer.options()), **frozen})
         except TypeError as error:
             raise TypeError(f"{operation}: layer {number}: {error}") from None
     values = layers, list(model.shapes[0]), model.dtype.name, model.seed, model.loss
@@ -60,10 +62,30 @@ def structure_of(operation: str, model: Sequential) -> dict[str, Any]:
     return dict(zip(KEYS, values, strict=True)) | {name: value for name, value in known.items() if value is not None}
 
 
+def check_structure(operation: str, model: Sequential) -> None:
+    """Refuse a model that no file could hold, or that couldn't be read from it: before there are weights to lose."""
+    structure = structure_of(operation, model)
+    try:
+        copies = layers_of(from_json(to_json(operation, structure))["layers"])
+        pairs = [(layer.options(), copy.options()) for layer, copy in zip(model.layers, copies, strict=True)]
+        if any(plain(kept) != plain(copied) for kept, copied in pairs):
+            raise ValueError(f"its layers would be read as {copies}")
+    except IMPOSSIBLE as error:
+        raise ValueError(f"{operation}: the model can't be kept in a file: {error}") from None
+
+
+def check_saved(model: Sequential, contents: Contents) -> None:
+    """Refuse contents that aren't the whole model when they are read: before they take an older file's place."""
+    copy = model_of(contents)
+    found, wanted = structure_of("save", copy), structure_of("save", model)
+    if found != wanted or copy.weights_hash() != model.weights_hash():
+        raise ValueError(f"save: the file would hold another model: {str(found)[:500]} instead of {str(wanted)[:500]}")
+
+
 def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """Write a model to a file; see `Sequential.save`."""
     texts = {"format": FORMAT, "structure": to_json("save", structure_of("save", model))}
-    write_file("save", path, texts, model.get_weights())
+    write_file("save", path, texts, model.get_weights(), partial(check_saved, model))
 
 
 def load(path: str | os.PathLike[str]) -> Sequential:
@@ -77,7 +99,8 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     Returns
     -------
     Sequential
-        With the weights, seed, loss, names of classes and range of inputs that it was saved with.
+        With the weights, seed, loss, count of epochs, names of classes and range of inputs that it was saved with, and the same
+        layers frozen. An optimizer's momentum and the like aren't in the file: the `checkpoint` of `fit` has them too.
 
     Raises
     ------
@@ -126,7 +149,8 @@ def model_of(contents: Contents) -> Sequential:
     model.set_weights(weights)
     model.loss = structure["loss"]
     for name in OPTIONAL:
-        setattr(model, name, structure.get(name))
+        if name in structure:
+            setattr(model, name, structure[name])
     return model
 
 
@@ -136,13 +160,14 @@ def layers_of(described: Any) -> list[Layer]:
         raise ValueError(f"its layers must be a list of at most {MOST_LAYERS}")
     layers = []
     for number, item in enumerate(described):
-        if not isinstance(item, dict) or set(item) != {"layer", "options"} or not isinstance(item["options"], dict):
+        if not isinstance(item, dict) or set(item) - {"trainable"} != {"layer", "options"} or not isinstance(item["options"], dict):
             raise ValueError(f"layer {number} must have a name and options, but is {str(item)[:200]}")
         name = item["layer"]
         if not isinstance(name, str) or name not in LAYERS:
             raise ValueError(f"layer {number} must be one of {[*LAYERS]}, but is {str(name)[:80]!r}")
         try:
             layers.append(LAYERS[name](**{key: as_tuples(value) for key, value in item["options"].items()}))
+            layers[-1].trainable = item.get("trainable", True)
         except IMPOSSIBLE as error:
             raise ValueError(f"layer {number}: {error}") from None
     return layers

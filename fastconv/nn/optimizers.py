@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,30 @@ import numpy as np
 from ..kernels.call import Call
 from ..kernels.optim import adam, sgd
 from ..kernels.pack import blocks_of
-from .options import as_number
+from .options import Options, as_bool, as_number, as_plain
 
 
-class Optimizer(ABC):
-    """What all optimizers have in common: a learning rate, and vectors of the parameters' size that go from update to update."""
+class Optimizer(Options):
+    """What all optimizers have in common: a learning rate, and vectors of the parameters' size that go from update to update.
 
-    lr: float
-    slots: int
+    Attributes
+    ----------
+    lr : float
+        The learning rate, at least 0 and finite. It can be set, also by a callback while `fit` runs: it holds from the next epoch
+        on, times what the schedule says. All other options stay as they are.
+    """
+
+    slots: int = 0
     """How many such vectors there are."""
 
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as they can be written to a file."""
-        return dict(vars(self))
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr = as_number(type(self).__name__, "lr", value, 0)
 
     @abstractmethod
     def call(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Call:
@@ -31,9 +42,6 @@ class Optimizer(ABC):
     def record(self, split: Any, w: np.ndarray, *rest: Any) -> None:
         """Add the update to a program; arguments as for `call`."""
         split(blocks_of(w), self.call(w, *rest), 10 * w.size)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.options().items())})"
 
 
 class SGD(Optimizer):
@@ -62,8 +70,9 @@ class SGD(Optimizer):
     """
 
     def __init__(self, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0):
-        self.lr, self.momentum = as_number("SGD", "lr", lr, 0), as_number("SGD", "momentum", momentum, 0, 1)
-        self.nesterov, self.weight_decay = bool(nesterov), as_number("SGD", "weight_decay", weight_decay, 0)
+        self.lr, self.momentum = lr, as_number("SGD", "momentum", momentum, 0, 1)
+        self.nesterov = as_bool("SGD", "nesterov", nesterov)
+        self.weight_decay = as_number("SGD", "weight_decay", weight_decay, 0)
         if self.nesterov and not self.momentum:
             raise ValueError("SGD: nesterov must come with a momentum above 0, but momentum is 0")
 
@@ -107,9 +116,10 @@ class Adam(Optimizer):
     def __init__(
         self, lr: float = 0.001, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8, weight_decay: float = 0.0
     ):
-        name = type(self).__name__
-        self.lr = as_number(name, "lr", lr, 0)
-        first, second = betas
+        name, pair = type(self).__name__, as_plain(betas)
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise TypeError(f"{name}: betas must be a pair of numbers, but is {betas!r}")
+        self.lr, (first, second) = lr, pair
         self.betas = as_number(name, "betas", first, 0, 1), as_number(name, "betas", second, 0, 1)
         self.epsilon, self.weight_decay = as_number(name, "epsilon", epsilon, 0), as_number(name, "weight_decay", weight_decay, 0)
 

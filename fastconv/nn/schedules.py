@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..shapes import as_int
-from .options import as_number
+from .options import Options, as_number
 
 
-class Schedule:
-    """What the optimizer's learning rate is multiplied by, update by update."""
-
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as they can be written to a file."""
-        return dict(vars(self))
+class Schedule(Options):
+    """What the optimizer's learning rate is multiplied by, update by update; make a subclass with `factors` of your own."""
 
     def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
         """Return the factors of all updates of a training."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must have a method factors(updates, updates_per_epoch), but has none of its own")
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.options().items())})"
+    def factors_from(self, epoch: int, updates: int, updates_per_epoch: int) -> np.ndarray:
+        """Return the factors of a fit whose first epoch is this one of the model's life: by default those of `factors`, always."""
+        return self.factors(updates, updates_per_epoch)
 
 
 class Constant(Schedule):
@@ -41,7 +36,7 @@ class Constant(Schedule):
 
 
 class Step(Schedule):
-    """The rate times `gamma` after every so many epochs.
+    """The rate times `gamma` after every so many epochs, counted over the model's life: one fit goes on where the last one ended.
 
     Parameters
     ----------
@@ -64,11 +59,16 @@ class Step(Schedule):
 
     def factors(self, updates: int, updates_per_epoch: int) -> np.ndarray:
         """Return gamma to the number of times that so many epochs have passed."""
-        return self.gamma ** (np.arange(updates) // (self.epochs * updates_per_epoch)).astype(float)
+        return self.factors_from(0, updates, updates_per_epoch)
+
+    def factors_from(self, epoch: int, updates: int, updates_per_epoch: int) -> np.ndarray:
+        """Return the same for a fit that begins with this epoch of the model's life: all those before it count."""
+        passed = epoch + np.arange(updates) // max(1, updates_per_epoch)
+        return self.gamma ** (passed // self.epochs).astype(float)
 
 
 class Cosine(Schedule):
-    """From the rate down to `least` times it, along half a cosine.
+    """From the rate down to `least` times it, along half a cosine over the epochs of one fit; each fit begins it anew.
 
     Parameters
     ----------
@@ -95,6 +95,8 @@ class Cosine(Schedule):
 
 class OneCycle(Schedule):
     """Up from the rate divided by `start` to the rate, then down to it divided by start * end, both along half a cosine.
+
+    The cycle spans the epochs of one fit; each fit begins it anew.
 
     Parameters
     ----------

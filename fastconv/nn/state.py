@@ -1,4 +1,7 @@
-"""What of a model may be assigned, and is checked then: its vectors, which keep their memory, its loss, and its classes' names."""
+"""What of a model may be assigned, and is checked then: its vectors, which keep their memory, its loss, its classes' names.
+
+And how many epochs it has been trained for, in which its optimizer has gathered something.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,19 @@ from typing import Any
 import numpy as np
 
 from .._arrays import as_array
-from ..shapes import Ints, check_shape
+from ..shapes import Ints, as_int, check_shape
 from .inputs import checked_loss
 from .labels import Names, checked_classes
+from .moments import Moments
+from .optimizers import Optimizer
+from .options import Fixed
 from .ranges import InputRange, checked_range
 from .targets import class_count
 
+MOST_EPOCHS = 2**62
 
-class State:
+
+class State(Fixed):
     """The attributes of a model that training and files set."""
 
     shapes: list[Ints]
@@ -25,6 +33,9 @@ class State:
         self._loss = "cross_entropy"
         self._classes: Names | None = None
         self._input_range: InputRange | None = None
+        self._epochs = 0
+        self._optimizer: Optimizer | None = None
+        self._moments: Moments | None = None
         self.warned: set[tuple] = set()
 
     @property
@@ -71,6 +82,20 @@ class State:
     @input_range.setter
     def input_range(self, value: Any) -> None:
         self._input_range = checked_range("Sequential", value)
+
+    @property
+    def epochs(self) -> int:
+        """For how many whole epochs it has been trained in its life, and so the number of the next one."""
+        return self._epochs
+
+    @epochs.setter
+    def epochs(self, value: Any) -> None:
+        self._epochs = as_int("Sequential", "epochs", value, 0, MOST_EPOCHS)
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer of the running fit, or of the last."""
+        return self._optimizer
 
 
 def as_weights(operation: str, name: str, value: Any, shape: Ints, dtype: np.dtype) -> np.ndarray:

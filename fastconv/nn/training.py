@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .._team import Team
-from ..engine.conv_pool_dense import ONLINE_IMAGES, ConvPoolDense
 from ..engine.data import Data
 from ..engine.epoch import Epoch
-from ..engine.recorder import Recorder
-from ..kernels.batch import STEP, advance
-from ..kernels.call import Call
+from ..kernels.batch import BEFORE, STEP
 from ..progress import Progress
 from .callbacks import Callback
-from .checkpoint import Kept, Resumed, save_checkpoint
-from .fusion import conv_pool_dense, is_plain
+from .checkpoint import Changing, Kept, Resumed, save_checkpoint
+from .frozen import set_trainable, trainable_layers
 from .history import History
 from .inference import BATCH, Inference, figures
-from .optimizers import Optimizer
-from .order import Order
+from .moments import Moments, fixed_options
+from .update import Recording, Updates, runs_online
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -37,14 +33,16 @@ CHECKPOINT_SECONDS = 30.0
 """During an epoch a checkpoint is written every so often, or less often if it takes longer than a twentieth of that."""
 
 
-class Updates(NamedTuple):
-    """What an update is: so many images in this order, moved by up to `shift` pixels; an optimizer, and its rate at each update."""
+class Course(NamedTuple):
+    """Which epochs of its life a model is trained for, and what the optimizer brings from those before.
 
-    batch: int
-    order: Order
-    optimizer: Optimizer
-    rates: np.ndarray
-    shift: int
+    That is its vectors, and how many updates they have seen.
+    """
+
+    first: int
+    epochs: int
+    slots: list[np.ndarray]
+    before: int
 
 
 class Training:
@@ -54,45 +52,43 @@ class Training:
     """
 
     def __init__(
-        self, model: Sequential, data: Data, epochs: int, updates: Updates, callbacks: Sequence[Callback],
+        self, model: Sequential, data: Data, course: Course, updates: Updates, callbacks: Sequence[Callback],
         checkpoint: Path | None, settings: dict[str, Any], resumed: Resumed | None,
     ):  # fmt: skip
-        self.model, self.data, self.epochs, self._updates, self._callbacks = model, data, epochs, updates, callbacks
+        self.model, self.data, self._course, self._updates, self._callbacks = model, data, course, updates, callbacks
         self._checkpoint, self._settings, self._kept = checkpoint, settings, Kept()
-        self._slots = [np.zeros_like(model.parameters) for _ in range(updates.optimizer.slots)]
-        self._gradient = np.zeros_like(model.parameters)
-        self._per_epoch = -(-data.count // updates.batch)
-        whole, gradient = (conv_pool_dense(model, vector) for vector in (model.parameters, self._gradient))
-        fusible = model.loss == "cross_entropy" and not updates.shift
-        self._fused = (whole, gradient) if fusible and whole is not None and gradient is not None else None
-        self._plain = self._fused is not None and is_plain(updates.optimizer)
-        self.online = self._plain and updates.batch == 1
+        self._recording = Recording(model, data, updates, course.slots)
+        self._epoch: Epoch | None = None
+        self._trained: tuple[bool, ...] = ()
+        data.state[BEFORE] = course.before
         if resumed is not None:
             model.set_weights(resumed.weights)
-            for slot, found in zip(self._slots, resumed.slots, strict=True):
-                slot[:] = found
+            model.epochs = course.first + len(resumed.kept.history)
+            self._change(resumed.began)
             data.losses[: len(resumed.losses)], data.correct[: len(resumed.correct)] = resumed.losses, resumed.correct
             data.state[STEP], self._kept = resumed.step, resumed.kept
+        self._began, self.online = self._changing(), runs_online(model, updates)
         self.history = History(self._kept.history)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the model has changed."""
+        return bool(self.data.state[STEP] > 0 or self._kept.history)
 
     def run(self, team: Team, validation: Data | None, progress: bool) -> None:
         """Train to the end of the last epoch, or until a callback or an interrupt ends it."""
-        model, size = self.model, ONLINE_IMAGES if self.online else self._updates.batch
-        record, around = self._record, None
-        if self._fused is not None and self._plain:
-            fused, packed = self._fused[0], self._fused[0].new_packed()
-            record = partial(self._record_packed, fused, packed)
-            around = partial(fused.pack, packed=packed), partial(fused.unpack, packed=packed)
-        epoch = Epoch(team, record, self.data.count, size, self.data.state, around)
+        model = self.model
         validate = None if validation is None else Inference(model, validation, BATCH, team).run
         for callback in self._callbacks:
             callback.on_train_begin(model)
         for callback, (name, state) in zip(self._callbacks, self._kept.callbacks, strict=False):
             if name == type(callback).__name__:
                 callback.set_state(state)
+        if self._kept.changed is not None:
+            self._change(self._kept.changed)
         try:
-            while len(self._kept.history) < self.epochs and not self._kept.stopped:
-                self._run_epoch(epoch, validate, progress)
+            while len(self._kept.history) < self._course.epochs and not self._kept.stopped:
+                self._run_epoch(team, validate, progress)
                 self._save()
         except (KeyboardInterrupt, SystemExit):
             self._save()
@@ -100,45 +96,32 @@ class Training:
         for callback in self._callbacks:
             callback.on_train_end(model)
 
-    def _record(self, recorder: Recorder, size: int) -> None:
-        """Add the calls of an update to a program."""
-        model, data = self.model, self.data
-        if self._fused is not None:
-            whole, gradient = self._fused
-            whole.gradient(recorder, data, size, gradient)
-        else:
-            graph = model.graph(size, data, self._gradient)
-            data.gather(recorder, size, graph.x, self._updates.shift)
-            graph.forward(recorder)
-            data.loss(recorder, model.loss, size, graph.y, graph.dy)
-            graph.backward(recorder)
-        parameters, slots, updates = model.parameters, self._slots, self._updates
-        updates.optimizer.record(recorder, parameters, self._gradient, slots, updates.rates, data.state)
-        recorder(1, Call(advance, data.state, size, 1), 0)
+    def _changing(self) -> Changing:
+        """Return what callbacks may change from one epoch to the next."""
+        return Changing(self._updates.optimizer.lr, trainable_layers(self.model))
 
-    def _record_packed(self, fused: ConvPoolDense, packed: np.ndarray, recorder: Recorder, size: int) -> None:
-        """Add the calls of an update of packed weights to a program, or online those of many."""
-        take = fused.online if self.online else fused.descend
-        take(recorder, self.data, size, packed, self._updates.rates)
-        recorder(1, Call(advance, self.data.state, size, size if self.online else 1), 0)
+    def _change(self, to: Changing) -> None:
+        self._updates.optimizer.lr = to.rate
+        set_trainable(self.model, to.trainable)
 
     def _place(self) -> int:
         """Return how many images of the running epoch are done."""
-        updates = int(self.data.state[STEP]) - len(self._kept.history) * self._per_epoch
-        return min(updates * self._updates.batch, self.data.count)
+        updates = int(self.data.state[STEP]) - len(self._kept.history) * self._updates.per_epoch
+        return min(updates * self._updates.batch, self._updates.images)
 
-    def _run_epoch(self, epoch: Epoch, validate: Callable[[], dict[str, float]] | None, progress: bool) -> None:
+    def _run_epoch(self, team: Team, validate: Callable[[], dict[str, float]] | None, progress: bool) -> None:
         """Run an epoch from where it is to its end, then validation and callbacks."""
-        number, data, model = len(self._kept.history), self.data, self.model
+        number, data, model, images = self._course.first + len(self._kept.history), self.data, self.model, self._updates.images
         order = self._updates.order(number)
         for callback in self._callbacks:
             callback.on_epoch_begin(model, number)
-        done = self._place()
+        epoch, done = self._prepared(team), self._place()
         data.begin(number, order, done)
-        bar = Progress(data.count, f"Epoch {number + 1} of {self.epochs}", done=done) if progress else None
+        last = self._course.first + self._course.epochs
+        bar = Progress(images, f"Epoch {number + 1} of {last}", done=done) if progress else None
         try:
             self._run_updates(epoch, bar)
-            logs = figures(data)
+            logs = figures(data, images)
             if validate is not None:
                 logs |= {f"val_{name}": value for name, value in validate().items()}
         except BaseException:  # raised again: only the bar is closed
@@ -147,10 +130,20 @@ class Training:
             raise
         if bar is not None:
             bar.close(", ".join(f"{name} {value:.4f}" for name, value in logs.items()))
-        stop = [bool(callback.on_epoch_end(model, number, dict(logs))) for callback in self._callbacks]
+        model.epochs = number + 1
+        stop = [ends(callback, callback.on_epoch_end(model, number, dict(logs))) for callback in self._callbacks]
         states = tuple((type(callback).__name__, dict(callback.state())) for callback in self._callbacks)
-        self._kept = Kept((*self._kept.history, logs), states, any(stop))
+        self._kept = Kept((*self._kept.history, logs), states, any(stop), self._changing())
         self.history.add(logs)
+
+    def _prepared(self, team: Team) -> Epoch:
+        """Return the epoch's programs, by the rate and the layers that are trainable now; the model goes on with their moments."""
+        changing, optimizer = self._changing(), self._updates.optimizer
+        if self._epoch is None or self._trained != changing.trainable:
+            self._epoch, self._trained = self._recording.epoch(team), changing.trainable
+        self._recording.set_rate(changing.rate)
+        self.model._moments = Moments(type(optimizer), fixed_options(optimizer), self._course.slots, self.data.state)
+        return self._epoch
 
     def _run_updates(self, epoch: Epoch, bar: Progress | None) -> None:
         """Run the epoch's updates; between slices, show how it goes and write checkpoints."""
@@ -162,7 +155,7 @@ class Training:
                 correct += int(np.count_nonzero(data.correct[shown:done]))
                 shown = done
                 bar.update(done, loss / done, correct / done if data.classified else None)
-            if self._checkpoint is not None and time.perf_counter() - saved > pause and done < data.count:
+            if self._checkpoint is not None and time.perf_counter() - saved > pause and done < self._updates.images:
                 start = time.perf_counter()
                 self._save()
                 saved = time.perf_counter()
@@ -172,6 +165,19 @@ class Training:
         """Write a checkpoint, if one is wanted."""
         if self._checkpoint is not None:
             data, done, step = self.data, self._place(), int(self.data.state[STEP])
-            losses, correct = data.losses[:done], data.correct[:done]
-            state = Resumed(self.model.get_weights(), self._slots, losses, correct, self.epochs, step, self._kept)
+            losses, correct, course = data.losses[:done], data.correct[:done], self._course
+            state = Resumed(
+                self.model.get_weights(), course.slots, losses, correct, course.first, course.epochs, course.before, step,
+                self._kept, self._began, self._changing(),
+            )  # fmt: skip
             save_checkpoint(self._checkpoint, self.model, self._settings, state)
+
+
+def ends(callback: Callback, answer: Any) -> bool:
+    """Return whether a callback's on_epoch_end has ended the training."""
+    if answer is not None and not isinstance(answer, (bool, np.bool_)):
+        kind = type(callback).__name__
+        raise TypeError(
+            f"fit: {kind}.on_epoch_end must return True to end the training, else False or None, but returns {answer!r}"
+        )
+    return bool(answer)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ...engine.operations import Operation, Relu
 from ...shapes import Ints
+from ..options import Options, as_bool
 
 ACTIVATIONS = (None, "relu", "leaky_relu")
 LEAK = 0.01
@@ -46,12 +47,30 @@ class Plan(NamedTuple):
     training: bool
 
 
-class Layer:
-    """A layer; shapes are of one image, (h, w, c), or of one row, (units,)."""
+class Layer(Options):
+    """A layer; shapes are of one image, (h, w, c), or of one row, (units,).
 
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as they can be written to a file."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+    A layer has options, which stay as they are once it is made, and no weights: these belong to the model, so that the same layer
+    has others in another model.
+
+    Attributes
+    ----------
+    trainable : bool
+        Whether training changes the layer's weights. Set it to False and they stay as they are, bit for bit, and a frozen
+        `BatchNorm` normalises by its running statistics and leaves these alone, as in Keras; True, and they are trained again. That
+        can be done before a fit, between two, and by a callback, for the epochs to come.
+    """
+
+    _trainable = True
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the layer's weights."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = as_bool(self.name, "trainable", value)
 
     def output_shape(self, shape: Ints) -> Ints:
         """Return the shape of the result for an input of this shape; ValueError if it can't be."""
@@ -61,21 +80,36 @@ class Layer:
         """Return the layer's weights for an input of this shape."""
         return []
 
+    def check_batch(self, shape: Ints) -> None:
+        """Raise a ValueError if the layer, trainable as it is, can't be trained with a batch of this shape."""
+
     def flops(self, shape: Ints) -> int:
         """Return the multiplications and additions for one image, forward."""
         return 0
 
     def operations(self, plan: Plan) -> list[Operation]:
-        """Return the layer's work for a batch."""
-        return []
+        """Return the layer's work for a batch: operations of the engine, which knows no other way to run a layer."""
+        raise TypeError(f"{self.name} must have a method operations(plan), but has none of its own")
 
     @property
     def name(self) -> str:
         """The layer's class, for errors and tables."""
         return type(self).__name__
 
-    def __repr__(self) -> str:
-        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.options().items())})"
+
+FOREIGN = ("__call__", "call", "forward", "backward", "forward_prop", "back_prop", "backprop")
+"""Methods by which other libraries run a layer. Ours would never be called, and the layer would do something else in silence."""
+
+
+def check_runnable(layer: Layer) -> None:
+    """Refuse a layer that the engine can't run, or not as its class says."""
+    bodies = [vars(layer), *(vars(kind) for kind in type(layer).__mro__ if kind not in Layer.__mro__)]
+    own = [name for name in FOREIGN if any(name in body for body in bodies)]
+    rule = "the engine runs a layer by the operations that its method `operations` returns"
+    if own:
+        raise TypeError(f"{layer.name} can't be run: {rule}, and never calls its {', '.join(own)}")
+    if type(layer).operations is Layer.operations:
+        raise TypeError(f"{layer.name} can't be run: {rule}, which it doesn't define")
 
 
 def checked_activation(layer: str, value: object) -> str | None:

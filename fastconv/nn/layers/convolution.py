@@ -8,6 +8,7 @@ from typing import Any
 from ...engine.operations import Convolution, Operation
 from ...shapes import Ints, as_int, conv_spec, per_axis
 from ..initializers import initializer_name
+from ..options import as_bool, as_plain
 from .base import Layer, Plan, Weight, activate, checked_activation, image_shape
 
 
@@ -53,21 +54,28 @@ class Conv2D(Layer):
         bias_initializer: str = "zeros",
     ):
         self.filters = as_int(self.name, "filters", filters, 1)
-        self.kernel_size, self.stride, self.padding, self.dilation, self.groups = kernel_size, stride, padding, dilation, groups
-        self.use_bias, self.activation = bool(use_bias), checked_activation(self.name, activation)
+        self.kernel_size, self.stride, self.padding, self.dilation = map(as_plain, (kernel_size, stride, padding, dilation))
+        self.groups = as_int(self.name, "groups", groups, 1)
+        self.use_bias = as_bool(self.name, "use_bias", use_bias)
+        self.activation = checked_activation(self.name, activation)
         self.kernel_initializer = initializer_name(self.name, "kernel_initializer", kernel_initializer)
         self.bias_initializer = initializer_name(self.name, "bias_initializer", bias_initializer)
 
+    def _groups(self, channels: int) -> int:
+        if channels % self.groups:
+            raise ValueError(f"{self.name}: groups must divide channels, but {self.groups} does not divide {channels}")
+        return self.groups
+
+    def _filters(self, channels: int) -> int:
+        return self.filters
+
     def _kernel_shape(self, channels: int) -> Ints:
         kernel = per_axis(self.name, "kernel_size", self.kernel_size, 2)
-        groups = as_int(self.name, "groups", self.groups, 1)
-        if channels % groups:
-            raise ValueError(f"{self.name}: groups must divide channels, but {groups} does not divide {channels}")
-        return (*kernel, channels // groups, self.filters)
+        return (*kernel, channels // self._groups(channels), self._filters(channels))
 
     def _spec(self, shape: Ints) -> Any:
         kernel = self._kernel_shape(shape[-1])
-        return conv_spec(self.name, shape, kernel, self.stride, self.padding, self.dilation, self.groups)
+        return conv_spec(self.name, shape, kernel, self.stride, self.padding, self.dilation, self._groups(shape[-1]))
 
     def output_shape(self, shape: Ints) -> Ints:
         """Return (oh, ow, filters)."""
@@ -76,9 +84,9 @@ class Conv2D(Layer):
     def weights(self, shape: Ints) -> list[Weight]:
         """Return kernel and bias."""
         kernel = self._kernel_shape(shape[-1])
-        area = prod(kernel[:2])
-        inputs, outputs = area * kernel[2], area * self.filters // self.groups
-        bias = [Weight("bias", (self.filters,), self.bias_initializer, inputs, outputs)] if self.use_bias else []
+        area, filters = prod(kernel[:2]), kernel[3]
+        inputs, outputs = area * kernel[2], area * filters // self._groups(shape[-1])
+        bias = [Weight("bias", (filters,), self.bias_initializer, inputs, outputs)] if self.use_bias else []
         return [Weight("kernel", kernel, self.kernel_initializer, inputs, outputs), *bias]
 
     def flops(self, shape: Ints) -> int:
@@ -106,13 +114,26 @@ class DepthwiseConv2D(Conv2D):
     (28, 28, 16)
     """
 
-    def __init__(self, kernel_size: int | tuple[int, int], **options: Any):
-        super().__init__(1, kernel_size, **options)
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int],
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: Any = "valid",
+        dilation: int | tuple[int, int] = 1,
+        use_bias: bool = True,
+        activation: str | None = None,
+        kernel_initializer: str = "glorot_uniform",
+        bias_initializer: str = "zeros",
+    ):
+        super().__init__(
+            1, kernel_size, stride=stride, padding=padding, dilation=dilation, use_bias=use_bias, activation=activation,
+            kernel_initializer=kernel_initializer, bias_initializer=bias_initializer,
+        )  # fmt: skip
+        del self.filters, self.groups  # as many as the input has channels
 
-    def options(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {name: value for name, value in super().options().items() if name not in ("filters", "groups")}
+    def _groups(self, channels: int) -> int:
+        return channels
 
-    def _kernel_shape(self, channels: int) -> Ints:
-        self.filters = self.groups = channels
-        return super()._kernel_shape(channels)
+    def _filters(self, channels: int) -> int:
+        return channels

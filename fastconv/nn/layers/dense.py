@@ -8,6 +8,7 @@ from ...engine import operations
 from ...engine.operations import Operation
 from ...shapes import Ints, as_int
 from ..initializers import initializer_name
+from ..options import as_bool
 from .base import Layer, Plan, Weight, activate, checked_activation
 
 
@@ -44,7 +45,8 @@ class Dense(Layer):
         bias_initializer: str = "zeros",
     ):
         self.units = as_int(self.name, "units", units, 1)
-        self.use_bias, self.activation = bool(use_bias), checked_activation(self.name, activation)
+        self.use_bias = as_bool(self.name, "use_bias", use_bias)
+        self.activation = checked_activation(self.name, activation)
         self.kernel_initializer = initializer_name(self.name, "kernel_initializer", kernel_initializer)
         self.bias_initializer = initializer_name(self.name, "bias_initializer", bias_initializer)
 
@@ -82,3 +84,7 @@ class Flatten(Layer):
     def output_shape(self, shape: Ints) -> Ints:
         """Return (h * w * c,)."""
         return (prod(shape),)
+
+    def operations(self, plan: Plan) -> list[Operation]:
+        """Return nothing: pixels are in this order already."""
+        return []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from ...engine import normalization
 from ...engine.operations import Operation
 from ...shapes import Ints, Pads, as_padding
-from ..options import as_number
+from ..options import as_number, as_plain
 from .base import Layer, Plan, Weight, image_shape
 
 
@@ -15,7 +16,8 @@ class BatchNorm(Layer):
     """Batch normalisation (Ioffe and Szegedy, 2015): each channel with the mean 0 and the variance 1, then times gamma plus beta.
 
     In training, mean and variance are the batch's, over all its images and pixels; otherwise the running ones, which each update
-    moves towards the batch's.
+    moves towards the batch's. So a batch in training must have more than one value for each channel: of rows, more than one row.
+    Where the last batch of an epoch would have one, `fit` refuses, or leaves it out with drop_last=True.
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ class BatchNorm(Layer):
     -----
     ``torch.nn.BatchNorm2d``, after Dense ``BatchNorm1d``; Keras' momentum is one minus this. The weights are gamma and beta
     (channels,), trained, and running_mean and running_var (channels,), in the model's `buffers`. The running variance is an
-    unbiased one, of n - 1; a batch of one pixel counts as having the variance 0.
+    unbiased one, of n - 1. A frozen layer (trainable = False) normalises by the running ones in training too, and leaves them.
 
     Examples
     --------
@@ -49,9 +51,16 @@ class BatchNorm(Layer):
         trained = [Weight("gamma", size, "ones", 1, 1), Weight("beta", size, "zeros", 1, 1)]
         return [*trained, Weight("running_mean", size, "zeros", 1, 1, False), Weight("running_var", size, "ones", 1, 1, False)]
 
+    def check_batch(self, shape: Ints) -> None:
+        """Refuse a batch with one value for each channel, whose variance would be zero; a frozen layer doesn't need any."""
+        if self.trainable and prod(shape[:-1]) == 1:
+            raise ValueError(f"{self.name} is trained by the variance over a batch, but a batch {shape} has one value a channel")
+
     def operations(self, plan: Plan) -> list[Operation]:
-        """Return the normalisation."""
-        return [normalization.BatchNorm(plan.weights, plan.gradients, self.momentum, self.epsilon, plan.training)]
+        """Return the normalisation; a frozen layer's by the running statistics, in training too."""
+        return [
+            normalization.BatchNorm(plan.weights, plan.gradients, self.momentum, self.epsilon, plan.training and self.trainable)
+        ]
 
 
 class ZeroPad2D(Layer):
@@ -76,7 +85,7 @@ class ZeroPad2D(Layer):
     def __init__(self, padding: Any = 1):
         if isinstance(padding, str):
             raise TypeError(f"ZeroPad2D: padding must be an integer or pairs, but is {padding!r}")
-        self.padding = padding
+        self.padding = as_plain(padding)
         self._pads: Pads = as_padding("ZeroPad2D", padding, 2)  # type: ignore[assignment]  # no string
 
     def output_shape(self, shape: Ints) -> Ints:

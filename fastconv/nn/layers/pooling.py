@@ -6,6 +6,7 @@ from typing import Any
 
 from ...engine.operations import AveragePool, MaxPool, Operation
 from ...shapes import Ints, PoolSpec, adaptive_spec, pool_spec
+from ..options import as_bool, as_plain
 from .base import Layer, Plan, image_shape
 
 TIES = ("first", "all", "split")
@@ -39,7 +40,8 @@ class MaxPool2D(Layer):
         ceil_mode: bool = False,
         ties: str = "first",
     ):
-        self.kernel_size, self.stride, self.padding, self.ceil_mode, self.ties = kernel_size, stride, padding, ceil_mode, ties
+        self.kernel_size, self.stride, self.padding = map(as_plain, (kernel_size, stride, padding))
+        self.ceil_mode, self.ties = as_bool("MaxPool2D", "ceil_mode", ceil_mode), ties
         if ties not in TIES:
             raise ValueError(f"MaxPool2D: ties must be one of {TIES}, but is {ties!r}")
 
@@ -81,8 +83,9 @@ class AvgPool2D(Layer):
         ceil_mode: bool = False,
         count_include_pad: bool = False,
     ):
-        self.kernel_size, self.stride, self.padding, self.ceil_mode = kernel_size, stride, padding, ceil_mode
-        self.count_include_pad = bool(count_include_pad)
+        self.kernel_size, self.stride, self.padding = map(as_plain, (kernel_size, stride, padding))
+        self.ceil_mode = as_bool("AvgPool2D", "ceil_mode", ceil_mode)
+        self.count_include_pad = as_bool("AvgPool2D", "count_include_pad", count_include_pad)
 
     def _spec(self, shape: Ints) -> PoolSpec:
         return pool_spec(self.name, shape, self.kernel_size, self.stride, self.padding, 1, self.ceil_mode)
