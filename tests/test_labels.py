@@ -155,6 +155,8 @@ def test_names_may_be_given_before():
         (np.array([*LABELS[:-1], np.nan], object), ValueError, "labels must be whole numbers, but number 59 is nan"),
         ([NAMED[:2]] * 60, ValueError, r"labels must be one name for each image, but have shape \(60, 2\)"),
         ([f"name {i}" for i in range(60)], ValueError, r"labels must be at most 5 different names, .* \(60 in all\)"),
+        (set(NAMED), TypeError, "y must be an array or a list, but is a set"),
+        (iter(NAMED), TypeError, "y must be an array or a list, but is a list_iterator"),
         (LABELS.astype(complex), TypeError, "y must be an array of real numbers, but has dtype complex128"),
         (LABELS.astype("datetime64[s]"), TypeError, "y must be an array of real numbers, but has dtype datetime64"),
         ([[0], [1, 2], *[[0]] * 58], ValueError, "y is not a rectangular array"),
@@ -183,10 +185,14 @@ def test_strange_names_are_refused():
 
 def test_names_that_are_numbers_are_not_taken_for_numbers():
     """Sorted, "10" comes before "2": so 2 means another class than "2"."""
-    fitted = trained(np.array(["0", "10", "2", "33"] * 15))[0]
-    assert fitted.classes == ("0", "10", "2", "33")
-    with pytest.raises(ValueError, match="^evaluate: labels must be names of classes, as these are called '0', '10', '2', '33'$"):
-        fitted.evaluate(ROWS, [0, 2] * 30)
+    for names in (("0", "10", "2", "33"), ("0.0", "1.0", "10.0", "2.0"), ("-1", "1")):
+        fitted = trained(np.resize(names, 60))[0]
+        assert fitted.classes == names
+        for y in ([0, 1] * 30, np.eye(5)[LABELS]):
+            with pytest.raises(
+                ValueError, match=f"^evaluate: labels must be names of classes, as these are called '{names[0]}', '"
+            ):
+                fitted.evaluate(ROWS, y)
     digits = trained(LABELS.astype(str))[0]
     assert digits.evaluate(ROWS, LABELS) == digits.evaluate(ROWS, LABELS.astype(str)) == trained(LABELS)[0].evaluate(ROWS, LABELS)
 

@@ -35,7 +35,9 @@ def labels_or_numbers(operation: str, y: Any) -> np.ndarray:
     strange = [i for i, item in enumerate(items) if not isinstance(item, (bool, int, float, np.bool_, np.number))]
     if strange:
         place = names.index(False) if any(names) else strange[0]
-        raise TypeError(f"{operation}: y must be all names or all numbers, but number {place} is {items[place]!r}")
+        if array.ndim == 0:
+            raise TypeError(f"{operation}: y must be an array or a list, but is a {type(y).__name__}")
+        raise TypeError(f"{operation}: y must be all names or all numbers, but number {place} is {repr(items[place])[:80]}")
     return as_array(operation, "y", np.array(items).reshape(array.shape))
 
 
@@ -52,7 +54,7 @@ def labels_of(operation: str, array: np.ndarray, count: int, classes: Names | No
         if array.ndim != 1:
             raise ValueError(f"{operation}: labels must be one name for each image, but have shape {array.shape}")
         return _named(operation, array.tolist(), count, classes, learn)
-    if classes is not None and any(name.isdecimal() and name != str(place) for place, name in enumerate(classes)):
+    if classes is not None and any(_is_another(name, place) for place, name in enumerate(classes)):
         raise ValueError(f"{operation}: labels must be names of classes, as these are called {shown(classes)}")
     if array.ndim != 1:
         return _from_rows(operation, array, count), classes
@@ -93,6 +95,14 @@ def shown(names: Any) -> str:
     """Return some names as an error shows them."""
     few = ", ".join(repr(str(name)) for name in names[:MOST_SHOWN])
     return few if len(names) <= MOST_SHOWN else f"{few}, ... ({len(names)} in all)"
+
+
+def _is_another(name: str, place: int) -> bool:
+    """Return whether a class's name is a number, other than the one that stands for it."""
+    try:
+        return float(name) != place
+    except ValueError:
+        return False
 
 
 def _broken(numbers: np.ndarray) -> int | None:
