@@ -120,6 +120,8 @@ def test_names_of_classes_and_numbers_of_regressions(run, tmp_path):
     ):
         path = save(tmp_path / "network.npz", model, classes, loss)
         assert run("predict", path, tmp_path / "rows.npy").out == f"{tmp_path / 'rows.npy'}[0]: {expected}\n"
+    one = nn.Sequential([nn.Dense(1, bias_initializer="ones")], input_shape=(2,))  # not trained: its loss is still cross-entropy
+    assert run("predict", save(tmp_path / "one.npz", one), tmp_path / "rows.npy").out.endswith("[0]: 1\n")
     picture = write(tmp_path / "digit.png", DIGITS[0])
     error = run("predict", tmp_path / "network.npz", picture, status=1).err
     assert (

@@ -12,8 +12,16 @@ NUMBERS = np.random.default_rng(1).integers(-9, 10, 60)
 
 @pytest.mark.parametrize(
     "y",
-    [NUMBERS, NUMBERS[:, None], NUMBERS.astype("int8"), NUMBERS.astype(float)[:, None], NUMBERS.tolist(), NUMBERS.astype(object)],
-    ids=["n", "n1", "int8", "float", "list", "objects"],
+    [
+        NUMBERS,
+        NUMBERS[:, None],
+        NUMBERS[:, None, None],
+        NUMBERS.astype("int8"),
+        NUMBERS.astype(float)[:, None],
+        NUMBERS.tolist(),
+        NUMBERS.astype(object),
+    ],
+    ids=["n", "n1", "n11", "int8", "float", "list", "objects"],
 )
 def test_integers_are_numbers_where_there_is_one_output(y):
     fitted, history = trained(y, 1, loss="mse")

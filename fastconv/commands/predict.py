@@ -45,8 +45,10 @@ def described(model: Sequential, row: np.ndarray) -> str:
     ValueError
         If it is NaN, which is no class.
     """
+    from ..nn.targets import class_count
+
     row = row.reshape(-1)
-    if model.loss != "cross_entropy":
+    if model.loss != "cross_entropy" or class_count(model.shapes[-1]) is None:
         return " ".join(f"{number:.6g}" for number in row)
     best = int(row.argmax())
     if not row[best] >= 0:

@@ -64,8 +64,8 @@ def _numbers(operation: str, array: np.ndarray, shape: Ints, dtype: np.dtype) ->
         return np.zeros((0, outputs), dtype)
     if array.dtype == object:
         raise TypeError(f"{operation}: y must be numbers, as the model gives {shape}, but number 0 is {array.flat[0]!r}")
-    meant = {shape, (outputs,)} | ({shape[:-1]} if shape[-1] == 1 else set()) | ({()} if outputs == 1 else set())
-    if array.shape[1:] not in meant:
+    meant = {shape, (outputs,)} | ({shape[:-1]} if shape[-1] == 1 else set())
+    if array.shape[1:] not in meant and (outputs > 1 or array.size != len(array)):
         whole = f"(n, {', '.join(map(str, shape))})"
         raise ValueError(f"{operation}: y must have {outputs} numbers for each image, {whole}, but has shape {array.shape}")
     with np.errstate(over="ignore"):
