@@ -357,7 +357,8 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path):
             time.sleep(rng.uniform(0, 0.3))
             process.kill()
             errors = process.communicate(timeout=60)[1]
-        assert (process.returncode, errors) == (-signal.SIGKILL, "")
+        said = [line for line in errors.splitlines() if not line.startswith("fastconv: preparing kernels")]  # on a slow machine
+        assert (process.returncode, said) == (-signal.SIGKILL, [])
         assert nn.load(path).shapes == [(5,), (16,), (16,), (5,)]
     epochs = 2 + len(json.loads(read_file("test", path).texts["training"])["history"])
     assert train_for_long(epochs, 2, path) == train_for_long(epochs, 1)
