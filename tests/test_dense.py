@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import functional as fn
 
 from .cases import integers
@@ -75,9 +76,47 @@ def test_softmax_at_the_edges():
     assert y[0].tolist() == [0.5, 0.5]
     assert y[1, 0] == 1 and y[1, 1] == np.finfo(float).tiny
     assert np.isnan(y[2]).all()
-    assert y[3, 1] == 1
+    assert y[3].tolist() == [0, 1]
     assert fn.log_softmax([0.0, -1e4])[1] == -1e4
     assert fn.softmax(np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_infinite_logits_count_as_in_pytorch(dtype):
+    """Minus infinity is a mask: no probability. Plus infinity, and a row that is masked as a whole, have none to give."""
+    inf, nan = np.inf, np.nan
+    x = np.array([[0, -inf, 0, -inf], [-inf] * 4, [0, inf, 0, 1], [inf, -inf, 0, 0], [nan, -inf, 0, 0], [-inf, -inf, -1e4, 3]], dtype)
+    half, tiny = np.log(np.array(0.5, dtype)), np.finfo(dtype).tiny
+    y, log_y = fn.softmax(x), fn.log_softmax(x)
+    np.testing.assert_array_equal(y[[0, 5]], np.array([[0.5, 0, 0.5, 0], [0, 0, tiny, 1]], dtype), strict=True)
+    np.testing.assert_array_equal(log_y[[0, 5]], np.array([[half, -inf, half, -inf], [-inf, -inf, -10003, 0]], dtype), strict=True)
+    assert np.isnan(y[1:5]).all() and np.isnan(log_y[1:5]).all()
+    np.testing.assert_array_equal(fn.softmax(x.T, 0), y.T)
+    dy = np.array([[1, 2, 3, 4]], dtype)
+    np.testing.assert_array_equal(fn.softmax_grad(dy, y[:1]), np.array([[-0.5, 0, 0.5, 0]], dtype))
+    np.testing.assert_allclose(fn.log_softmax_grad(dy, log_y[:1]), np.array([[-4, 2, -2, 4]], dtype), rtol=1e-6)
+    assert fn.cross_entropy(x[:1], [1]) == inf and fn.cross_entropy(x[:1], [0]) == pytest.approx(np.log(2))
+    assert np.isnan(fn.cross_entropy(x[2:3], [0])) and np.isnan(fn.cross_entropy_grad(x[2:3], [0])).all()
+    np.testing.assert_array_equal(fn.cross_entropy_grad(x[:1], [1]), np.array([[0.5, -1, 0.5, 0]], dtype))
+
+
+@pytest.mark.parametrize("units", [3, 10, 40])
+def test_infinite_totals_of_the_notebooks_layers(units):
+    layer = fastconv.SoftmaxLayer(4, units)
+    layer.bias[1] = -np.inf
+    p = layer.forward_prop(np.zeros(4))
+    assert p[1] == 0 and p.sum() == pytest.approx(1)
+    layer.bias[0] = np.inf
+    assert np.isnan(layer.forward_prop(np.zeros(4))).all()
+
+
+def test_many_classes():
+    x = np.zeros((1, 2**25), np.float32)
+    np.testing.assert_allclose(fn.softmax(x), np.full_like(x, 2.0**-25), rtol=1e-6)
+    assert fn.log_softmax(x)[0, -1] == pytest.approx(-25 * np.log(2), rel=1e-6)
+    ones = np.ones_like(x)
+    np.testing.assert_allclose(fn.softmax_grad(ones, ones * np.float32(2.0**-25))[0, :9], 0, atol=1e-13)
+    assert fn.log_softmax_grad(ones, np.full_like(x, -200))[0, 0] == 1
 
 
 def test_gradients_by_finite_differences():

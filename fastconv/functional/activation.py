@@ -118,8 +118,8 @@ def softmax(x: ArrayLike, axis: int = -1, *, out: np.ndarray | None = None) -> n
     Returns
     -------
     ndarray of x's shape
-        A probability below the dtype's smallest normal number is given as that number, so that its logarithm and its
-        inverse are finite. NaN in a row makes the row NaN.
+        Of minus infinity 0, exactly. Any other probability below the dtype's smallest normal number is given as that number, so
+        that its logarithm and its inverse are finite. NaN or plus infinity in a row, and nothing but minus infinity, make it NaN.
 
     Raises
     ------
@@ -180,6 +180,7 @@ def log_softmax(x: ArrayLike, axis: int = -1, *, out: np.ndarray | None = None) 
     Returns
     -------
     ndarray of x's shape
+        Of minus infinity minus infinity. NaN or plus infinity in a row, and nothing but minus infinity, make it NaN.
 
     Raises
     ------

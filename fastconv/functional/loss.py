@@ -33,6 +33,7 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
     Returns
     -------
     float
+        Infinity where the label's logit is minus infinity; NaN where `softmax` gives NaN.
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""Softmax, its logarithm, cross-entropy and their gradients, row by row; the row's maximum is taken off first."""
+"""Softmax, its logarithm, cross-entropy and their gradients, row by row; the row's maximum is taken off first.
+
+Rows are summed in float64: in float32 a sum of ones ends at 2^24.
+"""
 
 import numpy as np
 
@@ -7,21 +10,22 @@ from .._jit import jit
 
 @jit
 def softmax_row(x, start, count, y):
-    """Write the softmax of x[start : start + count] to the same place of y; no probability is ever zero.
+    """Write the softmax of x[start : start + count] to the same place of y; only minus infinity has a probability of zero.
 
-    A probability too small for the dtype is given as its smallest normal number, so that -log(p) and -1 / p are finite.
+    Any other that is too small for the dtype is given as its smallest normal number, so that -log(p) and -1 / p are finite. Plus
+    infinity, NaN and nothing but minus infinity make NaN of the row.
     """
-    highest = x[start]
+    highest, total = x[start], 0.0
     for i in range(start + 1, start + count):
         if x[i] > highest or np.isnan(x[i]):
             highest = x[i]
-    total = x.dtype.type(0)
     for i in range(start, start + count):
         y[i] = np.exp(x[i] - highest)
         total += y[i]
     smallest = np.finfo(x.dtype).tiny
     for i in range(start, start + count):
-        y[i] = max(y[i] / total, smallest) if y[i] == y[i] else y[i] / total
+        p = y[i] / total
+        y[i] = smallest if p < smallest and x[i] != -np.inf else p
 
 
 @jit
@@ -35,9 +39,9 @@ def softmax(x, y, count, start, stop):
 def softmax_grad(dy, y, dx, count, start, stop):
     """dx = y * (dy - sum(dy * y)) for each row, where y is the softmax."""
     for row in range(start * count, stop * count, count):
-        mean = dy.dtype.type(0)
+        mean = 0.0
         for i in range(row, row + count):
-            mean += dy[i] * y[i]
+            mean += np.float64(dy[i]) * y[i]
         for i in range(row, row + count):
             dx[i] = y[i] * (dy[i] - mean)
 
@@ -50,7 +54,7 @@ def log_softmax(x, y, count, start, stop):
         for i in range(row + 1, row + count):
             if x[i] > highest or np.isnan(x[i]):
                 highest = x[i]
-        total = x.dtype.type(0)
+        total = 0.0
         for i in range(row, row + count):
             total += np.exp(x[i] - highest)
         for i in range(row, row + count):
@@ -61,7 +65,7 @@ def log_softmax(x, y, count, start, stop):
 def log_softmax_grad(dy, y, dx, count, start, stop):
     """dx = dy - exp(y) * sum(dy) for each row, where y is the log-softmax."""
     for row in range(start * count, stop * count, count):
-        total = dy.dtype.type(0)
+        total = 0.0
         for i in range(row, row + count):
             total += dy[i]
         for i in range(row, row + count):
