@@ -64,6 +64,8 @@ def all_finite(array: np.ndarray) -> bool:
 def float_type(*arrays: np.ndarray) -> np.dtype:
     """Return float32 where NumPy promotes the arrays to float32 (or float16), else float64."""
     common = np.result_type(*arrays) if len({array.dtype for array in arrays}) > 1 else arrays[0].dtype
+    if not common.isnative:
+        common = common.newbyteorder("=")
     return FLOAT32 if common in (FLOAT32, np.dtype(np.float16)) else FLOAT64
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
-from .._arrays import operands, result_array
+from .._arrays import as_array, float_type, operands, result_array
 from ..kernels import softmax as kernels
 from ..kernels.call import Call
 from ..shapes import as_int, check_shape
+from .ordered import own_type
 
 
 def relu(x: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -20,7 +21,8 @@ def relu(x: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
 
     Parameters
     ----------
-    x : float32 or float64, any shape
+    x : float32, float64 or integers, any shape
+        Of integers the result is exact and of their type; bools are computed as float64, float16 as float32.
     out : ndarray, optional
         Where to write the result: of its shape and dtype, not overlapping x.
 
@@ -43,9 +45,10 @@ def relu(x: ArrayLike, *, out: np.ndarray | None = None) -> np.ndarray:
     >>> relu([-1.0, 2.0])
     array([0., 2.])
     """
-    (array,) = operands("relu", x=x)
-    y = result_array("relu", out, array.shape, array.dtype, x)
-    return np.maximum(array, array.dtype.type(0), out=y)
+    array = as_array("relu", "x", x)
+    dtype = own_type(array, float_type(array))
+    y = result_array("relu", out, array.shape, dtype, x)
+    return np.maximum(array, dtype.type(0), out=y, dtype=dtype)
 
 
 def relu_grad(dy: ArrayLike, x: ArrayLike) -> np.ndarray:

@@ -11,7 +11,8 @@ from .._arrays import as_array
 from ..kernels.pool import MAX
 from ..shapes import adaptive_spec, as_shape
 from .avg_pool import average_windows, average_windows_grad
-from .layout import dims_of, images, last_shape
+from .layout import dims_of, images, is_first, last_shape
+from .ordered import ordered
 from .pool import pick_windows, pick_windows_grad
 
 
@@ -101,7 +102,7 @@ def adaptive_max_pool(
     Parameters
     ----------
     x, output_size, layout, out
-        As `adaptive_avg_pool`, whose docstring says what each window covers.
+        As `adaptive_avg_pool`, whose docstring says what each window covers; of integers the result is exact and of their type.
     return_indices : bool
         Whether to return, too, where each maximum is, as `max_pool2d` does.
 
@@ -126,9 +127,8 @@ def adaptive_max_pool(
     array([2., 4.])
     """
     operation = "adaptive_max_pool"
-    first, (images_,) = images(operation, dims_of(operation, layout), layout, x=x)
-    spec = adaptive_spec(operation, images_.shape, output_size)
-    return pick_windows(operation, MAX, x, images_, spec, first, return_indices, out)
+    dims = dims_of(operation, layout)
+    return pick_windows(operation, MAX, x, dims, layout, lambda s: adaptive_spec(operation, s, output_size), return_indices, out)
 
 
 def adaptive_max_pool_grad(
@@ -165,7 +165,8 @@ def adaptive_max_pool_grad(
     array([0., 0., 7., 0., 8.])
     """
     operation = "adaptive_max_pool_grad"
-    first, (dy, x) = images(operation, dims_of(operation, layout), layout, dy=dy, x=x)
+    numbers = ordered(as_array(operation, "x", x))[0]
+    first, (dy, x) = images(operation, dims_of(operation, layout), layout, dy=dy, x=numbers)
     return pick_windows_grad(operation, MAX, dy, x, adaptive_spec(operation, x.shape, output_size), first, ties)
 
 
@@ -264,7 +265,7 @@ def global_max_pool(x: ArrayLike, layout: str = "NHWC", keepdims: bool = False) 
     Parameters
     ----------
     x, layout, keepdims
-        As `global_avg_pool`.
+        As `global_avg_pool`; of integers the result is exact and of their type.
 
     Returns
     -------
@@ -287,9 +288,8 @@ def global_max_pool(x: ArrayLike, layout: str = "NHWC", keepdims: bool = False) 
     array([[3.]])
     """
     dims = dims_of("global_max_pool", layout)
-    first, (images_,) = images("global_max_pool", dims, layout, x=x)
-    y = pick_windows("global_max_pool", MAX, x, images_, adaptive_spec("global_max_pool", images_.shape, 1), first, False, None)
-    return _squeezed(y, first, keepdims)
+    y = pick_windows("global_max_pool", MAX, x, dims, layout, lambda shape: adaptive_spec("global_max_pool", shape, 1))
+    return _squeezed(y, is_first("global_max_pool", layout, dims), keepdims)
 
 
 def global_max_pool_grad(dy: ArrayLike, x: ArrayLike, layout: str = "NHWC", *, ties: str = "first") -> np.ndarray:
@@ -327,5 +327,6 @@ def global_max_pool_grad(dy: ArrayLike, x: ArrayLike, layout: str = "NHWC", *, t
     """
     operation = "global_max_pool_grad"
     dims = dims_of(operation, layout)
-    first, (dy, x) = images(operation, dims, layout, dy=_spread(operation, dy, dims, layout.startswith("NC")), x=x)
+    numbers = ordered(as_array(operation, "x", x))[0]
+    first, (dy, x) = images(operation, dims, layout, dy=_spread(operation, dy, dims, layout.startswith("NC")), x=numbers)
     return pick_windows_grad(operation, MAX, dy, x, adaptive_spec(operation, x.shape, 1), first, ties)

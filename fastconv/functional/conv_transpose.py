@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from .._arrays import aligned_empty, check_rank, operands
 from ..shapes import as_shape, check_shape, transposed_spec
-from .conv import convolve_into, input_grad_into, weight_grad_into
+from .compute import convolve_into, input_grad_into, weight_grad_into
 from .dimensions import per_dimension
 from .layout import (
     deliver,

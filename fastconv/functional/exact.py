@@ -9,7 +9,7 @@ import numpy as np
 from .. import _threads
 from .._arrays import FLOAT32, FLOAT64, as_array, kernel_ready
 from ..shapes import ConvSpec, check_shape, conv_spec
-from .conv import choose_exact, weight_grad_into
+from .compute import choose_exact, weight_grad_into
 
 Pads = tuple[tuple[int, int], ...]
 

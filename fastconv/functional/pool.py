@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
-from .._arrays import aligned_empty
+from .._arrays import aligned_empty, as_array
 from ..kernels.pool import MAX, MIN, TIES, PoolPlan
-from ..shapes import PoolSpec, check_shape, pool_spec
+from ..shapes import Ints, PoolSpec, check_shape, pool_spec
 from .dimensions import per_dimension
 from .layout import deliver, from_last, images, result_for
+from .ordered import ordered, own_type
 
 
 @lru_cache(maxsize=512)
@@ -22,15 +24,31 @@ def pool_plan(spec: PoolSpec, count_padding: bool = False) -> PoolPlan:
     return PoolPlan(spec, count_padding)
 
 
-def pick_windows(operation: str, pick: int, given: Any, x: np.ndarray, spec: PoolSpec, first: bool, indices: bool, out: Any) -> Any:
-    """Return each window's maximum or minimum of the channels-last x (made from `given`) and, if `indices`, where it is."""
-    y = result_for(operation, out, spec.output_shape, first, x.dtype, given)
-    if not indices:
-        pool_plan(spec).pick(_threads.split, pick, x.reshape(-1), y.reshape(-1))
-        return deliver(y, first, out)
-    places = np.empty(spec.output_shape, np.int64)
-    pool_plan(spec).pick_index(_threads.split, pick, x.reshape(-1), y.reshape(-1), places.reshape(-1))
-    return deliver(y, first, out), from_last(places, first)
+def pick_windows(
+    operation: str,
+    pick: int,
+    given: Any,
+    dims: int,
+    layout: str,
+    spec_of: Callable[[Ints], PoolSpec],
+    indices: bool = False,
+    out: Any = None,
+) -> Any:
+    """Return each window's maximum or minimum and, if `indices`, where it is; spec_of takes a channels-last shape."""
+    array = as_array(operation, "x", given)
+    numbers, values = ordered(array)
+    first, (x,) = images(operation, dims, layout, x=numbers)
+    spec = spec_of(x.shape)
+    y = result_for(operation, out, spec.output_shape, first, own_type(array, x.dtype), given)
+    best = y if y.dtype == x.dtype else aligned_empty(spec.output_shape, x.dtype)
+    places = np.empty(spec.output_shape, np.int64) if indices else None
+    if places is None:
+        pool_plan(spec).pick(_threads.split, pick, x.reshape(-1), best.reshape(-1))
+    else:
+        pool_plan(spec).pick_index(_threads.split, pick, x.reshape(-1), best.reshape(-1), places.reshape(-1))
+    if best is not y:
+        y[...] = best if values is None else values[best.astype(np.intp)]
+    return deliver(y, first, out) if places is None else (deliver(y, first, out), from_last(places, first))
 
 
 def pick_windows_grad(
@@ -71,7 +89,8 @@ def max_pool(
     Parameters
     ----------
     x : (n, {axes}, c) float32 or float64
-        Images; (n, c, {axes}) with layout "{first}". Integers and bools are computed as float64, float16 as float32.
+        Images; (n, c, {axes}) with layout "{first}". Of integers the result is exact and of their type, whatever it is; bools are
+        computed as float64, float16 as float32.
     kernel_size : {ints}
     stride : {ints}, optional
         The kernel size if not given.
@@ -112,9 +131,8 @@ def max_pool(
     {example}
     """
     operation = f"max_pool{dims}d"
-    first, (images_,) = images(operation, dims, layout, x=x)
-    spec = pool_spec(operation, images_.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    return pick_windows(operation, MAX, x, images_, spec, first, return_indices, out)
+    options = (kernel_size, stride, padding, dilation, ceil_mode)
+    return pick_windows(operation, MAX, x, dims, layout, lambda shape: pool_spec(operation, shape, *options), return_indices, out)
 
 
 @per_dimension(
@@ -146,7 +164,7 @@ def max_pool_grad(
     ----------
     dy : (n, {out}, c) float32 or float64
     x : (n, {axes}, c)
-        What max_pool{n}d was given.
+        What max_pool{n}d was given. The maxima of integers are found exactly; the gradient is of a float type in any case.
     kernel_size, stride, padding, dilation, ceil_mode, layout
         As given to max_pool{n}d, whose docstring has the formula of dy's size.
     ties : "first", "all" or "split"
@@ -174,7 +192,7 @@ def max_pool_grad(
     {example}
     """
     operation = f"max_pool{dims}d_grad"
-    first, (dy, x) = images(operation, dims, layout, dy=dy, x=x)
+    first, (dy, x) = images(operation, dims, layout, dy=dy, x=ordered(as_array(operation, "x", x))[0])
     spec = pool_spec(operation, x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     return pick_windows_grad(operation, MAX, dy, x, spec, first, ties)
 
@@ -200,7 +218,7 @@ def min_pool(
     layout: str = "",
     out: np.ndarray | None = None,
 ) -> Any:
-    """Return the minimum of each window, (n, {out}, c); shapes, options, sizes and errors are `max_pool{n}d`'s.
+    """Return the minimum of each window, (n, {out}, c); types, shapes, options, sizes and errors are `max_pool{n}d`'s.
 
     Notes
     -----
@@ -213,9 +231,8 @@ def min_pool(
     {example}
     """
     operation = f"min_pool{dims}d"
-    first, (images_,) = images(operation, dims, layout, x=x)
-    spec = pool_spec(operation, images_.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    return pick_windows(operation, MIN, x, images_, spec, first, return_indices, out)
+    options = (kernel_size, stride, padding, dilation, ceil_mode)
+    return pick_windows(operation, MIN, x, dims, layout, lambda shape: pool_spec(operation, shape, *options), return_indices, out)
 
 
 @per_dimension(
@@ -254,7 +271,7 @@ def min_pool_grad(
     {example}
     """
     operation = f"min_pool{dims}d_grad"
-    first, (dy, x) = images(operation, dims, layout, dy=dy, x=x)
+    first, (dy, x) = images(operation, dims, layout, dy=dy, x=ordered(as_array(operation, "x", x))[0])
     spec = pool_spec(operation, x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     return pick_windows_grad(operation, MIN, dy, x, spec, first, ties)
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import as_array, check_rank
+from .._arrays import as_array, check_rank, float_type, kernel_ready
 from ..shapes import Ints, as_shape, check_made, check_shape
 from .dimensions import per_dimension
-from .layout import from_last, images, last_shape, to_last
+from .layout import from_last, images, is_first, last_shape, to_last
+from .ordered import own_type
 
 
 def _places(operation: str, indices: Any, shape: Ints, size: Ints, first: bool, layout: str) -> np.ndarray:
@@ -43,7 +44,7 @@ def max_unpool(dims: int, y: ArrayLike, indices: ArrayLike, output_shape: tuple[
 
     Parameters
     ----------
-    y : (n, {out}, c) float32 or float64
+    y : (n, {out}, c) float32, float64 or integers
         Values, as `max_pool{n}d` with return_indices gives them.
     indices : (n, {out}, c) of integers
         Their places, flat over the result's spatial axes. If two values have the same place, the last in row-major order is kept.
@@ -54,6 +55,7 @@ def max_unpool(dims: int, y: ArrayLike, indices: ArrayLike, output_shape: tuple[
     Returns
     -------
     ndarray of output_shape
+        Of y's type, if that is one of those; bools are computed as float64, float16 as float32.
 
     Raises
     ------
@@ -71,7 +73,9 @@ def max_unpool(dims: int, y: ArrayLike, indices: ArrayLike, output_shape: tuple[
     {example}
     """
     operation = f"max_unpool{dims}d"
-    first, (y,) = images(operation, dims, layout, y=y)
+    first, given = is_first(operation, layout, dims), as_array(operation, "y", y)
+    check_rank(operation, "y", given, dims + 2, layout)
+    y = to_last(kernel_ready(given, own_type(given, float_type(given))), first)
     shape = last_shape(as_shape(operation, "output_shape", output_shape, dims + 2), first)
     check_shape(operation, "output_shape's images and channels", (shape[0], shape[-1]), (y.shape[0], y.shape[-1]))
     check_made(operation, shape, y.shape)

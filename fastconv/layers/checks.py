@@ -87,7 +87,7 @@ def is_ready(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> bool:
 
 def compute_type(asked: np.dtype, image: np.ndarray) -> np.dtype:
     """Return float32 where the layer asked for it and the image is of it, else float64."""
-    return FLOAT32 if asked is FLOAT32 and image.dtype == FLOAT32 else FLOAT64
+    return FLOAT32 if asked is FLOAT32 and image.dtype.newbyteorder("=") == FLOAT32 else FLOAT64
 
 
 def check_forward_done(name: str, image: Any) -> None:

@@ -41,7 +41,7 @@ class _MaxPooling:
                 f"{self._name}: the window must not be larger than the image, but is {self._size} x {self._size} for an image of "
                 f"{array.shape[0]} x {array.shape[1]}{batch_hint(array.shape, self._method)}"
             )
-        dtype = FLOAT32 if array.dtype == FLOAT32 else FLOAT64
+        dtype = FLOAT32 if array.dtype.newbyteorder("=") == FLOAT32 else FLOAT64
         self._plan = planned_max_pooling(self._name, array.shape, self._size, dtype)
         return self._plan, ready(self._name, "the image", array, dtype)
 
