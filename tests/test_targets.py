@@ -67,6 +67,22 @@ def test_images_are_targets_in_their_own_layout_only():
         one.fit(images, np.arange(5))
 
 
+def test_pixels_as_targets_are_no_pixels_as_inputs():
+    """An autoencoder of uint8 images would see 0 to 1 and be told 0 to 255."""
+    images = np.random.default_rng(2).integers(0, 256, (5, 4, 6, 3), np.uint8)
+    one = autoencoder((4, 6, 3))
+    with pytest.warns(
+        UserWarning, match="^evaluate: y reaches 25[0-5] of uint8, .* while in x they count as 0 to 1: .* y / 255$"
+    ) as found:
+        one.loss = "mse"
+        one.evaluate(images, images)
+    assert [item.filename for item in found] == [__file__]
+    one.evaluate(images, images / 255)
+    one.evaluate(images, images > 99)
+    one.evaluate(images, (images > 99).astype("uint8"))
+    model(1).fit(ROWS, LABELS.astype("uint8"), loss="mse", **QUIET)
+
+
 @pytest.mark.parametrize(
     "y, error, text",
     [

@@ -117,11 +117,16 @@ def look(
         text = f"goes from {seen}, but the model was trained on {known}"
     elif known is not None:
         seen = known if seen is None else known.united(seen)
-    case = operation, where, given, known is None
-    if text is not None and case not in model.warned:
-        model.warned.add(case)
-        warn(f"{operation}: {where} {text}")
+    if text is not None:
+        warn_once(model, (operation, where, given, known is None), f"{operation}: {where} {text}")
     return seen
+
+
+def warn_once(model: Sequential, case: tuple, text: str) -> None:
+    """Warn, unless the model's user has been warned in such a case before."""
+    if case not in model.warned:
+        model.warned.add(case)
+        warn(text)
 
 
 def _alone(operation: str, seen: InputRange, given: np.dtype) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 from .._arrays import kernel_ready
 from ..shapes import Ints
 from .labels import Names, is_whole, labels_of, labels_or_numbers, one_hot_fault
+from .ranges import warn_once
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -54,6 +55,9 @@ def checked_targets(
         labels, classes = labels_of(operation, array, number, classes, learn)
         return Targets(np.eye(number, dtype=model.dtype)[labels], classes, True)
     numbers = _numbers(operation, array, shape, model.dtype)
+    if array.dtype == np.uint8 and len(shape) == 3 and prod(shape) > 1 and array.max(initial=0) > 1:
+        text = f"{operation}: y reaches {array.max()} of uint8, which are taken as they are, while in x they count as 0 to 1"
+        warn_once(model, (operation, "y"), f"{text}: if they are pixels, take y / 255")
     return Targets(numbers, classes, number is not None and one_hot_fault(numbers) is None)
 
 
