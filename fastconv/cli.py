@@ -91,10 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, or 1 for an error, 2 for wrong usage, 130 after Ctrl-C, 143 and 129 after SIGTERM and SIGHUP in `train`, 141 if who
         reads standard output has closed it.
     """
-    own, answers = arguments is None, Answers()
+    own = arguments is None
+    answers = Answers(own)
+    answers.answer("SIGINT")
     if own:
         console.open_missing_streams()
-        answers.answer("SIGINT")
     try:
         status = _run(arguments, answers)
         console.flush()

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
-from typing import TextIO
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TextIO
 
 SECONDS_BETWEEN_LINES = 5.0
 
 
+def _for_who_looks(show: Callable[..., None]) -> Callable[..., None]:
+    """Return a method of Progress that shows something; once that fails, as where the terminal has been closed, nothing more."""
+
+    @wraps(show)
+    def shown(self: Progress, *arguments: Any) -> None:
+        if self._seen:
+            try:
+                show(self, *arguments)
+            except OSError:
+                self._seen = False
+
+    return shown
+
+
 class Progress:
     """Shows how many of `total` images are done, their rate, and the running loss and accuracy.
+
+    A stream that can't be written any more is no reason to end what is shown there.
 
     Parameters
     ----------
@@ -23,11 +42,16 @@ class Progress:
     """
 
     def __init__(self, total: int, title: str, stream: TextIO | None = None, done: int = 0):
-        self._total, self._title, self._stream = total, title, stream or sys.stderr
+        self._total, self._title, self._stream = total, title, stream or sys.stderr or io.StringIO()
         self._start = self._last = time.perf_counter()
         self._first = self._done = done
-        self._bar = _make_bar(total, title, self._stream, done)
+        self._seen = True
+        try:
+            self._bar = _make_bar(total, title, self._stream, done)
+        except OSError:
+            self._bar, self._seen = None, False
 
+    @_for_who_looks
     def update(self, done: int, loss: float, accuracy: float | None) -> None:
         """Show `done` images, with the loss and the accuracy (0 to 1) so far, if there is one."""
         figures = f"loss {loss:.3f}" + ("" if accuracy is None else f", accuracy {accuracy:.0%}")
@@ -40,6 +64,7 @@ class Progress:
             self._line(done, f"{left:.0f} s left, {figures}")
         self._done = done
 
+    @_for_who_looks
     def close(self, summary: str) -> None:
         """End the bar, or print the last line, with a summary."""
         if self._bar is not None:

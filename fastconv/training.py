@@ -89,7 +89,8 @@ def train(
     started : float, optional
         When the process started, as time.time() tells it, for seconds_total; this call's start if not given.
     interruptible : context manager, optional
-        Entered once kernels are compiled: from then on a KeyboardInterrupt saves the network before it goes on.
+        Entered once kernels are compiled, and left before the network is saved: a KeyboardInterrupt within it, as any other
+        exception, goes on when the network is saved (unless nothing has been trained, and a file would be replaced).
 
     Returns
     -------
@@ -142,18 +143,21 @@ def train(
         options["shuffle"] = NotebookOrder(network, len(x_train))
     if checkpoint is not None:
         options |= {"checkpoint": checkpoint, "resume": resume}
-    with interruptible or nullcontext():
-        try:
+    untrained: np.ndarray | None = network.parameters.copy()
+    try:
+        with interruptible or nullcontext():
             clock = time.perf_counter()
             history = network.fit(x_train, y_train, **options)
             seconds_train = time.perf_counter() - clock
             clock = time.perf_counter()
             tested = network.evaluate(x_test, y_test)
             seconds_test = time.perf_counter() - clock
-        finally:
-            if save is not None:
-                network.save(save)
-                say(f"Network written to {save}")
+        untrained = None
+    finally:
+        unchanged = untrained is not None and np.array_equal(untrained, network.parameters)
+        if save is not None and not (unchanged and as_path("train", save).exists()):
+            network.save(save)
+            say(f"Network written to {save}")
     last = history.epochs[-1] if history.epochs else {"loss": float("nan"), "accuracy": float("nan")}
     say(f"Test: loss {tested['loss']:.4f}, accuracy {tested['accuracy']:.2%} of {len(x_test)} images")
     total = time.time() - began

@@ -31,15 +31,14 @@ class Answers:
     ignored. An exception wouldn't do for ending at once: raised while numba compiles, it can get lost, or crash LLVM.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own: bool) -> None:
+        self._own = own and threading.current_thread() is threading.main_thread()
         self._before: dict[int, Any] = {}
         self._saving, self._raising, self._held = False, False, 0
 
     def answer(self, *names: str) -> None:
-        """Answer these signals from now on, in the main thread, which alone can."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for name in names:
+        """Answer these signals from now on, if the process is the command's own, in the main thread, which alone can."""
+        for name in names if self._own else ():
             number = getattr(signal, name, None)  # Windows has no SIGHUP
             if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 self._before[number] = signal.signal(number, self._answer)
