@@ -28,7 +28,7 @@ def guarded_gradient(network, back: bool, dtype: str) -> tuple[float, np.ndarray
     weights = [{name: guarded(array, back) for name, array in arrays.items()} for arrays in views(model.parameters)]
     gradients = [{name: guarded(array, back) for name, array in arrays.items()} for arrays in views(gradient)]
     with (
-        mock.patch.object(model, "views", lambda vector: gradients if vector is gradient else weights),
+        mock.patch.object(nn.Sequential, "views", lambda model, vector: gradients if vector is gradient else weights),
         mock.patch.object(Arena, "take", lambda arena, elements: guarded(np.full(elements, np.nan, dtype), back)),
     ):
         graph = model.graph(batch.count, batch, gradient)
