@@ -14,7 +14,7 @@ import numpy as np
 
 from . import __version__
 from .datasets import load_fashion_mnist, load_mnist, load_npz
-from .datasets.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, read_pairs
+from .datasets.mnist import read_folder
 from .files.paths import as_path, check_folder
 from .shapes import as_int, check_shape
 
@@ -38,9 +38,7 @@ def load_data(name: str, operation: str = "train", limit: int | None = None) -> 
         return x_train[:limit], y_train[:limit], x_test, y_test
     path = as_path(operation, name)
     if path.is_dir():
-        names = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
-        found = {item: path / item if (path / item).exists() else path / item.removesuffix(".gz") for item in names}
-        return read_pairs(operation, found, limit)
+        return read_folder(operation, path, limit)
     if path.is_file():
         x_train, y_train, x_test, y_test = (np.ascontiguousarray(array) for array in load_npz(path, limit))
         return x_train, y_train, x_test, y_test

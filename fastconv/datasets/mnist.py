@@ -14,6 +14,9 @@ from .sources import find_files
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
+NAMES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 FASHION_SHA256 = {
     TRAIN_IMAGES: "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
@@ -64,7 +67,8 @@ def load_fashion_mnist(
     Parameters
     ----------
     path : folder, optional
-        Where the four files are. If not given: FASTCONV_DATA, the user's cache, places where other packages keep them, and
+        Where the four files are, compressed or not, with a dash in their names (train-images-idx3-ubyte) or a dot
+        (train-images.idx3-ubyte). If not given: FASTCONV_DATA, the user's cache, places where other packages keep them, and
         last a download (31 MB, checked by SHA-256, with pooch installed).
 
     Returns
@@ -78,13 +82,36 @@ def load_fashion_mnist(
     ValueError
         If a file isn't what it should be.
     """
-    paths = find_files("load_fashion_mnist", "fashion-mnist", FASHION_SHA256, path, FASHION_PLACES, FASHION_URL)
+    paths = find_files("load_fashion_mnist", "fashion-mnist", FASHION_SHA256, path, FASHION_PLACES, FASHION_URL, find_idx)
     return read_pairs("load_fashion_mnist", paths)
 
 
-def read_pairs(
-    operation: str, paths: dict[str, Path], limit: int | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def read_folder(operation: str, folder: Path, limit: int | None = None) -> Arrays:
+    """Read the four IDX files in a folder, of the training images and labels only so many; FileNotFoundError if one is missing."""
+    found = {name: find_idx(folder, name) for name in NAMES}
+    missing = [name.removesuffix(".gz") for name, path in found.items() if path is None]
+    if missing:
+        raise FileNotFoundError(
+            f"{operation}: {folder} must have {', '.join(missing)} (with .gz or without, and with a dash before idx or a dot), "
+            f"but hasn't"
+        )
+    return read_pairs(operation, {name: path for name, path in found.items() if path is not None}, limit)
+
+
+def find_idx(folder: Path, name: str) -> Path | None:
+    """Return where in a folder one of MNIST's files is, None if nowhere.
+
+    Its name is with or without .gz, with a dot before "idx" (as on Kaggle) or a dash, and it may be in a folder of that name.
+    """
+    dashed = name.removesuffix(".gz")
+    for stem in (dashed, dashed.replace("-idx", ".idx")):
+        for place in (f"{stem}.gz", stem, f"{stem}/{stem}", f"{stem}.gz/{stem}"):
+            if (folder / place).is_file():
+                return folder / place
+    return None
+
+
+def read_pairs(operation: str, paths: dict[str, Path], limit: int | None = None) -> Arrays:
     """Read the four IDX files of an MNIST-like dataset, of the first two only so much, and check that images and labels match."""
     x_train, y_train = (read_idx(paths[name], limit) for name in (TRAIN_IMAGES, TRAIN_LABELS))
     x_test, y_test = (read_idx(paths[name]) for name in (TEST_IMAGES, TEST_LABELS))

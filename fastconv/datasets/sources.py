@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def find_files(
     path: str | os.PathLike[str] | None,
     system_places: tuple[str, ...],
     base_url: str,
+    find: Callable[[Path, str], Path | None] = lambda folder, name: folder / name if (folder / name).is_file() else None,
 ) -> dict[str, Path]:
     """Return where each of a dataset's files is, downloading those that are nowhere.
 
@@ -52,6 +54,8 @@ def find_files(
         Folders where other packages keep the dataset.
     base_url : str
         HTTPS address that the file names are added to.
+    find : function
+        Returns where in a folder the file of a name is, None if nowhere.
 
     Raises
     ------
@@ -66,8 +70,9 @@ def find_files(
         places = [as_path(operation, own) / dataset, as_path(operation, own)] if own else []
         places += [*cache, *_expand(*system_places)]
     for place in places:
-        if all((place / name).is_file() for name in hashes):
-            return {name: place / name for name in hashes}
+        found = {name: where for name in hashes if (where := find(place, name)) is not None}
+        if len(found) == len(hashes):
+            return found
     looked = ", ".join(str(place) for place in places)
     missing = f"{operation}: {', '.join(hashes)} must be in one folder, but none of these has them: {looked}"
     if path is not None or not cache:
