@@ -222,6 +222,7 @@ def check_pools(back: bool, dtypes: list[str]) -> int:
     count = 0
     shapes = [((2, 4, 6, n), 2, None, "valid") for n in (1, 3, 4, 8, 11, 16, 17, 33)]
     shapes += [((1, 7, 6, 5), 3, 2, 1), ((1, 6, 6, 3), (2, 4), (3, 1), ((1, 0), (3, 2)))]
+    shapes += [((2, 9, 13, 19), (9, 12), None, ((1, 0), (2, 3))), ((1, 1, 300, 1), (1, 150), 1, "same")]  # sums in blocks
     for (shape, window, stride, padding), dtype in product(shapes, dtypes):
         spec = pool_spec("test", shape, window, stride, padding)
         plans, axes = (
@@ -313,7 +314,7 @@ def check_dense(back: bool, dtypes: list[str]) -> int:
     from .cases import integers
 
     count = 0
-    shapes = [(1, 5, 3), (7, 9, 10), (60, 17, 33), (3, 40, 1), (113, 6, 16), (270, 230, 33)]
+    shapes = [(1, 5, 3), (7, 9, 10), (60, 17, 33), (3, 40, 1), (113, 6, 16), (270, 230, 33), (7, 1300, 5), (1300, 5, 9)]
     for (rows, inputs, outputs), dtype in product(shapes, dtypes):
         plan = LinearPlan(rows, inputs, outputs, np.dtype(dtype))
         x, w, b, dy = (

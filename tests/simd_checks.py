@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fastconv.kernels import simd, tile, tile_math, vector_math
+from fastconv.kernels import block_sums, simd, tile, tile_math, vector_math
 from fastconv.kernels.simd import lanes_of
 
 ROWS, VECTORS = 3, 2
@@ -89,6 +89,28 @@ def one_vector_tiles(x, w, y, sums, count):
     tile_math.tile_row_sum(rows, sums, 0, count)
 
 
+@njit
+def widened(x, y, factor):
+    n = simd.lanes(x)
+    total = block_sums.vwide_splat(x, 1)
+    for i in range(0, len(x), n):
+        total = block_sums.vwide_add(total, simd.vload(x, i))
+    simd.vstore(y, 0, block_sums.vnarrow(x, simd.vdiv(total, block_sums.vwide_splat(x, factor))))
+
+
+@njit
+def tile_blocks(x, sums, wide, y, at):
+    """y = the sum of all tiles in x, block by block, each of which is one tile."""
+    size = ROWS * VECTORS * simd.lanes(x)
+    blocks = len(x) // size - 1
+    for i in range(blocks):
+        tile_ = tile.tile_load(x, i * size, VECTORS * simd.lanes(x), ROWS, VECTORS)
+        block_sums.tile_put_aside(tile_, sums, wide, at, i)
+    tile_ = tile.tile_load(x, blocks * size, VECTORS * simd.lanes(x), ROWS, VECTORS)
+    tile_ = block_sums.tile_take_back(tile_, sums, wide, at, blocks)
+    tile.tile_store(tile_, y, 0, VECTORS * simd.lanes(x), VECTORS * simd.lanes(x))
+
+
 def make_dot(rows):
     @njit
     def dot(w, step, v, y):
@@ -126,6 +148,7 @@ def check_simd(dtype: str, guarded) -> int:
                 np.testing.assert_array_equal(target, np.append(np.full(offset, 7), source[:tail]))
                 count += 4
         count += _check_arithmetic(dtype, n, guarded, back, numbers) + _check_tiles(dtype, n, guarded, back, numbers)
+        count += _check_blocks(dtype, n, guarded, back, numbers)
     return count
 
 
@@ -193,3 +216,16 @@ def _check_tiles(dtype, n, guarded, back, numbers) -> int:
     make_dot(n)(w, wide, v, y)
     np.testing.assert_array_equal(y, w.reshape(n, wide) @ v)
     return 3 * (wide + 1) + 5
+
+
+def _check_blocks(dtype, n, guarded, back, numbers) -> int:
+    size, most = ROWS * VECTORS * n, block_sums.BLOCKS
+    for blocks in (1, 2, most, most + 1, most + 2, 2 * most, 2 * most + 1, 5 * most + 3):
+        x, y, at = guarded(numbers(blocks * size), back), guarded(np.zeros(size, dtype), back), 2
+        sums, wide = guarded(np.full(at + size, np.nan, dtype), back), guarded(np.full(at + size, np.nan), back)
+        tile_blocks(x, sums, wide, y, at)
+        np.testing.assert_array_equal(y, x.reshape(blocks, size).sum(axis=0))
+    x, y = guarded(numbers(3 * n), back), guarded(np.zeros(n, dtype), back)
+    widened(x, y, 4)
+    np.testing.assert_array_equal(y, (1 + x.reshape(3, n).sum(axis=0)) / 4)
+    return 9

@@ -41,6 +41,7 @@ MAY_IMPORT = [
     ("functional", "numpy functional kernels shapes _arrays _threads", ""),
     ("kernels.simd", "numba llvmlite", ""),
     ("kernels.call", "numpy numba llvmlite _jit", ""),
+    ("kernels.block_sums", "numpy numba llvmlite kernels.simd kernels.pack", ""),
     ("kernels.vector_math", "numba llvmlite kernels.simd", ""),
     ("kernels.tile", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_math", "numba llvmlite kernels.simd", ""),

@@ -10,9 +10,9 @@ from itertools import product
 import numpy as np
 
 from fastconv.engine.normalization import BatchNorm, Margin
-from fastconv.engine.operations import sum_columns
 from fastconv.kernels.batch import EPOCH, POSITION, SEED, STATE_SIZE, STEP, advance, gather, gather_shifted, store
 from fastconv.kernels.call import Call
+from fastconv.kernels.column_sums import sum_columns
 from fastconv.kernels.elementwise import dropout, relu, relu_grad
 from fastconv.kernels.loss import cross_entropy_loss, squared_loss
 from fastconv.kernels.optim import adam, sgd
@@ -113,11 +113,11 @@ def check_elementwise(dtype, guard):
         expected = naive.dropout(y, rate, 6, 1, CHOSEN, 2).reshape(-1)
         np.testing.assert_array_equal(mine == 0, expected == 0)
         assert_within(mine, expected, np.abs(expected), dtype)
-    for pixels, channels in ((1, 5), (63, 3), (200, 1), (3000, 17)):
+    for pixels, channels in ((0, 2), (1, 5), (63, 3), (200, 1), (3000, 17), (9000, 33)):
         x, total = guard(integers((pixels, channels), dtype, 4).reshape(-1)), guard(empty(channels, dtype))
         sum_columns(in_pieces, x, total)
         np.testing.assert_array_equal(total, x.reshape(pixels, channels).sum(axis=0))
-    return 13
+    return 15
 
 
 def check_batch_norm(dtype, guard):

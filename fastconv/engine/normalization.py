@@ -18,9 +18,9 @@ from ..kernels.batch_norm import (
     weight_gradients,
 )
 from ..kernels.call import Call
+from ..kernels.column_sums import LEAST_ROWS, MOST_PARTS
 from ..kernels.margin import add_margin, remove_margin
 from ..kernels.pack import buffer
-from .operations import MOST_PARTS
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -47,7 +47,7 @@ class BatchNorm:
 
     def _sum(self, split, kernel, arrays, size):
         """Return the sums that a kernel makes in parts."""
-        count = max(1, min(MOST_PARTS, size // self._channels // 64))
+        count = max(1, min(MOST_PARTS, size // self._channels // LEAST_ROWS))
         sums = buffer(2 * self._channels * count, FLOAT64)
         room = partial(buffer, 3 * row_of(self._channels), FLOAT64)
         split(count, Call(kernel, *arrays, sums, room, block_of(self._channels), count), 4 * size)

@@ -11,16 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..kernels.call import Call
+from ..kernels.column_sums import sum_columns
 from ..kernels.dense import LinearPlan
-from ..kernels.elementwise import column_sums, dropout, relu, relu_grad
-from ..kernels.pack import add_parts, blocks_of, buffer
+from ..kernels.elementwise import dropout, relu, relu_grad
+from ..kernels.pack import blocks_of
 from ..kernels.pool import MAX, TIES, PoolPlan
 from ..kernels.table import choose
 from ..shapes import ConvSpec, PoolSpec
 
 Split = Any
-MOST_PARTS = 16
-"""Sums over pixels are made in so many parts, whatever the number of threads."""
 
 
 class Operation(Protocol):
@@ -36,16 +35,6 @@ class Operation(Protocol):
 
     def backward(self, split: Split, x: np.ndarray, y: np.ndarray, dy: np.ndarray, dx: np.ndarray | None) -> None:
         """Compute the weights' gradients and, where it is wanted, dx."""
-
-
-def sum_columns(split: Split, x: np.ndarray, total: np.ndarray) -> None:
-    """total = the sums over x's pixels of each channel."""
-    pixels = len(x) // max(1, len(total))
-    count = max(1, min(MOST_PARTS, pixels // 64))
-    parts = total if count == 1 else buffer(count * len(total), x.dtype)
-    split(count, Call(column_sums, x, len(total), parts, count), len(x))
-    if count > 1:
-        split(blocks_of(total), Call(add_parts, parts, total), len(parts))
 
 
 class Convolution:

@@ -123,6 +123,7 @@ def softmax(x: ArrayLike, axis: int = -1, *, out: np.ndarray | None = None) -> n
     ndarray of x's shape
         Of minus infinity 0, exactly. Any other probability below the dtype's smallest normal number is given as that number, so
         that its logarithm and its inverse are finite. NaN or plus infinity in a row, and nothing but minus infinity, make it NaN.
+        The row's sum is made in float64, in float32 too.
 
     Raises
     ------

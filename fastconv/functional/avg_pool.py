@@ -90,7 +90,8 @@ def avg_pool(
     -------
     (n, {out}, c) ndarray
         For each axis floor((size + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1 pixels, rounded up with
-        ceil_mode, as `max_pool{n}d`.
+        ceil_mode, as `max_pool{n}d`. In float32 the error is below 1e-6 of the average of the pixels' absolute values, however
+        many there are: sums of more than 64 pixels are made in blocks, and these added up in float64.
 
     Raises
     ------
@@ -150,6 +151,7 @@ def avg_pool_grad(
     Returns
     -------
     ndarray of input_shape
+        Where more than 256 windows overlap, their shares are added up in float64.
 
     Raises
     ------
@@ -211,7 +213,7 @@ def lp_pool(
     -------
     (n, *outputs, c) ndarray
         For each axis floor((size + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1 pixels, rounded up with
-        ceil_mode.
+        ceil_mode. In float32 the relative error is below 1e-6, however many pixels there are, as of `avg_pool2d`.
 
     Raises
     ------

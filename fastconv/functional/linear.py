@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from .. import _threads
 from .._arrays import check_rank, operands, result_array
+from ..kernels.block_sums import is_long
+from ..kernels.column_sums import sum_columns
 from ..kernels.dense import LinearPlan
 from ..shapes import check_made, check_shape
 
@@ -20,6 +22,24 @@ def _plan(rows: int, inputs: int, outputs: int, dtype: np.dtype) -> LinearPlan:
 
 TINY_FLOPS = 20_000
 """Below this, NumPy's product is as quick, and compiling a tile for the shape isn't worth it."""
+
+
+def _small_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return NumPy's product, whose sums, where they are long, BLAS would make in one number of float32."""
+    if not is_long(a.shape[1], a.dtype):
+        return a @ b
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (a.astype(np.float64) @ b.astype(np.float64)).astype(a.dtype)
+
+
+def _column_sums(dy: np.ndarray) -> np.ndarray:
+    """Return the sums over dy's rows."""
+    if dy.size < TINY_FLOPS:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return dy.sum(axis=0, dtype=np.float64).astype(dy.dtype)
+    total = np.empty(dy.shape[1], dy.dtype)
+    sum_columns(_threads.split, dy.reshape(-1), total)
+    return total
 
 
 def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: np.ndarray | None = None) -> np.ndarray:
@@ -36,6 +56,8 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: np.nd
     Returns
     -------
     (n, o) ndarray
+        In float32 the error is below 1e-6 of the sum of the products' absolute values, but for the worst of roundings (5e-6),
+        however many inputs there are: sums of more than 256 products are made in blocks. So are the gradients.
 
     Raises
     ------
@@ -62,7 +84,7 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: np.nd
     check_made("linear", (x.shape[0], w.shape[1]), x.shape, w.shape)
     checked = result_array("linear", out, (x.shape[0], w.shape[1]), x.dtype, *given)
     if 2 * x.size * w.shape[1] < TINY_FLOPS:
-        checked[...] = x @ w if b is None else x @ w + b
+        checked[...] = _small_product(x, w) if b is None else _small_product(x, w) + b
         return checked
     y = checked if checked.flags.carray else np.empty(checked.shape, x.dtype)
     _plan(*x.shape, w.shape[1], x.dtype).output(_threads.split, x.reshape(-1), w.reshape(-1), b, y.reshape(-1))
@@ -104,7 +126,7 @@ def linear_input_grad(dy: ArrayLike, w: ArrayLike) -> np.ndarray:
     check_shape("linear_input_grad", "dy", dy.shape, (dy.shape[0], w.shape[1]))
     check_made("linear_input_grad", (dy.shape[0], w.shape[0]), dy.shape, w.shape)
     if 2 * dy.size * w.shape[0] < TINY_FLOPS:
-        return dy @ w.T
+        return _small_product(dy, w.T)
     dx = np.empty((dy.shape[0], w.shape[0]), dy.dtype)
     _plan(dy.shape[0], *w.shape, dy.dtype).input_grad(_threads.split, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
     return dx
@@ -145,7 +167,7 @@ def linear_weight_grad(x: ArrayLike, dy: ArrayLike) -> np.ndarray:
     check_shape("linear_weight_grad", "dy", dy.shape, (x.shape[0], dy.shape[1]))
     check_made("linear_weight_grad", (x.shape[1], dy.shape[1]), x.shape, dy.shape)
     if 2 * x.size * dy.shape[1] < TINY_FLOPS:
-        return np.ascontiguousarray(x.T @ dy)
+        return np.ascontiguousarray(_small_product(x.T, dy))
     dw = np.empty((x.shape[1], dy.shape[1]), x.dtype)
     _plan(*x.shape, dy.shape[1], x.dtype).weight_grad(_threads.split, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
     return dw
@@ -187,4 +209,4 @@ def linear_grad(dy: ArrayLike, x: ArrayLike, w: ArrayLike) -> tuple[np.ndarray, 
     check_rank("linear_grad", "w", w, 2, "(inputs, outputs)")
     check_shape("linear_grad", "dy", dy.shape, (x.shape[0], w.shape[1]))
     check_shape("linear_grad", "x", x.shape, (dy.shape[0], w.shape[0]))
-    return linear_input_grad(dy, w), linear_weight_grad(x, dy), dy.sum(axis=0)
+    return linear_input_grad(dy, w), linear_weight_grad(x, dy), _column_sums(dy)

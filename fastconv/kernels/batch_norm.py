@@ -97,7 +97,8 @@ def normalize(x, mean, inverse, gamma, beta, y, room, block, start, stop):
     row = len(room) // 3
     for k in range(row):
         c = k % len(mean)
-        room[k], room[row + k], room[2 * row + k] = mean[c], inverse[c] * gamma[c], beta[c]
+        room[k], room[row + k] = mean[c], inverse[c] * gamma[c]
+        room[2 * row + k] = beta[c] - (mean[c] - room[k]) * inverse[c] * gamma[c]  # what the mean lost when it was rounded
     for unit in range(start, stop):
         last = min((unit + 1) * block, len(x))
         for k in range(0, row, lanes(x)):
@@ -155,8 +156,8 @@ def normalize_grad(x, dy, mean, factors, dx, room, block, start, stop):
     channels, row = len(mean), len(room) // 4
     for k in range(row):
         c = k % channels
-        room[k], room[row + k] = mean[c], factors[c]
-        room[2 * row + k], room[3 * row + k] = factors[channels + c], factors[2 * channels + c]
+        room[k], room[row + k], room[2 * row + k] = mean[c], factors[c], factors[channels + c]
+        room[3 * row + k] = factors[2 * channels + c] - (mean[c] - room[k]) * factors[channels + c]
     for unit in range(start, stop):
         last = min((unit + 1) * block, len(x))
         for k in range(0, row, lanes(x)):

@@ -11,12 +11,13 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .block_sums import BLOCK_TERMS, BLOCKS, FLOAT64, is_long, tile_put_aside, tile_take_back
 from .call import LongCall
 from .geometry import pack_geometry, read_geometry
 from .lowering import lower_output
 from .pack import buffer, copy_pixels
 from .simd import VECTOR_BYTES, lanes, lanes_of
-from .tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store
+from .tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 
 DEPTH = 4
 """How many pixels one round of the innermost loop takes."""
@@ -31,15 +32,15 @@ LEAST_WEIGHTS = 2**14
 
 
 @cache
-def pointwise_weight_grad_kernel(rows, vectors):
+def pointwise_weight_grad_kernel(rows, vectors, long):
     """Return the kernel for tiles of `rows` input channels by `vectors` vectors of filters; it needs at least `rows` channels.
 
     Units are tiles, filters fastest: a range of units is a range of channels, and only these are copied. Between the blocks of
-    pixels the tiles stand in `sums`.
+    pixels the tiles stand in `sums`; `long` sums are those of block_sums.py.
     """
 
     @jit
-    def conv_pointwise_weight_grad(x, dy, dw, sums, pixels, strip, geometry, pitch, total, block, start, stop):
+    def conv_pointwise_weight_grad(x, dy, dw, sums, wide, pixels, strip, geometry, pitch, total, block, start, stop):
         _, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, _, _, _, _, _ = read_geometry(geometry)
         channels = vectors * lanes(x)
         strips = (outputs + channels - 1) // channels
@@ -55,9 +56,10 @@ def pointwise_weight_grad_kernel(rows, vectors):
                 for r in range((start - s + strips - 1) // strips, (stop - s + strips - 1) // strips):
                     c = min(r * rows, run - rows)  # the last tile moves back and overlaps: each sums its own
                     kept, position, at = (r * strips + s) * rows * channels, c - begin, 0
-                    if first == 0:
-                        sums[kept : kept + rows * channels] = 0
-                    tile = tile_load(sums, kept, channels, rows, vectors)
+                    if first == 0 or long:
+                        tile = tile_zero(x, rows, vectors)
+                    else:
+                        tile = tile_load(sums, kept, channels, rows, vectors)
                     for _ in range((last - first) // DEPTH):
                         tile = tile_outer_run(tile, pixels, position, 1, pitch, strip, at, channels, DEPTH)
                         position += DEPTH * pitch
@@ -67,7 +69,11 @@ def pointwise_weight_grad_kernel(rows, vectors):
                         position += pitch
                         at += channels
                     if last == total:
+                        if long:
+                            tile = tile_take_back(tile, sums, wide, kept, first // block)
                         tile_store(tile, dw, c * outputs + o, outputs, outputs - o)
+                    elif long:
+                        tile_put_aside(tile, sums, wide, kept, first // block)
                     else:
                         tile_store(tile, sums, kept, channels, channels)
 
@@ -84,18 +90,21 @@ class PointwiseWeightGradPlan:
         self.name = f"conv_pointwise_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}"
         channels, total = vectors * lanes_of(dtype), c.images * len(c.x_lines) * c.count
         most = min(STRIP_BYTES // (channels * dtype.itemsize), max(LEAST_PIXELS, PIXEL_BYTES // (c.run * dtype.itemsize)))
-        blocks = -(-total // most)
+        long = is_long(total, dtype)
+        blocks = -(-total // (min(most, BLOCK_TERMS) if long else most))
         block = min(-(-total // (blocks * DEPTH)) * DEPTH, total)
         pitch = (-(-c.run * dtype.itemsize // VECTOR_BYTES) | 1) * lanes_of(dtype)
         self.units = -(-c.run // rows) * -(-c.outputs // channels)
-        self._kernel, self._geometry = pointwise_weight_grad_kernel(rows, vectors), pack_geometry(c, 1)
+        self._kernel, self._geometry = pointwise_weight_grad_kernel(rows, vectors, long), pack_geometry(c, 1)
         self._cut = pitch, total, block
         self._sizes = self.units * rows * channels, block * pitch, block * channels
+        self._wide_size = self._sizes[0] if long and blocks > BLOCKS else 0
 
     def __call__(self, split, x, dy, dw):
         sums_size, *room = self._sizes
-        sums, scratch = buffer(sums_size, x.dtype), (partial(buffer, size, x.dtype) for size in room)
-        split(self.units, LongCall(self._kernel, x, dy, dw, sums, *scratch, self._geometry, *self._cut), self.flops)
+        sums, wide = buffer(sums_size, x.dtype), buffer(self._wide_size, FLOAT64)
+        scratch = (partial(buffer, size, x.dtype) for size in room)
+        split(self.units, LongCall(self._kernel, x, dy, dw, sums, wide, *scratch, self._geometry, *self._cut), self.flops)
 
 
 def pointwise_pays(spec: ConvSpec, dtype: np.dtype) -> bool:

@@ -1,10 +1,10 @@
-"""Activations and dropout in place, BLOCK elements a unit, and sums over pixels."""
+"""Activations and dropout in place, BLOCK elements a unit."""
 
 from .._jit import jit
 from .batch import EPOCH, POSITION, SEED
 from .pack import BLOCK
 from .random import key_of
-from .simd import lanes, vadd, vload, vload_part, vsplat, vstore, vstore_part, vzero
+from .simd import lanes, vload, vload_part, vsplat, vstore, vstore_part, vzero
 from .vector_math import vkeep, vmul, vwhere_negative, vwhere_positive
 
 
@@ -54,24 +54,3 @@ def dropout(y, size, order, state, layer, threshold, scale, start, stop):
         if whole < size:
             v = vkeep(vmul(factor, vload_part(y, i * size + whole, size - whole)), key, whole, threshold)
             vstore_part(y, i * size + whole, v, size - whole)
-
-
-@jit
-def column_sums(x, channels, parts, part_count, start, stop):
-    """parts[p] = the sums over part p of x's pixels of each channel; units are parts."""
-    pixels = len(x) // channels
-    for part in range(start, stop):
-        first, last = pixels * part // part_count, pixels * (part + 1) // part_count
-        for c in range(0, channels, lanes(x)):
-            a = b = d = e = vzero(x)
-            left, pixel = channels - c, first
-            if left >= lanes(x):
-                while pixel + 4 <= last:
-                    at = pixel * channels + c
-                    a, b = vadd(a, vload(x, at)), vadd(b, vload(x, at + channels))
-                    d, e = vadd(d, vload(x, at + 2 * channels)), vadd(e, vload(x, at + 3 * channels))
-                    pixel += 4
-            while pixel < last:
-                a = vadd(a, vload_part(x, pixel * channels + c, left))
-                pixel += 1
-            vstore_part(parts, part * channels + c, vadd(vadd(a, b), vadd(d, e)), left)

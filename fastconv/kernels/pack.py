@@ -82,6 +82,13 @@ def clear(y, start, stop):
 
 
 @jit
+def convert(x, y, start, stop):
+    """y = x in y's type, for the blocks start..stop of BLOCK elements."""
+    for i in range(start * BLOCK, min(stop * BLOCK, len(y))):
+        y[i] = x[i]
+
+
+@jit
 def add_parts(parts, y, start, stop):
     """Add up, in their order, the parts of y's length that parts consists of, for the blocks start..stop of BLOCK elements."""
     end = min(stop * BLOCK, len(y))

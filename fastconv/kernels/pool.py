@@ -10,9 +10,10 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import PoolSpec
+from .block_sums import BLOCK_TERMS, ONE_SUM, vnarrow, vwide_add, vwide_splat
 from .call import Call
-from .pack import blocks_of, clear
-from .simd import lanes, vadd, vdiv, vload_part, vmatch, vpick, vsplat, vstore_part, vunmatch
+from .pack import blocks_of, buffer, clear, convert
+from .simd import lanes, vadd, vdiv, vload_part, vmatch, vpick, vsplat, vstore_part, vunmatch, vzero
 
 MAX, MIN, SUM = 0, 1, 2
 EMPTY = (-np.inf, np.inf, 0.0)
@@ -25,6 +26,9 @@ READ_FLOPS = 4
 TINY_READS = 2_000
 """Work below this isn't worth a kernel of its own."""
 TIES = {"all": ALL, "first": FIRST, "split": SPLIT}
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+MOST_FLOAT32 = 2**24
+"""Up to so many equal maxima can be counted in float32."""
 NUMBERS = 10
 """How many numbers stand before the windows in a geometry."""
 
@@ -79,6 +83,48 @@ def pool_kernel(pick, whole):
                         vstore_part(y, target + c, result, channels - c)
 
     return pool
+
+
+@jit
+def average_in_blocks(x, y, geometry, divisor, start, stop):
+    """As pool_kernel(SUM), for windows of many pixels: up to BLOCK_TERMS at a time, and these sums in float64."""
+    size, channels, outputs, dilation, first = read_geometry(geometry)
+    for n in range(start, stop):
+        for od, oh, ow in np.ndindex(outputs):
+            d0, d1, ds, d_count = window(geometry, first[0], od, dilation[0], 0)
+            h0, h1, hs, h_count = window(geometry, first[1], oh, dilation[1], 0)
+            w0, w1, ws, w_count = window(geometry, first[2], ow, dilation[2], 0)
+            target = (((n * outputs[0] + od) * outputs[1] + oh) * outputs[2] + ow) * channels
+            count = divisor if divisor else d_count * h_count * w_count
+            rows, pixels = (h1 - h0 + hs - 1) // hs, (w1 - w0 + ws - 1) // ws
+            down, across = hs * size[2] * channels, ws * channels
+            if rows > pixels:
+                rows, pixels, down, across = pixels, rows, across, down
+            for c in range(0, channels, lanes(x)):
+                part, filled = channels - c, 0
+                i = j = k = m = vzero(x)
+                total = vwide_splat(x, 0)
+                for d in range(d0, d1, ds):
+                    for row in range(rows):
+                        at, left = (((n * size[0] + d) * size[1] + h0) * size[2] + w0) * channels + c + row * down, pixels
+                        while left > 0:
+                            here = min(left, BLOCK_TERMS - filled)
+                            for _ in range(here // 4):
+                                i, j = vadd(i, vload_part(x, at, part)), vadd(j, vload_part(x, at + across, part))
+                                k = vadd(k, vload_part(x, at + 2 * across, part))
+                                m = vadd(m, vload_part(x, at + 3 * across, part))
+                                at += 4 * across
+                            for _ in range(here % 4):
+                                i = vadd(i, vload_part(x, at, part))
+                                at += across
+                            filled += here
+                            left -= here
+                            if filled == BLOCK_TERMS:
+                                total = vwide_add(total, vadd(vadd(i, j), vadd(k, m)))
+                                i = j = k = m = vzero(x)
+                                filled = 0
+                total = vwide_add(total, vadd(vadd(i, j), vadd(k, m)))
+                vstore_part(y, target + c, vnarrow(x, vdiv(total, vwide_splat(x, count))), part)
 
 
 @cache
@@ -180,6 +226,12 @@ def average_grad(dy, dx, geometry, divisor, start, stop):
                             vstore_part(dx, at, vadd(share, vload_part(dx, at, part)), part)
 
 
+def _overlap(table: np.ndarray) -> int:
+    """Return how many windows along an axis meet in one pixel, at most."""
+    first, end = table[:, 0], table[:, 1]
+    return int((np.arange(1, len(table) + 1) - np.searchsorted(end, first, side="right")).max())
+
+
 class PoolPlan:
     """One pooling with its geometry in three axes; forward and gradient called with flat arrays.
 
@@ -205,6 +257,8 @@ class PoolPlan:
         reads = int(np.prod(extents)) * int(np.prod(spec.output_shape))
         self.flops = READ_FLOPS * reads
         self.whole = extents if same and extents in UNROLLED_WINDOWS and reads > TINY_READS else (0, 0, 0)
+        self._overlap = int(np.prod([_overlap(table) for table in tables]))
+        self._most = int(np.prod([(-((t[:, 0] - t[:, 1]) // d)).max() for t, d in zip(tables, dilation, strict=True)]))
 
     def pick(self, split, pick, x, y):
         """Max or min pooling of x into y."""
@@ -216,6 +270,11 @@ class PoolPlan:
 
     def pick_grad(self, split, pick, ties, dy, x, dx):
         """The gradient of max or min pooling, by the rule for ties; the caller's dx is overwritten."""
+        if self._adds_many(dx) or (dx.dtype == FLOAT32 and self._most > MOST_FLOAT32):
+            wide = self._widened(split, dy), self._widened(split, x), buffer(dx.size, FLOAT64)
+            self.pick_grad(split, pick, ties, *wide)
+            split(blocks_of(dx), Call(convert, wide[-1], dx), dx.size)
+            return
         kernel = pick_grad_kernel(pick, ties, int(self.disjoint), self.whole)
         if not self.covered:
             split(blocks_of(dx), Call(clear, dx), dx.size)
@@ -223,9 +282,27 @@ class PoolPlan:
 
     def average(self, split, divisor, x, y):
         """Average pooling of x into y; a divisor other than 0 takes the place of each window's count."""
-        split(self.images, Call(pool_kernel(SUM, self.whole), x, y, self.geometry, divisor), self.flops)
+        call = Call(pool_kernel(SUM, self.whole), x, y, self.geometry, divisor)
+        if self._most > BLOCK_TERMS and x.dtype == FLOAT32:
+            call = Call(average_in_blocks, x, y, self.geometry, divisor)
+        split(self.images, call, self.flops)
 
     def average_grad(self, split, divisor, dy, dx):
         """The gradient of average pooling; the caller's dx is overwritten."""
+        if self._adds_many(dx):
+            wide = buffer(dx.size, FLOAT64)
+            self.average_grad(split, divisor, self._widened(split, dy), wide)
+            split(blocks_of(dx), Call(convert, wide, dx), dx.size)
+            return
         split(blocks_of(dx), Call(clear, dx), dx.size)
         split(self.images, Call(average_grad, dy, dx, self.geometry, divisor), self.flops)
+
+    def _adds_many(self, dx):
+        """Return whether so many windows overlap that a pixel's gradients, one added to the other, need more than float32."""
+        return self._overlap > ONE_SUM and dx.dtype == FLOAT32
+
+    def _widened(self, split, array):
+        """Return an array as float64."""
+        wide = buffer(array.size, FLOAT64)
+        split(blocks_of(array), Call(convert, array, wide), array.size)
+        return wide

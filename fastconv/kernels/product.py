@@ -9,6 +9,7 @@ from functools import cache, partial
 import numpy as np
 
 from .._jit import jit
+from .block_sums import BLOCK_TERMS, is_long, tile_put_aside, tile_take_back, wide_room
 from .call import Call
 from .pack import buffer
 from .simd import lanes, lanes_of, vload_part, vstore
@@ -48,12 +49,15 @@ def panel_kernel(vectors, transposed):
 
 
 @cache
-def product_kernel(rows, vectors, transposed):
-    """Return the kernel for tiles of `rows` rows, of which there must be so many, by `vectors` vectors."""
+def product_kernel(rows, vectors, transposed, long):
+    """Return the kernel for tiles of `rows` rows, of which there must be so many, by `vectors` vectors.
+
+    `long` sums are those of block_sums.py, a block being a panel.
+    """
     copy_panel = panel_kernel(vectors, transposed)
 
     @jit
-    def product(x, w, bias, y, panel, sums, sizes, start, stop):
+    def product(x, w, bias, y, panel, sums, wide, sizes, start, stop):
         """y (m, n) = x (m, k) . w (k, n) + bias, which may have no elements; units are blocks of rows by panels, these fastest."""
         m, k, n, block, depth = sizes
         width = vectors * lanes(x)
@@ -68,9 +72,9 @@ def product_kernel(rows, vectors, transposed):
                     if r >= count:
                         break
                     row, kept, at = min(top + r, m - rows), r * width, 0  # the last tile moves back and overlaps, in its own place
-                    if first > 0:
+                    if first > 0 and not long:
                         tile = tile_load(sums, kept, width, rows, vectors)
-                    elif len(bias):
+                    elif first == 0 and len(bias):
                         tile = tile_load_part(bias, column, 0, rows, vectors, filled)
                     else:
                         tile = tile_zero(x, rows, vectors)
@@ -83,7 +87,11 @@ def product_kernel(rows, vectors, transposed):
                         tile = tile_outer(tile, x, p, k, panel, at)
                         at += width
                     if last == k:
+                        if long:
+                            tile = tile_take_back(tile, sums, wide, kept, first // depth)
                         tile_store(tile, y, row * n + column, n, filled)
+                    elif long:
+                        tile_put_aside(tile, sums, wide, kept, first // depth)
                     else:
                         tile_store(tile, sums, kept, width, width)
 
@@ -99,12 +107,15 @@ class ProductPlan:
         blocks = -(-m // BLOCK_ROWS)
         block = -(-m // (blocks * rows)) * rows
         depth = min(k, max(DEPTH, PANEL_BYTES // (width * dtype.itemsize) // DEPTH * DEPTH))
+        long = is_long(k, dtype)
+        depth = min(depth, BLOCK_TERMS) if long else depth
         self.name, self.flops = f"product_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}", 2 * m * k * n
         self.units = -(-m // block) * -(-n // width)
-        self._kernel, self._sizes = product_kernel(rows, vectors, transposed), (m, k, n, block, depth)
+        self._kernel, self._sizes = product_kernel(rows, vectors, transposed, long), (m, k, n, block, depth)
         self._room = depth * width, block * width
+        self._wide = wide_room(block * width, -(-k // depth) if long else 1)
 
     def __call__(self, split, x, w, bias, y):
         panel, sums = (partial(buffer, size, x.dtype) for size in self._room)
-        call = Call(self._kernel, x, w, x[:0] if bias is None else bias, y, panel, sums, self._sizes)
+        call = Call(self._kernel, x, w, x[:0] if bias is None else bias, y, panel, sums, self._wide, self._sizes)
         split(self.units, call, self.flops)

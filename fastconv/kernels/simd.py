@@ -48,10 +48,10 @@ def lanes_of(dtype) -> int:
 
 
 class Vector(types.Type):
-    """The numba type of one vector register of float32 or float64."""
+    """The numba type of one vector register of float32 or float64; with more lanes, of several registers."""
 
-    def __init__(self, dtype):
-        self.dtype, self.lanes = dtype, lanes_of(dtype)
+    def __init__(self, dtype, lanes=None):
+        self.dtype, self.lanes = dtype, lanes or lanes_of(dtype)
         super().__init__(name=f"Vector({dtype}x{self.lanes})")
 
     @property

@@ -31,6 +31,7 @@ class BatchNorm(Layer):
     ``torch.nn.BatchNorm2d``, after Dense ``BatchNorm1d``; Keras' momentum is one minus this. The weights are gamma and beta
     (channels,), trained, and running_mean and running_var (channels,), in the model's `buffers`. The running variance is an
     unbiased one, of n - 1. A frozen layer (trainable = False) normalises by the running ones in training too, and leaves them.
+    Means and variances are computed in float64, relative to a pixel, so that nothing is lost where the numbers are far from zero.
 
     Examples
     --------
