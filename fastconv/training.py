@@ -15,7 +15,7 @@ import numpy as np
 from . import __version__
 from .datasets import load_fashion_mnist, load_mnist, load_npz
 from .datasets.mnist import read_folder
-from .files.paths import as_path, check_folder
+from .files.paths import as_path, check_folder, real_path
 from .shapes import as_int, check_shape
 
 MODELS = ("seed", "lenet", "small", "accurate", "pytorch-example")
@@ -79,7 +79,7 @@ def train(
     limit : int, optional
         Train on the first images only.
     checkpoint : path, optional
-        Where to keep the state of the training; see `fastconv.nn.fit.fit`.
+        Where to keep the state of the training; see `fastconv.nn.fit.fit`. A file that exists is only taken with `resume`.
     resume : bool
         Go on from there.
     say : callable
@@ -107,8 +107,13 @@ def train(
         raise ValueError(f"train: lr must be from 0 to {MOST_RATE}, but is {lr}")
     for name, path in (("network", save), ("checkpoint", checkpoint)):
         _check_place(name, path)
+    _check_apart(data, save, checkpoint)
     if resume and checkpoint is None:
         raise ValueError("train: resume must come with a checkpoint, but there is none")
+    if checkpoint is not None and not resume and as_path("train", checkpoint).exists():
+        raise ValueError(
+            f"train: the checkpoint {checkpoint} exists: go on with its training with --resume (resume=True), or delete it"
+        )
     x_train, y_train, x_test, y_test = load_data(data, limit=limit)
     _check_images(x_train, x_test)
     _check_labels((x_train, y_train), (x_test, y_test))
@@ -200,6 +205,14 @@ def _check_place(what: str, path: str | None) -> None:
     if place.suffix == ".safetensors" and find_spec("safetensors") is None:
         raise ImportError(f"train: to write {path}, install safetensors: pip install safetensors")
     check_folder("train", place)
+
+
+def _check_apart(data: str, *paths: str | None) -> None:
+    """Refuse to write the network, the checkpoint and the data to one file."""
+    places = [real_path(as_path("train", path)) for path in (data, *paths) if path is not None]
+    twice = [place for number, place in enumerate(places) if place in places[:number]]
+    if twice:
+        raise ValueError(f"train: the data, the network and the checkpoint must be different files, but {twice[0]} is there twice")
 
 
 def _check_images(*parts: np.ndarray) -> None:

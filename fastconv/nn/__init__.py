@@ -2,8 +2,9 @@
 
 from . import models
 from .augmentation import Shift
-from .callbacks import Callback, Checkpoint, EarlyStopping
+from .callbacks import Callback, EarlyStopping
 from .history import History
+from .keeping import Checkpoint
 from .layers import (
     AvgPool2D,
     BatchNorm,
@@ -22,6 +23,7 @@ from .layers import (
 from .model import Sequential
 from .model_file import load
 from .optimizers import SGD, Adam, AdamW, Optimizer
+from .plateau import ReduceLROnPlateau
 from .ranges import InputRange
 from .schedules import Constant, Cosine, OneCycle, Schedule, Step
 
@@ -50,6 +52,7 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "ReLU",
+    "ReduceLROnPlateau",
     "Schedule",
     "Sequential",
     "Shift",

@@ -1,16 +1,14 @@
-"""What may be done between epochs: a base for callbacks of one's own, stopping early, keeping models."""
+"""What may be done between epochs: a base for callbacks of one's own, and stopping early."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..shapes import as_int
-from .files import checked_path, checked_target
+from .options import Told, as_bool
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -18,6 +16,10 @@ if TYPE_CHECKING:
 
 class Callback:
     """Called by `fit` before and after each epoch, while no update runs; make a subclass with what you want to happen.
+
+    There are no other hooks than these, and `fit` refuses methods on_... of other names. Between epochs, in any of them, a callback
+    may set the learning rate, ``model.optimizer.lr = 0.01``, which the schedule multiplies, and freeze layers and train them again,
+    ``model.layers[0].trainable = False``: that holds from the next epoch on, and a checkpoint keeps it.
 
     Attributes
     ----------
@@ -43,10 +45,13 @@ class Callback:
         """Do something after the last epoch; not after an interrupt."""
 
     def on_epoch_begin(self, model: Sequential, epoch: int) -> None:
-        """Do something before an epoch; the first is 0."""
+        """Do something before an epoch; the first of the model's life is 0."""
 
     def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> bool | None:
-        """Do something after an epoch, given its "loss" and "accuracy", perhaps "val_loss" and so on; True ends the training."""
+        """Do something after an epoch, given its "loss" and "accuracy", perhaps "val_loss" and so on.
+
+        Return True to end the training, else False or None.
+        """
 
     def state(self) -> dict[str, np.ndarray]:
         """Return what a resumed training must know, as arrays that nobody changes afterwards."""
@@ -56,23 +61,27 @@ class Callback:
         """Take what `state` returned, after on_train_begin of a resumed training."""
 
 
-class _Best:
-    """The best value so far of a figure, of which less is better unless it is an accuracy."""
+class Best:
+    """The best value so far of a figure, of which less is better unless it is an accuracy; what is no number is never better."""
 
     def __init__(self, monitor: str, min_delta: float = 0.0):
         self._sign = -1.0 if monitor.endswith("accuracy") else 1.0
         self._min_delta, self.value = min_delta, np.inf
 
+    def is_better(self, value: float) -> bool:
+        """Return whether a value is better than all before it, by min_delta."""
+        return self._sign * value < self.value - self._min_delta
+
     def improves(self, value: float) -> bool:
-        """Take a value; return whether it is better than all before it, by min_delta."""
-        better = self._sign * value < self.value - self._min_delta
+        """Take a value, and return whether it is better."""
+        better = self.is_better(value)
         if better:
             self.value = self._sign * value
         return better
 
 
-class EarlyStopping(Callback):
-    """Ends the training when a figure doesn't get better any more.
+class EarlyStopping(Told, Callback):
+    """Ends the training when a figure doesn't get better any more; each fit begins to look for the best anew.
 
     Parameters
     ----------
@@ -96,13 +105,13 @@ class EarlyStopping(Callback):
 
     def __init__(self, monitor: str = "val_loss", patience: int = 3, min_delta: float = 0.0, restore_best: bool = True):
         self.monitor, self.patience = str(monitor), as_int("EarlyStopping", "patience", patience, 1)
-        self.min_delta, self.restore_best = float(min_delta), bool(restore_best)
+        self.min_delta, self.restore_best = float(min_delta), as_bool("EarlyStopping", "restore_best", restore_best)
         if not 0 <= self.min_delta < np.inf:
             raise ValueError(f"EarlyStopping: min_delta must be at least 0, but is {min_delta!r}")
         self._begin()
 
     def _begin(self) -> None:
-        self._best, self._waited = _Best(self.monitor, self.min_delta), 0
+        self._best, self._waited = Best(self.monitor, self.min_delta), 0
         self._weights: dict[str, np.ndarray] = {}
 
     def on_train_begin(self, model: Sequential) -> None:
@@ -131,50 +140,3 @@ class EarlyStopping(Callback):
         """Take what `state` returned."""
         self._best.value, self._waited = float(state["best"]), int(state["waited"])
         self._weights = {name: array for name, array in state.items() if name not in ("best", "waited")}
-
-    def __repr__(self) -> str:
-        options = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return f"EarlyStopping({', '.join(f'{name}={value!r}' for name, value in options.items())})"
-
-
-class Checkpoint(Callback):
-    """Saves the model after each epoch, or after each that is the best so far; `nn.load` reads it.
-
-    To go on with a training that was interrupted, see the `checkpoint` of `fit`.
-
-    Parameters
-    ----------
-    path : path
-        Ending in .npz or .safetensors; written anew each time, as a whole or not at all.
-    best_only : bool
-    monitor : str
-        With best_only, the figure that says which is the best; of accuracies, more is better.
-
-    Examples
-    --------
-    >>> from fastconv import nn
-    >>> keep = nn.Checkpoint("best.npz", best_only=True, monitor="val_accuracy")
-    """
-
-    def __init__(self, path: str | os.PathLike[str], best_only: bool = False, monitor: str = "val_loss"):
-        self.path, self.best_only = Path(checked_path("Checkpoint", path)), bool(best_only)
-        self.monitor = str(monitor) if best_only else None
-        self._best = _Best(str(monitor))
-
-    def on_train_begin(self, model: Sequential) -> None:
-        """Forget what was before, and see to it that the file can be written."""
-        checked_target("Checkpoint", self.path)
-        self._best = _Best(str(self.monitor))
-
-    def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> None:
-        """Save the model."""
-        if self.monitor is None or self._best.improves(logs[self.monitor]):
-            model.save(self.path)
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Return the best value."""
-        return {"best": np.array(self._best.value)}
-
-    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take what `state` returned."""
-        self._best.value = float(state["best"])

@@ -11,8 +11,7 @@ import numpy as np
 from ..shapes import as_int
 from .files import Contents, read_file, write_file
 from .frozen import trainable_layers
-from .model_file import FORMAT, IMPOSSIBLE, TRAINING, from_json, plain, structure_of, to_json
-from .model_file import KEYS as KEYS_OF_MODEL
+from .model_file import FORMAT, IMPOSSIBLE, TRAINING, from_json, lasting, plain, structure_of, to_json
 from .optimizers import Optimizer
 from .options import as_bool, as_number
 
@@ -129,7 +128,7 @@ def _resumed(
     found, training = from_json(contents.texts.get("structure", "")), from_json(contents.texts["training"])
     if not isinstance(found, dict) or not isinstance(training, dict) or set(training) != KEYS:
         raise ValueError(f"its training must have {sorted(KEYS)}")
-    _check_alike(_unchanging(found), _unchanging(structure_of("fit", model)))
+    _check_alike(lasting(found), lasting(structure_of("fit", model)))
     _check_alike(training["settings"], settings)
     began, now = _changing(training["began"], model), _changing(training["now"], model)
     for name, value in zip(Changing._fields, (optimizer.lr, trainable_layers(model)), strict=True):
@@ -164,12 +163,6 @@ def _resumed(
     kept = Kept(history, tuple(callbacks), bool(training["stopped"]), changed)
     first, epochs, before = (as_int("training", name, training[name], 0, 2**62) for name in ("first", "epochs", "before"))
     return Resumed(weights, vectors, losses, correct, first, epochs, before, step, kept, began, now)
-
-
-def _unchanging(structure: dict[str, Any]) -> dict[str, Any]:
-    """Return what stays as it is in a training of what a file tells of a model."""
-    layers = [{name: layer[name] for name in ("layer", "options")} for layer in structure["layers"]]
-    return {name: structure[name] for name in KEYS_OF_MODEL if name != "loss"} | {"layers": layers}
 
 
 def _changing(told: Any, model: Sequential) -> Changing:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..engine.data import Data
 from ..engine.team import team_of
 from ..shapes import as_int
 from .augmentation import Shift
@@ -20,11 +19,12 @@ from .checkpoint import Resumed, fingerprint, load_checkpoint, named
 from .files import checked_target
 from .frozen import batch_sizes, check_batches
 from .history import History
+from .hooks import check_files, checked_callbacks
 from .inputs import checked_loss, checked_threads
 from .model_file import check_structure, to_json
 from .moments import gathered_by
 from .optimizers import SGD, Optimizer
-from .options import as_bool
+from .options import as_bool, methods_beside
 from .order import Order, Shuffle
 from .rates import check_factors, rate_factors
 from .samples import checked_samples, checked_validation
@@ -35,6 +35,10 @@ from .update import Updates
 
 if TYPE_CHECKING:
     from .model import Sequential
+
+
+FOREIGN = ("step", "update", "apply_gradients", "minimize", "zero_grad", "get_lr", "forward", "apply", "__call__")
+"""Methods of other libraries' optimizers, schedules and augmentations, which `fit` doesn't call."""
 
 
 def fit(
@@ -163,18 +167,21 @@ def fit(
     optimizer = _checked("optimizer", SGD(0.1) if optimizer is None else optimizer, Optimizer)
     schedule = _checked("schedule", Constant() if schedule is None else schedule, Schedule)
     augment = None if augment is None else _checked("augment", augment, Shift)
+    if augment is not None and type(augment) is not Shift:
+        raise TypeError(f"fit: augment must be a Shift itself, which the engine knows, but is a {type(augment).__name__}")
     if augment is not None and len(model.shapes[0]) != 3:
         raise ValueError(f"fit: only images (h, w, c) can be shifted, but the model's input is {model.shapes[0]}")
     samples = checked_samples("fit", model, x, y, name, learn=True)
     data, validation = samples.data, checked_validation(model, validation_data, name, samples)
-    callbacks = _checked_callbacks(callbacks, data, validation)
+    callbacks = checked_callbacks(callbacks, data, validation)
     used, batch = _checked_batches(model, data.count, batch, drop_last)
     order = Order(shuffle, model.seed, data.count)
-    path, settings, resumed = None, {}, None
+    settings, resumed = {}, None
     if resume and checkpoint is None:
         raise ValueError("fit: resume must come with a checkpoint, but there is none")
-    if checkpoint is not None:
-        path = checked_target("fit", checkpoint)
+    path = None if checkpoint is None else checked_target("fit", checkpoint)
+    check_files(callbacks, model, name, path, resume)
+    if path is not None:
         check_structure("fit", model)
         settings = {
             "optimizer": named(optimizer), "schedule": named(schedule), "augment": named(augment), "loss": name,
@@ -253,16 +260,7 @@ def _checked_batches(model: Sequential, count: int, batch: int, drop_last: bool)
 def _checked(option: str, value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
         raise TypeError(f"fit: {option} must be a {kind.__name__} of fastconv.nn, but is {value!r}")
+    foreign = methods_beside(kind, value, FOREIGN)
+    if foreign:
+        raise TypeError(f"fit: {option}: {type(value).__name__}.{foreign[0]} is never called: see {kind.__name__} for what is")
     return value
-
-
-def _checked_callbacks(callbacks: Any, data: Data, validation: Data | None) -> list[Callback]:
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(f"fit: callbacks must be a sequence of callbacks, but is {callbacks!r}")
-    figures = ["loss"] + ["accuracy"] * data.classified
-    figures += [] if validation is None else ["val_loss"] + ["val_accuracy"] * validation.classified
-    checked = [_checked("callbacks", callback, Callback) for callback in callbacks]
-    for callback in checked:
-        if callback.monitor is not None and callback.monitor not in figures:
-            raise ValueError(f"fit: {type(callback).__name__} must look at one of {figures}, but looks at {callback.monitor!r}")
-    return checked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,12 @@ def structure_of(operation: str, model: Sequential) -> dict[str, Any]:
     return dict(zip(KEYS, values, strict=True)) | {name: value for name, value in known.items() if value is not None}
 
 
+def lasting(structure: dict[str, Any]) -> dict[str, Any]:
+    """Return what training doesn't change of what a file tells of a model; a LookupError if the file doesn't tell it."""
+    layers = [{name: layer[name] for name in ("layer", "options")} for layer in structure["layers"]]
+    return {name: structure[name] for name in KEYS if name != "loss"} | {"layers": layers}
+
+
 def check_structure(operation: str, model: Sequential) -> None:
     """Refuse a model that no file could hold, or that couldn't be read from it: before there are weights to lose."""
     structure = structure_of(operation, model)
@@ -82,9 +89,9 @@ def check_saved(model: Sequential, contents: Contents) -> None:
         raise ValueError(f"save: the file would hold another model: {str(found)[:500]} instead of {str(wanted)[:500]}")
 
 
-def save(model: Sequential, path: str | os.PathLike[str]) -> None:
-    """Write a model to a file; see `Sequential.save`."""
-    texts = {"format": FORMAT, "structure": to_json("save", structure_of("save", model))}
+def save(model: Sequential, path: str | os.PathLike[str], besides: Mapping[str, str] | None = None) -> None:
+    """Write a model to a file, and texts that `load` passes over; see `Sequential.save`."""
+    texts = {"format": FORMAT, "structure": to_json("save", structure_of("save", model)), **(besides or {})}
     write_file("save", path, texts, model.get_weights(), partial(check_saved, model))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABCMeta
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,12 @@ class Fixed(metaclass=_Constructed):
             raise AttributeError(f"{kind} has no attribute {name!r}; it has {_attributes(self)}")
 
 
+def methods_beside(base: type, thing: Any, names: Iterable[str]) -> list[str]:
+    """Return which methods of these names a thing has that `base`, whose subclass its class is, has not."""
+    bodies = [vars(thing), *(vars(kind) for kind in type(thing).__mro__ if kind not in base.__mro__)]
+    return [name for name in names if any(name in body for body in bodies)]
+
+
 def _attributes(thing: Fixed) -> list[str]:
     """Return the names of the options and what else there is to read or set."""
     kind = type(thing)
@@ -80,8 +87,8 @@ def option_names(kind: type) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in parameters if parameter.kind not in kinds)
 
 
-class Options(Fixed):
-    """What is told by its options, each of which is kept as an attribute of its name."""
+class Told:
+    """What is told by the constructor's arguments, each of which is kept as an attribute of its name."""
 
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments, as they can be written to a file."""
@@ -89,3 +96,7 @@ class Options(Fixed):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.options().items())})"
+
+
+class Options(Told, Fixed):
+    """What is told by its options, which stay as they are."""

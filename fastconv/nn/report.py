@@ -26,7 +26,7 @@ LEAST_SECONDS, LEAST_RUNS = 0.02, 5
 
 
 def summary(model: Sequential, print_fn: Callable[[str], object] = print) -> None:
-    """Print the model's layers, their results' shapes, parameters and work.
+    """Print the model's layers, their results' shapes, parameters and work, and which parameters are frozen.
 
     Parameters
     ----------
@@ -55,23 +55,27 @@ def described(model: Sequential) -> str:
 
 def _layers(model: Sequential) -> str:
     """Return the table of a model's layers."""
-    rows, weights = [], model.get_weights()
+    rows, weights, frozen = [], model.get_weights(), 0
     for number, layer in enumerate(model.layers):
         size = sum(array.size for name, array in weights.items() if name.startswith(f"{number}."))
-        rows.append((f"{number} {layer.name}", model.shapes[number + 1], size, layer.flops(model.shapes[number])))
+        name = f"{number} {layer.name}" + ", frozen" * bool(size and not layer.trainable)
+        frozen += 0 if layer.trainable else size
+        rows.append((name, model.shapes[number + 1], size, layer.flops(model.shapes[number])))
     sizes, flops = (sum(row[column] for row in rows) for column in (2, 3))  # type: ignore[misc]  # numbers
     rows.append(("in all", model.dtype.name, sizes, flops))
     heads = ["layer", "output shape", "parameters", "FLOP an image"]
-    return table(heads, [[name, str(shape), f"{size:,}", f"{work:,}"] for name, shape, size, work in rows], texts=2)
+    cells = [[name, str(shape), f"{size:,}", f"{work:,}"] for name, shape, size, work in rows]
+    last = [["of these frozen", "", f"{frozen:,}", ""]] if frozen else []
+    return table(heads, [*cells, *last], texts=2, last=1 + len(last))
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> str:
-    """Return a table, its first `texts` columns aligned left and its last row under a line."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int, last: int = 1) -> str:
+    """Return a table, its first `texts` columns aligned left and its last rows under a line."""
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     line = ["-" * width for width in widths]
     lines = [
         "  ".join(f"{cell:{'<' if number < texts else '>'}{widths[number]}}" for number, cell in enumerate(row)).rstrip()
-        for row in (heads, line, *rows[:-1], line, rows[-1])
+        for row in (heads, line, *rows[:-last], line, *rows[-last:])
     ]
     return "\n".join(lines)
 
@@ -206,10 +210,9 @@ def _row(model: Sequential, batch: int, key: tuple[int, str], recorder: Recorder
         seconds.append(time.perf_counter() - start)
     layer = model.layers[number]
     flops = batch * layer.flops(model.shapes[number])
-    if direction == "backward":
-        flops *= (
-            2 if any(earlier.weights(shape) for earlier, shape in zip(model.layers[:number], model.shapes, strict=False)) else 1
-        )
+    if direction == "backward":  # a product for the weights' gradient, and one for the input's where a layer before wants it
+        wanted = any(model.parameters_of(before) and model.layers[before].trainable for before in range(number))
+        flops *= layer.trainable + wanted
     return LayerTime(f"{number} {layer.name}", direction, _kernels(recorder.steps), flops, min(seconds))
 
 

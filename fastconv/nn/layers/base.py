@@ -9,7 +9,7 @@ import numpy as np
 
 from ...engine.operations import Operation, Relu
 from ...shapes import Ints
-from ..options import Options, as_bool
+from ..options import Options, as_bool, methods_beside
 
 ACTIVATIONS = (None, "relu", "leaky_relu")
 LEAK = 0.01
@@ -103,8 +103,7 @@ FOREIGN = ("__call__", "call", "forward", "backward", "forward_prop", "back_prop
 
 def check_runnable(layer: Layer) -> None:
     """Refuse a layer that the engine can't run, or not as its class says."""
-    bodies = [vars(layer), *(vars(kind) for kind in type(layer).__mro__ if kind not in Layer.__mro__)]
-    own = [name for name in FOREIGN if any(name in body for body in bodies)]
+    own = methods_beside(Layer, layer, FOREIGN)
     rule = "the engine runs a layer by the operations that its method `operations` returns"
     if own:
         raise TypeError(f"{layer.name} can't be run: {rule}, and never calls its {', '.join(own)}")

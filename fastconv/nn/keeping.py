@@ -1,0 +1,108 @@
+"""The callback that keeps models in files: each epoch's, or the best one's, which no worse one replaces."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .callbacks import Best, Callback
+from .files import checked_path, checked_target, read_file
+from .model_file import IMPOSSIBLE, check_structure, from_json, lasting, save, structure_of, to_json
+from .options import as_bool
+
+if TYPE_CHECKING:
+    from .model import Sequential
+
+BEST = "best"
+"""The text in a file that tells which figure its model has."""
+
+
+class Checkpoint(Callback):
+    """Saves the model after each epoch, or after each that is the best so far; `nn.load` reads it.
+
+    With best_only, a better model in the file is never replaced by a worse one. What is the best goes on from one fit to the next
+    with the same callback. The file tells its figure, so that it goes on from a file of an earlier process too, with a warning that
+    says so. A file without a figure, or of a model of other layers, is refused before the training begins: delete it to begin anew.
+
+    To go on with a training that was interrupted, see the `checkpoint` of `fit`.
+
+    Parameters
+    ----------
+    path : path
+        Ending in .npz or .safetensors; written anew each time, as a whole or not at all.
+    best_only : bool
+    monitor : str
+        With best_only, the figure that says which is the best, "val_loss" if not given; of accuracies, more is better.
+
+    Examples
+    --------
+    >>> from fastconv import nn
+    >>> keep = nn.Checkpoint("best.npz", best_only=True, monitor="val_accuracy")
+    """
+
+    def __init__(self, path: str | os.PathLike[str], best_only: bool = False, monitor: str | None = None):
+        self.path, self.best_only = Path(checked_path("Checkpoint", path)), as_bool("Checkpoint", "best_only", best_only)
+        if monitor is not None and not self.best_only:
+            raise ValueError(f"Checkpoint: monitor must come with best_only=True, but is {monitor!r} without it")
+        self.monitor = str(monitor or "val_loss") if self.best_only else None
+        self._best, self._known = Best(str(self.monitor)), False
+
+    def check_file(self, model: Sequential, loss: str, resume: bool) -> None:
+        """See to it that the model can be written to the file, and find out what is the best: before anything is changed."""
+        checked_target("Checkpoint", self.path)
+        check_structure("Checkpoint", model)
+        if self.monitor is None:
+            return
+        if not self.path.exists():
+            self._best, self._known = Best(self.monitor), False
+        elif not self._known:
+            value = best_in(self.path, self.monitor, model, loss)
+            if not resume:
+                warnings.warn(
+                    f"Checkpoint: {self.path} has a model of {self.monitor} {value:.6g} from before, which only a better one "
+                    "replaces (delete the file to begin anew)",
+                    stacklevel=4,
+                )
+            self._best.improves(value)
+            self._known = True
+
+    def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> None:
+        """Save the model."""
+        if self.monitor is None:
+            model.save(self.path)
+        elif self._best.is_better(logs[self.monitor]):
+            save(model, self.path, {BEST: to_json("Checkpoint", {"monitor": self.monitor, "value": float(logs[self.monitor])})})
+            self._best.improves(logs[self.monitor])
+            self._known = True
+
+    def on_train_end(self, model: Sequential) -> None:
+        """Warn if there was nothing to save."""
+        if self.monitor is not None and not self.path.exists():
+            warnings.warn(f"Checkpoint: {self.path} wasn't written, as {self.monitor} was never a finite number", stacklevel=4)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return the best value."""
+        return {"best": np.array(self._best.value)}
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take what `state` returned; the file may have a better model already, of an epoch that is gone through again."""
+        if self.path.exists():
+            self._best.value, self._known = min(self._best.value, float(state["best"])), True
+
+
+def best_in(path: Path, monitor: str, model: Sequential, loss: str) -> float:
+    """Return the figure of the model in a file, which must be of the same layers; ValueError if there is none."""
+    contents = read_file("Checkpoint", path)
+    try:
+        told, found = (from_json(contents.texts[name]) for name in (BEST, "structure"))
+        value, wanted = float(told["value"]), lasting(structure_of("Checkpoint", model))
+        if (told["monitor"], found["loss"], lasting(found) | {"seed": model.seed}) == (monitor, loss, wanted):
+            return value
+    except IMPOSSIBLE:  # it is of another kind
+        pass
+    raise ValueError(f"Checkpoint: {path} exists, and tells no {monitor} of a model like this one: delete it, or give another name")
