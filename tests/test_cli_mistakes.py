@@ -1,5 +1,7 @@
 """Mistakes on the command line: the exit status, and one line that names what is wrong; never a traceback."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,34 @@ def test_a_mistake_is_answered_with_one_line(run, monkeypatch, tmp_path, argumen
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "find_spec", lambda name: None)
     assert text in one_line(run(*arguments, status=1))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--save", "a.npz", "--checkpoint", "a.npz"],
+        ["--save", "link.npz", "--checkpoint", "folder/../a.npz", "--resume"],
+        ["--data", "a.npz", "--save", "link.npz"],
+        ["--data", "link.npz", "--checkpoint", "a.npz", "--resume"],
+    ],
+    ids=" ".join,
+)
+def test_the_data_the_network_and_the_checkpoint_are_different_files(run, monkeypatch, tmp_path, arguments):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.npz").write_bytes(b"data")
+    (tmp_path / "link.npz").symlink_to("a.npz")
+    text = "train: the data, the network and the checkpoint must be different files, but .*a.npz is there twice"
+    assert re.search(text, one_line(run("train", "--model", "seed", *arguments, status=1)))
+    assert (tmp_path / "a.npz").read_bytes() == b"data"
+
+
+def test_a_checkpoint_that_exists_is_only_taken_to_be_resumed(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.npz").write_bytes(b"an hour's work")
+    text = "train: the checkpoint run.npz exists: go on with its training with --resume (resume=True), or delete it"
+    assert text in one_line(run("train", "--checkpoint", "run.npz", status=1))
+    assert (tmp_path / "run.npz").read_bytes() == b"an hour's work"
 
 
 @pytest.mark.parametrize(

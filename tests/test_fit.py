@@ -196,7 +196,11 @@ class Endless(nn.Schedule):
         ),
         ({"validation_data": (np.zeros((3, 4)), [0, 1, 2])}, ValueError, r"x must be \(n, 5\), .* \(3, 4\) \(in validation_data\)"),
         ({"callbacks": nn.EarlyStopping("loss")}, TypeError, "callbacks must be a sequence of callbacks"),
-        ({"callbacks": [print]}, TypeError, "callbacks must be a Callback of fastconv.nn, but is <built-in function print>"),
+        (
+            {"callbacks": [print]},
+            TypeError,
+            "callbacks must be objects of Callback of fastconv.nn, .* one is <built-in function print>",
+        ),
         ({"callbacks": [nn.EarlyStopping()]}, ValueError, "EarlyStopping must look at one of .'loss', 'accuracy'.*at 'val_loss'"),
         ({"threads": 0}, ValueError, "threads must be at least 1, but is 0"),
         ({"resume": True}, ValueError, "resume must come with a checkpoint"),
@@ -288,21 +292,6 @@ def test_early_stopping_ends_a_fit_and_begins_anew_with_the_next():
         nn.EarlyStopping(patience=0)
     with pytest.raises(ValueError, match="^EarlyStopping: min_delta must be at least 0"):
         nn.EarlyStopping(min_delta=float("nan"))
-
-
-def test_checkpoint_keeps_the_last_or_the_best_model(tmp_path):
-    last, best = nn.Checkpoint(tmp_path / "last.npz"), nn.Checkpoint(tmp_path / "best.npz", best_only=True, monitor="accuracy")
-    model = model_of_rows()
-    for callback in (last, best):
-        callback.on_train_begin(model)
-        for epoch, accuracy in enumerate([0.1, 0.9, 0.5]):
-            model.parameters[:] = epoch
-            callback.on_epoch_end(model, epoch, {"accuracy": accuracy})
-    assert [nn.load(tmp_path / name).parameters[0] for name in ("last.npz", "best.npz")] == [2, 1]
-    with pytest.raises(ValueError, match=r"^Checkpoint: the file's name must end in \.npz or \.safetensors"):
-        nn.Checkpoint("model.h5")
-    with pytest.raises(ValueError, match="^Checkpoint: the file must be in a folder that exists"):
-        fitted(callbacks=[nn.Checkpoint("/nowhere/model.npz")])
 
 
 # Several at once, and interrupts

@@ -1,4 +1,4 @@
-"""Layers that aren't trainable: their weights stay as they are, to the bit, and the others' are trained as if they were constants."""
+"""Layers that aren't trainable: their weights stay as they are, to the bit, and the others are trained around them."""
 
 import itertools
 
@@ -60,7 +60,7 @@ def test_nothing_at_all_may_be_trainable_but_that_is_said():
 
 @pytest.mark.parametrize("frozen", [(0,), (1,), (0, 1), (6,), (1, 6)], ids=str)
 def test_gradients_are_those_of_the_whole_and_zero_where_it_is_frozen(frozen):
-    """Of float64, by differences of the loss, which is evaluated as in training: dropout is left out, and BatchNorm frozen or not."""
+    """Of float64, by differences of the loss, as in training."""
     random = np.random.default_rng(1)
     layers = [nn.Conv2D(4, 3), nn.BatchNorm(), nn.ReLU(), nn.AvgPool2D(2), nn.Flatten(), nn.Dropout(0.0), nn.Dense(3)]
     model = freeze(nn.Sequential(layers, (6, 6), dtype="float64", seed=2), *frozen)

@@ -83,10 +83,14 @@ def check_structure(operation: str, model: Sequential) -> None:
 
 def check_saved(model: Sequential, contents: Contents) -> None:
     """Refuse contents that aren't the whole model when they are read: before they take an older file's place."""
-    copy = model_of(contents)
+    try:
+        copy = model_of(contents)
+    except IMPOSSIBLE as error:
+        raise ValueError(f"save: load would refuse the file: {error}") from None
     found, wanted = structure_of("save", copy), structure_of("save", model)
-    if found != wanted or copy.weights_hash() != model.weights_hash():
-        raise ValueError(f"save: the file would hold another model: {str(found)[:500]} instead of {str(wanted)[:500]}")
+    others = [name for name in wanted.keys() | found.keys() if found.get(name) != wanted.get(name)]
+    if others or copy.weights_hash() != model.weights_hash():
+        raise ValueError(f"save: load would make another model of the file, which differs in {sorted(others) or 'its weights'}")
 
 
 def save(model: Sequential, path: str | os.PathLike[str], besides: Mapping[str, str] | None = None) -> None:

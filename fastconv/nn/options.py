@@ -62,22 +62,24 @@ class Fixed(metaclass=_Constructed):
             return  # a property, which checks what it is given
         if name in option_names(type(self)):
             raise AttributeError(f"{kind}: {name} can't be changed once the {kind} is made; make a new {kind}")
-        if name not in self.__dict__ and (found is None or callable(found)):
+        if callable(found):
+            raise AttributeError(f"{kind}: {name} is a method, which can't be replaced")
+        if name not in self.__dict__ and found is None:
             raise AttributeError(f"{kind} has no attribute {name!r}; it has {_attributes(self)}")
 
 
 def methods_beside(base: type, thing: Any, names: Iterable[str]) -> list[str]:
     """Return which methods of these names a thing has that `base`, whose subclass its class is, has not."""
     bodies = [vars(thing), *(vars(kind) for kind in type(thing).__mro__ if kind not in base.__mro__)]
-    return [name for name in names if any(name in body for body in bodies)]
+    return [name for name in names if any(name in body for body in bodies) and callable(getattr(thing, name))]
 
 
 def _attributes(thing: Fixed) -> list[str]:
     """Return the names of the options and what else there is to read or set."""
     kind = type(thing)
     properties = [name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name), property)]
-    names = [*option_names(kind), *vars(thing), *properties]
-    return [name for name in dict.fromkeys(names) if not name.startswith("_")]
+    names = dict.fromkeys([*option_names(kind), *vars(thing), *properties])
+    return [name for name in names if not name.startswith("_") and hasattr(thing, name)]
 
 
 def option_names(kind: type) -> tuple[str, ...]:
