@@ -1,6 +1,4 @@
-"""The networks with names: their sizes and weights, their recipes, the notebook's weights in and out, and the README's example."""
-
-import re
+"""The networks with names: their sizes and weights, their recipes, and the notebook's weights in and out."""
 
 import numpy as np
 import pytest
@@ -9,8 +7,6 @@ import fastconv
 from fastconv import nn
 from fastconv.nn import models
 from fastconv.nn.models import MODELS
-
-from .processes import ROOT, run_code
 
 SIZES = {
     "seed": 9 * 16 + 2704 * 10 + 10,
@@ -72,30 +68,3 @@ def test_the_notebooks_step_is_the_seed_models():
     assert np.allclose(found["0.kernel"][:, :, 0].transpose(2, 0, 1), conv.kernels, rtol=0, atol=1e-6)
     assert np.allclose(found["3.kernel"], dense.weight, rtol=0, atol=1e-6)
     assert np.allclose(found["3.bias"], dense.bias.reshape(-1), rtol=0, atol=1e-6)
-
-
-# The README's example, on a part of the images
-
-FEWER = """
-from fastconv import datasets
-full = datasets.load_mnist
-datasets.load_mnist = lambda: tuple(array[:1200] for array in full())
-"""
-CHECKS = """
-assert history["loss"][-1] < history["loss"][0] and len(history["loss"]) == 2
-assert np.allclose(probabilities, model.predict(x_test)[:5], rtol=0, atol=1e-6)
-assert conv.kernels.shape == (16, 3, 3) and conv.kernels.dtype == float
-expected = [dense.forward_prop(pool.forward_prop(conv.forward_prop(image / 255))) for image in x_test[:20]]
-assert np.allclose(network.predict(x_test[:20]), expected, rtol=0, atol=1e-6)
-conv.back_prop(pool.back_prop(dense.back_prop(expected[-1], 0.1)), 0.1)
-print("the same")
-"""
-
-
-def test_the_readmes_example_runs(tmp_path):
-    section = re.search(r"^## Training\n(.*?)^## ", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    blocks = re.findall(r"^```python\n(.*?)^```", section[1], re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 2
-    code = "\n".join([FEWER, "import os", f"os.chdir({str(tmp_path)!r})", *blocks, CHECKS])
-    assert run_code(code).splitlines()[-1] == "the same"
-    assert [path.name for path in tmp_path.iterdir()] == ["digits.npz"]

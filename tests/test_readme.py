@@ -50,6 +50,13 @@ def test_the_other_blocks_compute(readme):
     np.testing.assert_allclose(readme["conv"].kernels, readme["weights"]["0.kernel"][:, :, 0].transpose(2, 0, 1))
 
 
+def test_the_networks_weights_do_the_same_in_the_notebooks_layers(readme):
+    conv, pool, dense, images = (readme[name] for name in ("conv", "pool", "dense", "x_test"))
+    assert conv.kernels.shape == (16, 3, 3) and conv.kernels.dtype == float
+    expected = [dense.forward_prop(pool.forward_prop(conv.forward_prop(image / 255))) for image in images[:20]]
+    np.testing.assert_allclose(readme["network"].predict(images[:20]), expected, rtol=0, atol=1e-6)
+
+
 def test_what_it_tells_to_install_can_be_installed_before_there_is_a_release():
     texts = {path: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *ROOT.glob("fastconv/**/*.py")]}
     told = {(path.name, what) for path, text in texts.items() for what in re.findall(r"pip install[^\n`]*fastconv\[[^\n`]*", text)}
