@@ -127,8 +127,11 @@ def result_array(operation: str, out: Any, shape: tuple[int, ...], dtype: np.dty
         raise (ValueError if _is_array(out) else TypeError)(
             f"{operation}: out must be a writable {np.dtype(dtype)} array of shape {shape}, but is {kind}"
         )
-    for array in inputs:
-        if isinstance(array, np.ndarray) and _overlap(out, array):
+    span = out.itemsize + sum(abs(step) * (n - 1) for step, n in zip(out.strides, out.shape, strict=True))
+    if out.size and span < out.nbytes:
+        raise ValueError(f"{operation}: out must have a place in memory for each element, but has {span} bytes for {out.nbytes}")
+    for given in inputs:  # a memoryview, say, may share its memory too
+        if given is not None and _overlap(out, np.asarray(given)):
             raise ValueError(f"{operation}: out must not overlap an input in memory")
     return out
 

@@ -46,7 +46,8 @@ class Border:
         for axis, sources in enumerate(self.sources, 1):
             if sources is not None:
                 folded = np.zeros((*dx.shape[:axis], self.size[axis - 1], *dx.shape[axis + 1 :]), dx.dtype)
-                np.add.at(np.moveaxis(folded, axis, 0), sources, np.moveaxis(dx, axis, 0))
+                with np.errstate(over="ignore", invalid="ignore"):
+                    np.add.at(np.moveaxis(folded, axis, 0), sources, np.moveaxis(dx, axis, 0))
                 dx = folded
         return dx
 

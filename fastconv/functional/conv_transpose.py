@@ -109,7 +109,8 @@ def conv_transpose(
     y = result_for(operation, out, spec.input_shape, first, x.dtype, *given)
     input_grad_into(operation, spec, to_last(x, first), weights_to_last(w, first), y, algorithm)
     if bias is not None:
-        y += bias
+        with np.errstate(over="ignore", invalid="ignore"):
+            y += bias
     return deliver(y, first, out)
 
 

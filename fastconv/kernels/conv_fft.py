@@ -31,10 +31,12 @@ class _FFTPlan:
         self.inside = (slice(None), *(slice(before, before + n) for n, (before, _) in zip(spec.size, spec.pads, strict=True)))
 
     def transform(self, array: np.ndarray) -> np.ndarray:
-        return np.fft.rfftn(array, self.length, self.axes)
+        with np.errstate(over="ignore", invalid="ignore"):  # as silent as the other kernels
+            return np.fft.rfftn(array, self.length, self.axes)
 
     def back(self, transform: np.ndarray) -> np.ndarray:
-        return np.fft.irfftn(transform, self.length, self.axes)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.fft.irfftn(transform, self.length, self.axes).astype(self.dtype, copy=False)
 
     def image(self, x: np.ndarray) -> np.ndarray:
         """Return the padded image's transform, (n, *frequencies, groups, channels)."""
@@ -64,7 +66,8 @@ class FFTOutputPlan(_FFTPlan):
         product = np.einsum("...gc,...cgf->...gf", self.image(x), np.conj(self.weights(w)))
         y.reshape(self.y_shape)[...] = self.back(product)[self.kept]
         if bias is not None:
-            y.reshape(-1, self.spec.filters)[...] += bias
+            with np.errstate(over="ignore", invalid="ignore"):
+                y.reshape(-1, self.spec.filters)[...] += bias
 
 
 class FFTInputGradPlan(_FFTPlan):
