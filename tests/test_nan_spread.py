@@ -187,3 +187,20 @@ def test_dense_layers():
 )
 def test_the_docstrings_warn_of_transforms(name):
     assert "NaN and infinity spread" in " ".join(getattr(fn, name).__doc__.split())
+
+
+def test_no_way_warns_where_another_does_not():
+    """NumPy's sums and transforms warn of NaN and overflow, kernels can't; all are silent (pytest makes errors of warnings)."""
+    x, w, bias = (np.full(shape, np.inf, np.float32) for shape in ((1, 5, 6, 2), (3, 3, 2, 2), (2,)))
+    w[0], x[0, 0], bias[0] = 1e38, -1e38, -np.inf
+    for options in ({}, {"algorithm": "fft"}, {"padding": 2, "padding_mode": "reflect"}):
+        y = fn.conv2d(x, w, bias, **options)
+        fn.conv2d_input_grad(y, w, x.shape, **options)
+        fn.conv2d_weight_grad(x, y, w.shape, **options)
+    fn.conv_transpose2d(x, w, bias)
+    for rows in (w[0], np.full((60, 60), np.inf, np.float32)):
+        a = rows.reshape(len(rows), -1)
+        fn.linear(a, a.T, np.full(len(a), -np.inf, np.float32))
+        fn.linear_grad(a @ a.T if len(a) > 9 else np.full((len(a), len(a)), np.inf, np.float32), a, a.T)
+    half = np.full((4, 4), 60000, np.float16)
+    assert np.isinf(fastconv.conv_2d(half, half)).all() and np.isinf(signal.convolve2d(half, half)).any()

@@ -90,3 +90,19 @@ def test_neighbours_do_not_overlap():
     both = np.zeros((*X.shape, 2))
     both[..., 0] = X
     np.testing.assert_array_equal(fn.relu(both[..., 0], out=both[..., 1]), np.maximum(X, 0))
+
+
+def test_what_shares_memory_without_being_an_array():
+    x = np.ones((1, 4, 4, 1))
+    for given in (memoryview(x), x.view(np.recarray)):
+        with pytest.raises(ValueError, match="out must not overlap an input in memory"):
+            fn.max_pool2d(given, 2, out=x[:, :2, :2])
+    assert (x == 1).all()
+
+
+def test_elements_that_share_a_place():
+    window = np.lib.stride_tricks.sliding_window_view(np.zeros(9), 4, writeable=True)
+    for out in (window, np.lib.stride_tricks.as_strided(np.zeros(1), (6, 4), (0, 0))):
+        with pytest.raises(ValueError, match="out must have a place in memory for each element, but has"):
+            fn.relu(np.ones((6, 4)), out=out)
+        assert not out.any()
