@@ -121,6 +121,8 @@ def test_methods_of_other_libraries_are_refused(option, base, name):
 def test_so_is_a_shift_that_is_none():
     with pytest.raises(TypeError, match="^fit: augment must be a Shift itself, which the engine knows, but is a Own"):
         fit(layered(), 1, augment=own(nn.Shift, apply_to=nothing))
+    with pytest.raises(ValueError, match=r"^fit: Shift\(8\) must leave something of images of 8 x 8 pixels"):
+        fit(layered(), 1, augment=nn.Shift(8))
     with pytest.raises(TypeError, match=r"^Schedule must have a method factors\(updates, updates_per_epoch\)"):
         fit(layered(), 1, schedule=nn.Schedule())
 
@@ -138,9 +140,9 @@ def test_an_optimizer_of_ones_own_is_not_passed_over_in_the_notebooks_network():
 # The rate
 
 
-def lowering(how):
+def lowering(how, momentum=0.9):
     """A callback that halves the rate by the user's own optimizer, or by the model's."""
-    optimizer = nn.SGD(0.1, momentum=0.9)
+    optimizer = nn.SGD(0.1, momentum)
 
     def lower(model, epoch=None, logs=None):
         assert model.optimizer is optimizer
@@ -152,12 +154,13 @@ def lowering(how):
 @pytest.mark.parametrize("build", [layered, notebooks])
 @pytest.mark.parametrize("schedule", [None, nn.Step(1, 0.5)], ids=str)
 @pytest.mark.parametrize("how, rates", [("on_epoch_begin", [1, 2, 3]), ("on_epoch_end", [0, 1, 2]), ("on_train_begin", [1, 1, 1])])
-def test_callbacks_set_it_for_the_epochs_to_come(how, rates, schedule, build):
-    optimizer, callback = lowering(how)
+@pytest.mark.parametrize("batch, momentum", [(16, 0.9), (16, 0.0), (1, 0.0)])
+def test_callbacks_set_it_for_the_epochs_to_come(how, rates, schedule, build, batch, momentum):
+    optimizer, callback = lowering(how, momentum)
     model, by_hand = build(), build()
-    fit(model, 3, optimizer=optimizer, callbacks=[callback], schedule=schedule)
+    fit(model, 3, optimizer=optimizer, callbacks=[callback], schedule=schedule, batch_size=batch)
     for times in rates:
-        fit(by_hand, 1, optimizer=nn.SGD(0.1 * 0.5**times, momentum=0.9), schedule=schedule)
+        fit(by_hand, 1, optimizer=nn.SGD(0.1 * 0.5**times, momentum), schedule=schedule, batch_size=batch)
     assert model.weights_hash() == by_hand.weights_hash()
     assert model.optimizer is optimizer
 

@@ -328,7 +328,9 @@ def train_for_long(epochs, threads, checkpoint=None):
     x = np.random.default_rng(0).random((20000, 5)).astype("float32")
     y = x.argmax(axis=1)
     model = nn.Sequential([nn.Dense(16, activation="relu"), nn.Dropout(0.1), nn.Dense(5)], input_shape=(5,))
-    callbacks = [nn.EarlyStopping(patience=10**9), Told()]
+    model.fit(x[:99], y[:99], epochs=3, optimizer=nn.Adam(0.002), progress=False)  # a life before, of moments too
+    falling = nn.ReduceLROnPlateau("loss", 0.99, patience=1, min_delta=10.0)
+    callbacks = [nn.EarlyStopping(patience=10**9), falling, Told()]
     options = {"batch_size": 16, "optimizer": nn.Adam(0.001), "progress": False, "validation_data": (x[:500], y[:500])}
     kept = {} if checkpoint is None else {"checkpoint": checkpoint, "resume": True}
     history = model.fit(x, y, epochs=epochs, threads=threads, callbacks=callbacks, **options, **kept)

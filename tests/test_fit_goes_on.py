@@ -233,6 +233,16 @@ def test_gradient_and_evaluate_do_not_go_by_the_epoch():
 # In files
 
 
+def test_after_a_checkpoint_the_moments_go_on_too(tmp_path):
+    """Also from one of a training that is finished, which is only loaded."""
+    path, whole, model = tmp_path / "run.npz", layered(), layered()
+    fit(whole, 3)
+    fit(layered(), 2, checkpoint=path)
+    fit(model, 2, checkpoint=path, resume=True)
+    fit(model, 1)
+    assert (model.weights_hash(), model.epochs) == (whole.weights_hash(), 3)
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
 def test_a_file_keeps_the_count_and_not_the_moments(tmp_path, suffix):
     model, path = layered(), tmp_path / f"model{suffix}"

@@ -53,6 +53,9 @@ def test_no_option_can_be_changed_and_no_other_attribute_be_set(kind):
             setattr(thing, name, 1)
     thing._own = 5
     assert thing._own == 5
+    for name in option_names(kind):
+        with pytest.raises(AttributeError, match=f"^{kind.__name__}: {name} can't be deleted"):
+            delattr(thing, name)
 
 
 @pytest.mark.parametrize("name", ["sed", "trainable", "optimiser", "training", "stop_training", "layer"])

@@ -171,6 +171,9 @@ def fit(
         raise TypeError(f"fit: augment must be a Shift itself, which the engine knows, but is a {type(augment).__name__}")
     if augment is not None and len(model.shapes[0]) != 3:
         raise ValueError(f"fit: only images (h, w, c) can be shifted, but the model's input is {model.shapes[0]}")
+    if augment is not None and augment.pixels >= min(model.shapes[0][:2]):
+        height, width = model.shapes[0][:2]
+        raise ValueError(f"fit: {augment!r} must leave something of images of {height} x {width} pixels, but may move them away")
     samples = checked_samples("fit", model, x, y, name, learn=True)
     data, validation = samples.data, checked_validation(model, validation_data, name, samples)
     callbacks = checked_callbacks(callbacks, data, validation)

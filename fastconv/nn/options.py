@@ -56,6 +56,11 @@ class Fixed(metaclass=_Constructed):
             self._check_assigned(name)
         super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        if "_constructed" in self.__dict__ and not name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__}: {name} can't be deleted")
+        super().__delattr__(name)
+
     def _check_assigned(self, name: str) -> None:
         kind, found = type(self).__name__, inspect.getattr_static(type(self), name, None)
         if hasattr(type(found), "__set__"):

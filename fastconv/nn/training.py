@@ -67,6 +67,7 @@ class Training:
             self._change(resumed.began)
             data.losses[: len(resumed.losses)], data.correct[: len(resumed.correct)] = resumed.losses, resumed.correct
             data.state[STEP], self._kept = resumed.step, resumed.kept
+            self._leave_moments()
         self._began, self.online = self._changing(), runs_online(model, updates)
         self.history = History(self._kept.history)
 
@@ -138,12 +139,17 @@ class Training:
 
     def _prepared(self, team: Team) -> Epoch:
         """Return the epoch's programs, by the rate and the layers that are trainable now; the model goes on with their moments."""
-        changing, optimizer = self._changing(), self._updates.optimizer
+        changing = self._changing()
         if self._epoch is None or self._trained != changing.trainable:
             self._epoch, self._trained = self._recording.epoch(team), changing.trainable
         self._recording.set_rate(changing.rate)
-        self.model._moments = Moments(type(optimizer), fixed_options(optimizer), self._course.slots, self.data.state)
+        self._leave_moments()
         return self._epoch
+
+    def _leave_moments(self) -> None:
+        """Let the model have the optimizer's vectors, which go on changing, for the next fit."""
+        optimizer = self._updates.optimizer
+        self.model._moments = Moments(type(optimizer), fixed_options(optimizer), self._course.slots, self.data.state)
 
     def _run_updates(self, epoch: Epoch, bar: Progress | None) -> None:
         """Run the epoch's updates; between slices, show how it goes and write checkpoints."""
