@@ -39,4 +39,5 @@ class LossWatch:
 
 def warn_diverged(operation: str, what: str, rate: float) -> None:
     """Warn that a training has come apart, given what shows it and the learning rate."""
-    warn(f"{operation}: {what}: the training has come apart; try a smaller learning rate than {rate:g}", RuntimeWarning)
+    advice = f"try a smaller learning rate than {rate:g}" if rate else "see to the data"
+    warn(f"{operation}: {what}: the training has come apart; {advice}", RuntimeWarning)

@@ -1,15 +1,18 @@
-"""A progress bar on standard error: tqdm's where it is installed and someone watches, else a plain line now and then."""
+"""How far a training is, on standard error: one line that is redrawn where someone watches, otherwise a line now and then."""
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, TextIO
 
 SECONDS_BETWEEN_LINES = 5.0
+"""Without anyone who watches; but at least a twentieth of the time so far, so that a long training's log stays short."""
+FIRST_EPOCHS = 10
+"""So many epochs have a line of their own in any case, as does the last one."""
 
 
 def _for_who_looks(show: Callable[..., None]) -> Callable[..., None]:
@@ -20,69 +23,124 @@ def _for_who_looks(show: Callable[..., None]) -> Callable[..., None]:
         if self._seen:
             try:
                 show(self, *arguments)
-            except OSError:
-                self._seen = False
+            except (OSError, ValueError):  # what a closed stream raises
+                self._give_up()
 
     return shown
 
 
 class Progress:
-    """Shows how many of `total` images are done, their rate, and the running loss and accuracy.
+    """Shows an epoch's number, how many of its images are done, their rate, the time left, and figures such as the running loss.
 
-    A stream that can't be written any more is no reason to end what is shown there.
+    tqdm's bar, if it is installed, is redrawn on a terminal or in a notebook, and taken away in the end. What stays is a line on
+    the last epoch. A stream that can't be written any more is no reason to end what is shown there.
 
     Parameters
     ----------
-    total : int
-    title : str
+    epochs, images : int
+        How many epochs there are, and images in each.
+    first : int
+        How many epochs were before these; they count for the epochs' numbers.
+    done : int
+        How many images of all these epochs are done already; they don't count for the rate.
     stream : text stream
         Standard error if not given.
-    done : int
-        How many are done already; they don't count for the rate.
+
+    Examples
+    --------
+    >>> import sys
+    >>> from fastconv.progress import Progress
+    >>> shown = Progress(epochs=2, images=100, stream=sys.stdout)
+    >>> shown.update(0, 100)
+    >>> shown.finish(0, "loss 0.5000")  # doctest: +ELLIPSIS
+    Epoch 1 of 2: 100 of 100 images, ... images/s, loss 0.5000
     """
 
-    def __init__(self, total: int, title: str, stream: TextIO | None = None, done: int = 0):
-        self._total, self._title, self._stream = total, title, stream or sys.stderr or io.StringIO()
+    def __init__(self, epochs: int, images: int, first: int = 0, done: int = 0, stream: TextIO | None = None):
+        self._epochs, self._images, self._first = epochs, images, first
+        self._stream = stream or sys.stderr
         self._start = self._last = time.perf_counter()
-        self._first = self._done = done
-        self._seen = True
+        self._before = self._done = done
+        self._unsaid, self._seen, self._bar = "", self._stream is not None, None
         try:
-            self._bar = _make_bar(total, title, self._stream, done)
-        except OSError:
-            self._bar, self._seen = None, False
+            self._bar = _make_bar(epochs * images, done, self._stream)
+        except (OSError, ValueError):
+            self._give_up()
 
     @_for_who_looks
-    def update(self, done: int, loss: float, accuracy: float | None) -> None:
-        """Show `done` images, with the loss and the accuracy (0 to 1) so far, if there is one."""
-        figures = f"loss {loss:.3f}" + ("" if accuracy is None else f", accuracy {accuracy:.0%}")
+    def update(self, epoch: int, done: int, figures: str = "") -> None:
+        """Show that of this epoch, the first being 0, so many images are done, and the figures so far."""
+        everything, self._done = self._epochs * self._images, epoch * self._images + done
         if self._bar is not None:
+            self._bar.set_description(self._title(epoch), refresh=False)
             self._bar.set_postfix_str(figures, refresh=False)
-            self._bar.update(done - self._done)
-        elif time.perf_counter() - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = time.perf_counter()
-            left = (self._total - done) * (self._last - self._start) / max(done - self._first, 1)
-            self._line(done, f"{left:.0f} s left, {figures}")
-        self._done = done
+            self._bar.update(self._done - self._bar.n)
+        elif self._is_time():
+            left = (everything - self._done) * (self._last - self._start) / max(self._done - self._before, 1)
+            print(self._line(epoch, done, f"{left:.0f} s left", figures), file=self._stream, flush=True)
 
     @_for_who_looks
-    def close(self, summary: str) -> None:
-        """End the bar, or print the last line, with a summary."""
+    def finish(self, epoch: int, figures: str) -> None:
+        """Show that an epoch is done."""
+        self._done = (epoch + 1) * self._images
+        self._unsaid = self._line(epoch, self._images, figures)
+        if self._bar is None and (epoch < FIRST_EPOCHS or self._is_time()):
+            self._say()
+
+    @_for_who_looks
+    def close(self) -> None:
+        """End it, with the last epoch's line."""
         if self._bar is not None:
-            self._bar.set_postfix_str(summary, refresh=False)
             self._bar.close()
-        else:
-            self._line(self._done, summary)
+        self._say()
 
-    def _line(self, done: int, text: str) -> None:
-        rate = (done - self._first) / max(time.perf_counter() - self._start, 1e-9)
-        print(f"{self._title}: {done} of {self._total} images, {rate:,.0f} images/s, {text}", file=self._stream, flush=True)
+    def stop(self, epoch: int, done: int, reason: str) -> None:
+        """End it in the middle of an epoch, and tell why."""
+        self._unsaid = f"{self._title(epoch)}: {reason} after {done} of {self._images} images"
+        self.close()
+
+    @_for_who_looks
+    def make_way(self) -> None:
+        """Leave the line to something else; the next update takes another one."""
+        if self._bar is not None:
+            self._bar.clear()
+
+    def _give_up(self) -> None:
+        self._seen = False
+        if self._bar is not None:
+            self._bar.disable = True
+
+    def _title(self, epoch: int) -> str:
+        return f"Epoch {self._first + epoch + 1} of {self._first + self._epochs}"
+
+    def _line(self, epoch: int, done: int, *figures: str) -> str:
+        rate = (self._done - self._before) / max(time.perf_counter() - self._start, 1e-9)
+        parts = [f"{self._title(epoch)}: {done} of {self._images} images", f"{rate:,.0f} images/s", *figures]
+        return ", ".join(part for part in parts if part)
+
+    def _is_time(self) -> bool:
+        now = time.perf_counter()
+        if now - self._last < max(SECONDS_BETWEEN_LINES, (now - self._start) / 20):
+            return False
+        self._last = now
+        return True
+
+    def _say(self) -> None:
+        line, self._unsaid = self._unsaid, ""
+        if line:
+            self._last = time.perf_counter()
+            print(line, file=self._stream, flush=True)
 
 
-def _make_bar(total: int, title: str, stream: TextIO, done: int):
-    if not stream.isatty():
-        return None
+def _make_bar(total: int, done: int, stream: Any) -> Any:
+    """Return tqdm's bar, or None where it isn't installed, or nobody watches on a terminal or in a notebook, which keeps it all."""
+    interval = None
+    with suppress(OSError, ValueError, AttributeError):
+        notebook = type(stream).__module__.partition(".")[0] == "ipykernel"
+        interval = 0.1 if stream.isatty() else 0.5 if notebook else None
     try:
         from tqdm import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, initial=done, desc=title, unit=" images", file=stream, mininterval=0.05, dynamic_ncols=True)
+    options = {"unit": " images", "mininterval": interval, "miniters": 1, "dynamic_ncols": True, "leave": False}
+    return None if interval is None else tqdm(total=total, initial=done, file=stream, **options)

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from fastconv import _threads
+from fastconv import _threads, _waiting
 from fastconv.cli import main
 
 # The first call of a kernel compiles it, so no deadline. The full profile is 2,000 examples over test_properties.py.
@@ -16,6 +16,9 @@ settings.load_profile("default")
 def as_many_threads_as_asked_for(monkeypatch):
     """Let tests have more threads than this machine has CPUs: results must not depend on their number."""
     monkeypatch.setattr(_threads, "most_at_once", lambda: _threads.MOST_THREADS)
+
+
+_waiting.PATIENCE = 1e6  # what tests read on standard error doesn't depend on what is compiled already
 
 
 @pytest.fixture

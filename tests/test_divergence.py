@@ -21,9 +21,9 @@ def network(**options):
 
 
 def steps(mnist, layers, alpha, count):
-    """Take so many steps; return the warnings, each with how many steps had been taken."""
+    """Take so many steps; return fastconv's warnings, each with how many steps had been taken."""
     found = []
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
         warnings.simplefilter("always")
         for done, (image, label) in enumerate(zip(mnist[0][:count], mnist[1][:count]), 1):
             fc.CNN_training(image, label, layers, alpha)

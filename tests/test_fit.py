@@ -1,20 +1,12 @@
-"""fit: what it shows and notes, what it refuses before it begins, callbacks, several fits at once, Ctrl-C."""
+"""fit: what it notes, what it refuses before it begins, callbacks, several fits at once."""
 
-import io
 import re
-import signal
-import subprocess
-import sys
 import threading
-import time
 
 import numpy as np
 import pytest
 
 from fastconv import nn
-from fastconv.nn import training
-
-from .processes import environment
 
 
 def rows(count, seed=0):
@@ -125,44 +117,6 @@ def test_what_is_no_order_is_refused_before_its_epoch(order, error, text):
     again = model_of_rows()
     again.fit(*rows(200), shuffle=False, **options)
     assert (model.weights_hash(), seen.epochs) == (again.weights_hash(), [0])
-
-
-# What is shown
-
-
-@pytest.mark.parametrize("tqdm", [True, False])
-def test_progress_is_shown_on_standard_error(capsys, monkeypatch, tqdm):
-    stream = io.StringIO()
-    stream.isatty = lambda: tqdm
-    monkeypatch.setattr(sys, "stderr", stream)
-    fitted(progress=True, validation_data=rows(50))
-    text = stream.getvalue()
-    assert capsys.readouterr().out == ""
-    assert "200 of 200 images" in text or "200/200" in text
-    assert re.search(
-        r"Epoch 3 of 3: .*images/s.*loss \d\.\d{4}, accuracy 0\.\d{4}, val_loss \d\.\d{4}, val_accuracy 0\.\d{4}", text
-    )
-
-
-def test_the_running_figures_are_means_of_what_is_done(monkeypatch):
-    shown = []
-
-    class Bar:
-        def __init__(self, total, title, done):
-            assert (total, done) == (200, 0)
-
-        def update(self, *figures):
-            shown.append(figures)
-
-        def close(self, text):
-            pass
-
-    monkeypatch.setattr(training, "Progress", Bar)
-    model = model_of_rows()
-    history = model.fit(*rows(200), batch_size=16, threads=1)
-    assert len(shown) > 2
-    assert shown[-1] == (200, pytest.approx(history["loss"][0]), pytest.approx(history["accuracy"][0]))
-    assert all(0 <= round(accuracy * done, 6) == int(round(accuracy * done, 6)) for done, _, accuracy in shown)
 
 
 # What is refused
@@ -311,46 +265,3 @@ def test_fits_one_after_the_other_and_in_two_threads_at_once():
     assert [found[0], found[1]] == alone
     assert alone[0] != alone[1]
     assert [thread.name for thread in threading.enumerate() if re.fullmatch(r"fastconv_\d+", thread.name)] == []
-
-
-INTERRUPTED = """
-import os, signal, sys, threading, time
-import numpy as np
-from fastconv import nn
-signal.signal(signal.SIGINT, signal.default_int_handler)
-x = np.random.default_rng(0).random((40000, 5)).astype("float32")
-y = x.argmax(axis=1)
-model = nn.Sequential([nn.Dense(16, activation="relu"), nn.Dropout(0.1), nn.Dense(5)], input_shape=(5,))
-
-class Told(nn.Callback):
-    def on_epoch_begin(self, model, epoch):
-        if epoch == 1:
-            print("begun", flush=True)
-
-options = {"epochs": 10**9, "batch_size": 16, "optimizer": nn.SGD(0.01, momentum=0.9), "threads": 2}
-try:
-    model.fit(x, y, callbacks=[Told()], **options)
-except KeyboardInterrupt:
-    stopped = time.time()
-    names = [thread.name for thread in threading.enumerate()]
-    print(stopped, names, np.isfinite(model.parameters).all(), flush=True)
-    print(model.fit(x, y, **{**options, "epochs": 1}).epochs[0]["accuracy"] > 0.8)
-"""
-
-
-def test_an_interrupt_ends_a_training_at_once_and_keeps_its_updates():
-    command = [sys.executable, "-c", INTERRUPTED]
-    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout.readline() == "begun\n", process.stderr.read()
-            time.sleep(0.3)
-            began = time.time()
-            process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=30)
-        finally:
-            process.kill()
-    assert process.returncode == 0, errors
-    stopped, rest = output.split(" ", 1)
-    assert float(stopped) - began < 1  # half a second where nothing else runs
-    assert rest == "['MainThread'] True\nTrue\n"
-    assert re.search(r"interrupted after \d+ images", errors)

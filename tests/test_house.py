@@ -52,7 +52,7 @@ MAY_IMPORT = [
     ("kernels.segments", "numba llvmlite kernels.simd kernels.tile", ""),
     ("kernels", "numpy kernels shapes _jit", ""),
     ("layers", "numpy layers functional shapes _arrays", ""),
-    ("nn", "numpy nn files engine functional kernels shapes progress _arrays _team _threads _warnings", "safetensors"),
+    ("nn", "numpy nn files engine functional kernels shapes progress _arrays _team _threads _warnings _divergence", "safetensors"),
     ("notebook", "numpy functional shapes _arrays", ""),
     ("notebook_training", "numpy layers functional shapes _arrays _divergence", ""),
     ("progress", "", "tqdm"),

@@ -8,7 +8,10 @@ from fastconv import nn
 from fastconv.nn import inference, update
 from fastconv.nn.fusion import conv_pool_dense
 
-pytestmark = pytest.mark.filterwarnings("ignore:.* has numbers that aren.t finite:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.* has numbers that aren.t finite:UserWarning"),
+    pytest.mark.filterwarnings("ignore:fit. the (mean )?loss .*come apart:RuntimeWarning"),
+]
 
 NAN, INF = np.nan, np.inf
 ODD_ONE = 2

@@ -108,8 +108,9 @@ def fit(
     threads : int
         If not given, `fastconv.get_num_threads()`; no more run than the process has CPUs. No bit of the result depends on it.
     progress : bool
-        Whether a bar (if tqdm is installed, and standard error is a terminal), or a line now and then, shows on standard error how
-        it goes: the loss and the accuracy are means over the epoch so far, of each batch before its update.
+        Whether standard error shows how it goes: the number of the epoch, and the loss and the accuracy, as means over the epoch so
+        far, of each batch before its update. On a terminal or in a notebook that is one line, which is redrawn, if tqdm is
+        installed; elsewhere a line now and then. In the end the last epoch's figures stay.
     checkpoint : path
         A .npz or .safetensors file for all that the training needs to go on: written at each epoch's end, every 30 seconds, and
         at an interrupt; always as a whole, so that a process that is killed leaves the one before. `nn.load` reads the model in it.
@@ -137,9 +138,13 @@ def fit(
         Once, naming the range of x, where integers other than uint8 exceed 1, uint8 are flags of 0 and 1, other numbers are far
         from 1, or some aren't finite; and where x is on another scale than what the model was trained on before (`input_range`), or
         that of validation_data is. `evaluate`, `predict` and `gradient` warn likewise.
+    RuntimeWarning
+        Once, if the loss is NaN, or if its mean over 1,000 images in a row (or an epoch, if it has fewer) is over 10 times that of
+        the first batch before its update, and of guessing: the training comes apart, mostly for too large a learning rate.
     KeyboardInterrupt
-        At Ctrl-C, as soon as the running slice of updates, about a tenth of a second, is done. The model has its parameters after
-        the last update; another fit goes on with these, and begins the interrupted epoch anew.
+        At Ctrl-C, as soon as the running slice of updates, about a tenth of a second, is done; it tells how many images the model
+        has been trained on in this epoch. The model has its parameters after the last update, and `history` has the epochs before;
+        another fit goes on with these, and begins the interrupted epoch anew.
 
     Notes
     -----
@@ -201,26 +206,30 @@ def fit(
         check_factors(schedule, factors, resumed, total, per_epoch)
     updates = Updates(used, batch, order, optimizer, factors, augment.pixels if augment else 0)
     course = Course(first, total, slots, before)
-    with _or_as_before(model) as begun:
-        model.loss, model.classes, model._optimizer = name, samples.classes, optimizer
-        model.input_range = samples.range if total else model.input_range
-        training = Training(model, data, course, updates, callbacks, path, settings, resumed)
-        begun.append(training)
-        with team_of(1 if training.online else count) as team:
-            training.run(team, validation, progress)
+    begun: list[Training] = []
+    try:
+        with _or_as_before(model, begun):
+            model.loss, model.classes, model._optimizer = name, samples.classes, optimizer
+            model.input_range = samples.range if total else model.input_range
+            training = Training(model, data, course, updates, callbacks, path, settings, resumed, progress)
+            begun.append(training)
+            with team_of(1 if training.online else count) as team:
+                training.run(team, validation)
+    except KeyboardInterrupt as stop:
+        stop.args = stop.args or (f"fit: interrupted {begun[0].reached if begun else 'before the first update'}",)
+        raise stop.with_traceback(None) from None  # whoever pressed Ctrl-C need not see where
     return training.history
 
 
 @contextmanager
-def _or_as_before(model: Sequential) -> Iterator[list[Training]]:
+def _or_as_before(model: Sequential, begun: list[Training]) -> Iterator[None]:
     """Give the model back what it was trained with if a training that is put into the list fails before it begins."""
-    before = model.loss, model.classes, model.input_range, model._optimizer
-    begun: list[Training] = []
+    before = model.loss, model.classes, model.input_range, model._optimizer, model._history
     try:
-        yield begun
+        yield
     except BaseException:  # raised again
         if not any(training.has_begun for training in begun):
-            model.loss, model.classes, model.input_range, model._optimizer = before
+            model.loss, model.classes, model.input_range, model._optimizer, model._history = before
         raise
 
 

@@ -64,6 +64,8 @@ class Sequential(State):
         is saved with the model, and can be set.
     optimizer : Optimizer or None
         The one of the running fit, or of the last. Its `lr` can be set, also between epochs.
+    history : History
+        Of the running fit, or of the last, also if that was interrupted; it isn't saved with the model.
 
     Raises
     ------

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._arrays import as_array
 from ..shapes import Ints, as_int, check_shape
+from .history import History
 from .inputs import checked_loss
 from .labels import Names, checked_classes
 from .moments import Moments
@@ -36,6 +37,7 @@ class State(Fixed):
         self._epochs = 0
         self._optimizer: Optimizer | None = None
         self._moments: Moments | None = None
+        self._history = History()
         self.warned: set[tuple] = set()
 
     @property
@@ -96,6 +98,11 @@ class State(Fixed):
     def optimizer(self) -> Optimizer | None:
         """The optimizer of the running fit, or of the last."""
         return self._optimizer
+
+    @property
+    def history(self) -> History:
+        """The figures of the running fit's epochs, or of the last one's, also if that was interrupted."""
+        return self._history
 
 
 def as_weights(operation: str, name: str, value: Any, shape: Ints, dtype: np.dtype) -> np.ndarray:

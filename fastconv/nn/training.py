@@ -17,13 +17,13 @@ from .._team import Team
 from ..engine.data import Data
 from ..engine.epoch import Epoch
 from ..kernels.batch import BEFORE, STEP
-from ..progress import Progress
 from .callbacks import Callback
 from .checkpoint import Changing, Kept, Resumed, save_checkpoint
 from .frozen import set_trainable, trainable_layers
 from .history import History
 from .inference import BATCH, Inference, figures
 from .moments import Moments, fixed_options
+from .running import Running, loss_of_guessing
 from .update import Recording, Updates, runs_online
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Training:
 
     def __init__(
         self, model: Sequential, data: Data, course: Course, updates: Updates, callbacks: Sequence[Callback],
-        checkpoint: Path | None, settings: dict[str, Any], resumed: Resumed | None,
+        checkpoint: Path | None, settings: dict[str, Any], resumed: Resumed | None, progress: bool,
     ):  # fmt: skip
         self.model, self.data, self._course, self._updates, self._callbacks = model, data, course, updates, callbacks
         self._checkpoint, self._settings, self._kept = checkpoint, settings, Kept()
@@ -69,14 +69,24 @@ class Training:
             data.state[STEP], self._kept = resumed.step, resumed.kept
             self._leave_moments()
         self._began, self.online = self._changing(), runs_online(model, updates)
-        self.history = History(self._kept.history)
+        guessing = loss_of_guessing(data, model.loss, model.shapes[-1][-1])
+        self._running = Running(data, updates, course.first, course.epochs, guessing, progress)
+        self.history = model._history = History(self._kept.history)
 
     @property
     def has_begun(self) -> bool:
         """Whether the model has changed."""
         return bool(self.data.state[STEP] > 0 or self._kept.history)
 
-    def run(self, team: Team, validation: Data | None, progress: bool) -> None:
+    @property
+    def reached(self) -> str:
+        """How far the training has come, in words."""
+        epoch, last = self._course.first + len(self._kept.history), self._course.first + self._course.epochs
+        if self._is_over():
+            return f"after epoch {epoch} of {last}"
+        return f"in epoch {epoch + 1} of {last}, after {self._place()} of {self._updates.images} images"
+
+    def run(self, team: Team, validation: Data | None) -> None:
         """Train to the end of the last epoch, or until a callback or an interrupt ends it."""
         model = self.model
         validate = None if validation is None else Inference(model, validation, BATCH, team).run
@@ -88,14 +98,29 @@ class Training:
         if self._kept.changed is not None:
             self._change(self._kept.changed)
         try:
-            while len(self._kept.history) < self._course.epochs and not self._kept.stopped:
-                self._run_epoch(team, validate, progress)
+            while not self._is_over():
+                self._run_epoch(team, validate)
                 self._save()
-        except (KeyboardInterrupt, SystemExit):
-            self._save()
+        except BaseException as error:  # raised again
+            self._stop(error)
             raise
+        self._running.close()
         for callback in self._callbacks:
             callback.on_train_end(model)
+
+    def _is_over(self) -> bool:
+        return len(self._kept.history) >= self._course.epochs or self._kept.stopped
+
+    def _stop(self, error: BaseException) -> None:
+        """Keep what there is when the training ends early."""
+        interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
+        if interrupted:
+            self._save()
+        self.history = self.model._history = History(self._kept.history)  # the other one may be in the middle of a change
+        if self._is_over():
+            self._running.close()
+        else:
+            self._running.stop(len(self._kept.history), self._place(), "interrupted" if interrupted else "stopped")
 
     def _changing(self) -> Changing:
         """Return what callbacks may change from one epoch to the next."""
@@ -110,7 +135,7 @@ class Training:
         updates = int(self.data.state[STEP]) - len(self._kept.history) * self._updates.per_epoch
         return min(updates * self._updates.batch, self._updates.images)
 
-    def _run_epoch(self, team: Team, validate: Callable[[], dict[str, float]] | None, progress: bool) -> None:
+    def _run_epoch(self, team: Team, validate: Callable[[], dict[str, float]] | None) -> None:
         """Run an epoch from where it is to its end, then validation and callbacks."""
         number, data, model, images = self._course.first + len(self._kept.history), self.data, self.model, self._updates.images
         order = self._updates.order(number)
@@ -118,19 +143,12 @@ class Training:
             callback.on_epoch_begin(model, number)
         epoch, done = self._prepared(team), self._place()
         data.begin(number, order, done)
-        last = self._course.first + self._course.epochs
-        bar = Progress(images, f"Epoch {number + 1} of {last}", done=done) if progress else None
-        try:
-            self._run_updates(epoch, bar)
-            logs = figures(data, images)
-            if validate is not None:
-                logs |= {f"val_{name}": value for name, value in validate().items()}
-        except BaseException:  # raised again: only the bar is closed
-            if bar is not None:
-                bar.close(f"interrupted after {self._place()} images")
-            raise
-        if bar is not None:
-            bar.close(", ".join(f"{name} {value:.4f}" for name, value in logs.items()))
+        self._running.begin(len(self._kept.history), done)
+        self._run_updates(epoch)
+        logs = figures(data, images)
+        if validate is not None:
+            logs |= {f"val_{name}": value for name, value in validate().items()}
+        self._running.finish(logs)
         model.epochs = number + 1
         stop = [ends(callback, callback.on_epoch_end(model, number, dict(logs))) for callback in self._callbacks]
         states = tuple((type(callback).__name__, dict(callback.state())) for callback in self._callbacks)
@@ -151,16 +169,11 @@ class Training:
         optimizer = self._updates.optimizer
         self.model._moments = Moments(type(optimizer), fixed_options(optimizer), self._course.slots, self.data.state)
 
-    def _run_updates(self, epoch: Epoch, bar: Progress | None) -> None:
-        """Run the epoch's updates; between slices, show how it goes and write checkpoints."""
-        data, shown, loss, correct = self.data, 0, 0.0, 0
+    def _run_updates(self, epoch: Epoch) -> None:
+        """Run the epoch's updates; between slices, show and watch how it goes, and write checkpoints."""
         saved, pause = time.perf_counter(), CHECKPOINT_SECONDS
         for done in epoch.run():
-            if bar is not None:
-                loss += float(data.losses[shown:done].sum())
-                correct += int(np.count_nonzero(data.correct[shown:done]))
-                shown = done
-                bar.update(done, loss / done, correct / done if data.classified else None)
+            self._running.add(done)
             if self._checkpoint is not None and time.perf_counter() - saved > pause and done < self._updates.images:
                 start = time.perf_counter()
                 self._save()
