@@ -97,12 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if own:
         console.open_missing_streams()
     try:
-        status = _run(arguments, answers)
+        with console.short_warnings(own):
+            status = _run(arguments, answers)
         console.flush()
         return status
-    except SystemExit:  # argparse has printed help, or what is wrong
-        console.flush()
-        raise
     except Ended as ended:
         end(ended.number)
     except KeyboardInterrupt:
@@ -121,7 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None, answers: Answers) -> int:
     parser = _parser()
-    options = parser.parse_args(arguments)
+    try:
+        options = parser.parse_args(arguments)
+    finally:  # it may have printed help, to end with that
+        console.flush()
     if options.version:
         from . import __version__
 

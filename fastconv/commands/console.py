@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
-from typing import TextIO
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 from unicodedata import category
 
-FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
-"""What a command may raise about its arguments, files and data: one line says it. Anything else is a fault of ours."""
+FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError, Warning)
+"""What a command may raise about its arguments, files and data (a warning, where the user has these raised): one line says it.
+Anything else is a fault of ours."""
 
 
 class OutputLost(Exception):
@@ -43,6 +46,22 @@ def note(text: str) -> None:
 def complain(error: BaseException) -> None:
     """Say in one line what is wrong."""
     note(f"fastconv: {' '.join(str(error).split()) or type(error).__name__}")
+
+
+@contextmanager
+def short_warnings(own: bool) -> Iterator[None]:
+    """Within it warnings are lines as the others are, if the process is the command's own: its user has no code to look at."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        note(f"fastconv: warning: {' '.join(str(message).split())}")
+
+    before = warnings.showwarning
+    if own:
+        warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def flush() -> None:
