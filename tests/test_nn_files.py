@@ -81,7 +81,8 @@ def test_what_is_saved_comes_back(path, kind):
     model = model_with_everything()
     model.parameters[:5] = np.nan, np.inf, -0.0, 1e-310, 7
     model.save(kind(path))
-    comp = nn.load(kind(path))
+    with pytest.warns(RuntimeWarning, match=rf"^load: .*{path.name} has weights that are NaN or infinite: 2 of 24 in 0.kernel$"):
+        comp = nn.load(kind(path))
     assert comp.weights_hash() == model.weights_hash()
     assert repr(comp.layers) == repr(model.layers).replace("np.int64(1)", "1")
     assert (comp.shapes, comp.dtype, comp.seed, comp.loss) == (model.shapes, model.dtype, model.seed, model.loss)
@@ -181,7 +182,7 @@ def layer(name, **options):
         ('{"a":' * 100_000, "must not be nested so deep"),
         ("[]", "its structure must have"),
         (json.dumps(STRUCTURE).replace("3", "NaN"), "numbers must be finite, but one is NaN"),
-        (json.dumps(STRUCTURE).replace("[3]", "[1e999]"), "must be an integer, but is inf"),
+        (json.dumps(STRUCTURE).replace("[3]", "[1e999]"), "numbers must be finite, but one is 1e999"),
         (json.dumps(STRUCTURE).replace("3", "9" * 5000), "digits"),
         (changed(more=1), "its structure must have"),
         (changed(dtype="O"), "its dtype or loss is none of ours: O"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ MODES = ("L", "RGB")
 SEQUENCES = ("AVIF", "GIF", "PNG", "TIFF", "WEBP")
 """Formats whose frames are all pictures; in another's, what follows the first is its preview, or its layers."""
 MOST_FRAMES = 10_000
+AMPLE, AMPLIFIED = 2**24, 1000
+"""More than AMPLE pixels may be only AMPLIFIED times as many as the file has bytes: else it's a bomb."""
 ALMOST_BLACK = 1 / 16
 """Numbers that go no further than this part of white are probably of another range than their type's."""
 BITS, WHITE_IS_ZERO, SAMPLE_FORMAT = 258, 262, 339
@@ -45,8 +48,8 @@ def read_image(path: str | os.PathLike[str], mode: str = "L", *, background: int
     Raises
     ------
     ValueError
-        If the file is no picture that Pillow knows, or broken, or too large for Pillow; or if its numbers have no range in which
-        white is known (see Notes); or if an argument can't be.
+        If the file is no picture that Pillow knows, or broken, or too large for Pillow, or has over 16 million pixels and over a
+        thousand for each byte; or if its numbers have no range in which white is known (see Notes); or if an argument can't be.
     OSError
         If the file can't be read.
     ImportError
@@ -99,7 +102,7 @@ def read_frames(
         except UnidentifiedImageError:
             raise ValueError("Pillow knows no such format") from None
         with picture:
-            found = _found(picture, mode, int(background), size, most)
+            found = _found(picture, mode, int(background), size, most, os.fstat(file.fileno()).st_size)
     if found.refused:
         raise ValueError(f"{operation}: {name} {found.refused}")
     for text in found.dark:
@@ -115,7 +118,7 @@ class Found(NamedTuple):
     refused: str
 
 
-def _found(picture: Any, mode: str, background: int, size: tuple[int, int] | None, most: int) -> Found:
+def _found(picture: Any, mode: str, background: int, size: tuple[int, int] | None, most: int, length: int) -> Found:
     if size is not None and picture.format == "ICO" and size[::-1] in picture.info["sizes"]:
         picture.size = size[::-1]
     count = getattr(picture, "n_frames", 1) if most > 1 and picture.format in SEQUENCES else 1
@@ -128,6 +131,8 @@ def _found(picture: Any, mode: str, background: int, size: tuple[int, int] | Non
             picture.seek(number)
         found = picture.size[::-1]
         if size is None or sorted(found) == sorted(size):
+            if count * prod(found) > max(AMPLE, AMPLIFIED * length):
+                raise ValueError(f"its {count * prod(found)} pixels are over {AMPLIFIED} times as many as its {length} bytes")
             frames.append(_upright(picture, mode, background, dark))
             found = frames[-1].shape[:2]
         if size is not None and found != size:

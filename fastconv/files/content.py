@@ -10,11 +10,11 @@ from gzip import GzipFile
 from typing import IO
 
 CHUNK = 2**20
-MOST_CAUSE = 500
+MOST_CAUSE = 2000
 
 
 @contextmanager
-def reading(operation: str, path: str | os.PathLike[str], kind: str) -> Iterator[None]:
+def reading(operation: str, path: str | os.PathLike[str], kind: str, verdict: str = "is no readable") -> Iterator[None]:
     """Within it, a file's content is parsed: raise ValueError with the file's name for whatever is raised about that.
 
     The file must be open, and the caller's arguments checked, before. What the system says of the disk stays an OSError.
@@ -24,15 +24,15 @@ def reading(operation: str, path: str | os.PathLike[str], kind: str) -> Iterator
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):  # EINVAL: the content led to a place before the file's start
             raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
-        raise _broken(operation, path, kind, error) from None
+        raise ValueError(f"{operation}: {path} {verdict} {kind}: {_cause(error)}") from None
     except Exception as error:  # readers raise more than they tell: LZMAError, OverflowError, MemoryError, SyntaxError, ...
-        raise _broken(operation, path, kind, error) from None
+        raise ValueError(f"{operation}: {path} {verdict} {kind}: {_cause(error)}") from None
 
 
-def _broken(operation: str, path: str | os.PathLike[str], kind: str, error: Exception) -> ValueError:
-    cause = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-    text = " ".join(str(cause).split())[:MOST_CAUSE] or type(error).__name__
-    return ValueError(f"{operation}: {path} is no readable {kind}: {text}")
+def _cause(error: Exception) -> str:
+    """Return what an error says, in one line that isn't too long; its name if it says nothing."""
+    said = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(str(said).split())[:MOST_CAUSE] or type(error).__name__
 
 
 def read_bytes(stream: IO[bytes] | GzipFile, count: int, what: str, more: bool = False) -> bytearray:

@@ -60,6 +60,16 @@ class Callback:
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Take what `state` returned, after on_train_begin of a resumed training."""
 
+    def check_state(self, model: Sequential, state: Mapping[str, np.ndarray]) -> None:
+        """Raise ValueError for what can't be set, as it is in a file that may be broken; nothing is changed yet."""
+
+
+def check_numbers(callback: Callback, state: Mapping[str, np.ndarray], **wanted: tuple[str, tuple[int, ...]]) -> None:
+    """Refuse a state without such arrays: the letter of the type, and the shape, by the name of each."""
+    for name, (kind, shape) in wanted.items():
+        if name not in state or state[name].shape != shape or state[name].dtype.kind != kind:
+            raise ValueError(f"the state of {type(callback).__name__} must have numbers {name!r} of shape {shape}")
+
 
 class Best:
     """The best value so far of a figure, of which less is better unless it is an accuracy; what is no number is never better."""
@@ -140,3 +150,11 @@ class EarlyStopping(Told, Callback):
         """Take what `state` returned."""
         self._best.value, self._waited = float(state["best"]), int(state["waited"])
         self._weights = {name: array for name, array in state.items() if name not in ("best", "waited")}
+
+    def check_state(self, model: Sequential, state: Mapping[str, np.ndarray]) -> None:
+        """Raise ValueError for what can't be set."""
+        check_numbers(self, state, best=("f", ()), waited=("i", ()))
+        found = {name: (array.shape, array.dtype) for name, array in state.items() if name not in ("best", "waited")}
+        wanted = {name: (array.shape, array.dtype) for name, array in model.get_weights().items()}
+        if found and found != wanted:
+            raise ValueError(f"the weights that EarlyStopping kept must be {[*wanted]} of the model's shapes, but are {[*found]}")

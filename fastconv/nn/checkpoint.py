@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..files.content import reading
 from ..shapes import as_int
+from .callbacks import Callback
 from .files import Contents, read_file, write_file
 from .frozen import trainable_layers
-from .model_file import FORMAT, IMPOSSIBLE, TRAINING, from_json, lasting, plain, structure_of, to_json
+from .model_file import FORMAT, TRAINING, lasting, structure_of, warn_of_not_finite
 from .optimizers import Optimizer
 from .options import as_bool, as_number
+from .texts import from_json, plain, to_json
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -40,6 +44,11 @@ class Kept(NamedTuple):
     callbacks: tuple[tuple[str, dict[str, np.ndarray]], ...] = ()
     stopped: bool = False
     changed: Changing | None = None
+
+    def states_of(self, callbacks: Sequence[Callback]) -> list[tuple[Callback, dict[str, np.ndarray]]]:
+        """Return those callbacks that are of the same class as that in the same place then, with its state."""
+        pairs = zip(callbacks, self.callbacks, strict=False)
+        return [(callback, state) for callback, (name, state) in pairs if name == type(callback).__name__]
 
 
 class Resumed(NamedTuple):
@@ -102,9 +111,10 @@ def save_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], sta
 
 
 def load_checkpoint(
-    path: Path, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, count: int, batch: int
-) -> Resumed:
-    """Return what a checkpoint holds, which must be of this model and these settings; the model isn't changed.
+    path: Path, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, count: int, batch: int,
+    callbacks: Sequence[Callback],
+) -> Resumed:  # fmt: skip
+    """Return what a checkpoint holds, which must be of this model and these settings; neither model nor callbacks are changed.
 
     The optimizer's rate, and which layers are trainable, must be as when that training began, or as its callbacks left them.
 
@@ -114,10 +124,12 @@ def load_checkpoint(
         If it is of others, or broken.
     """
     contents = read_file("fit", path)
-    try:
-        return _resumed(contents, model, settings, optimizer, count, batch)
-    except IMPOSSIBLE as error:
-        raise ValueError(f"fit: {path} is no checkpoint of this training: {error}") from None
+    with reading("fit", path, "checkpoint of this training", verdict="is no"):
+        resumed = _resumed(contents, model, settings, optimizer, count, batch)
+        for callback, state in resumed.kept.states_of(callbacks):
+            callback.check_state(model, state)
+    warn_of_not_finite("fit", path, resumed.weights)
+    return resumed
 
 
 def _resumed(
@@ -135,7 +147,7 @@ def _resumed(
         if value not in (getattr(began, name), getattr(now, name)):
             raise ValueError(f"it was written with {name} = {getattr(began, name)}, but now it is {value}")
     step, per_epoch = as_int("training", "step", training["step"], 0, 2**62), -(-count // batch)
-    history = tuple({str(name): float(value) for name, value in epoch.items()} for epoch in training["history"])
+    history = _history(training["history"])
     if not len(history) * per_epoch <= step <= (len(history) + 1) * per_epoch:
         raise ValueError(f"its step {step} must be in the epoch after {len(history)} of {per_epoch} updates")
     place = min((step - len(history) * per_epoch) * batch, count)
@@ -156,6 +168,8 @@ def _resumed(
     vectors = [take(f"slot.{number}", model.dtype, model.parameters.size) for number in range(optimizer.slots)]
     losses, correct = take("losses", np.float64, place), take("correct", np.bool_, place)
     callbacks = []
+    if not isinstance(training["callbacks"], list):
+        raise ValueError(f"its callbacks must be a list, but are {str(training['callbacks'])[:200]}")
     for number, name in enumerate(training["callbacks"]):
         start = f"{TRAINING}callback.{number}."
         callbacks.append((str(name), {k.removeprefix(start): a for k, a in contents.arrays.items() if k.startswith(start)}))
@@ -163,6 +177,14 @@ def _resumed(
     kept = Kept(history, tuple(callbacks), bool(training["stopped"]), changed)
     first, epochs, before = (as_int("training", name, training[name], 0, 2**62) for name in ("first", "epochs", "before"))
     return Resumed(weights, vectors, losses, correct, first, epochs, before, step, kept, began, now)
+
+
+def _history(told: Any) -> tuple[dict[str, float], ...]:
+    """Return the figures of each epoch, which must be the same ones."""
+    history = tuple({str(name): float(value) for name, value in epoch.items()} for epoch in told)
+    if any("loss" not in epoch or set(epoch) != set(history[0]) for epoch in history):
+        raise ValueError(f"each epoch of its history must have a loss and the same figures, but has {str(told)[:200]}")
+    return history
 
 
 def _changing(told: Any, model: Sequential) -> Changing:

@@ -21,7 +21,7 @@ from .frozen import batch_sizes, check_batches
 from .history import History
 from .hooks import check_files, checked_callbacks
 from .inputs import checked_loss, checked_threads
-from .model_file import check_structure, to_json
+from .model_file import check_structure
 from .moments import gathered_by
 from .optimizers import SGD, Optimizer
 from .options import as_bool, methods_beside
@@ -30,6 +30,7 @@ from .rates import check_factors, rate_factors
 from .samples import checked_samples, checked_validation
 from .schedules import Constant, Schedule
 from .state import MOST_EPOCHS
+from .texts import to_json
 from .training import Course, Training
 from .update import Updates
 
@@ -198,7 +199,7 @@ def fit(
         }  # fmt: skip
         settings |= {} if samples.classes is None else {"classes": [*samples.classes]}
         to_json("fit", settings)
-        resumed = _resumed(path, resume, model, settings, optimizer, used, batch)
+        resumed = _resumed(path, resume, model, settings, optimizer, used, batch, callbacks)
     first, slots, before = _start(model, optimizer, initial, resumed)
     per_epoch = -(-used // batch)
     factors = rate_factors(schedule, first, total, per_epoch)
@@ -245,8 +246,9 @@ def _start(
 
 
 def _resumed(
-    path: Path, resume: bool, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, used: int, batch: int
-) -> Resumed | None:
+    path: Path, resume: bool, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, used: int, batch: int,
+    callbacks: list[Callback],
+) -> Resumed | None:  # fmt: skip
     """Return what a checkpoint holds; None if there is none yet. One that exists is only taken to be resumed."""
     if not path.exists():
         return None
@@ -254,7 +256,7 @@ def _resumed(
         raise ValueError(
             f"fit: the checkpoint {path} exists: go on with its training with resume=True, or delete it to begin a new one"
         )
-    return load_checkpoint(path, model, settings, optimizer, used, batch)
+    return load_checkpoint(path, model, settings, optimizer, used, batch, callbacks)
 
 
 def _checked_batches(model: Sequential, count: int, batch: int, drop_last: bool) -> tuple[int, int]:

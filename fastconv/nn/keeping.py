@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .callbacks import Best, Callback
+from .callbacks import Best, Callback, check_numbers
 from .files import checked_path, checked_target, read_file
-from .model_file import IMPOSSIBLE, check_structure, from_json, lasting, save, structure_of, to_json
+from .model_file import IMPOSSIBLE, check_structure, lasting, save, structure_of
 from .options import as_bool
+from .texts import from_json, to_json
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -93,6 +94,10 @@ class Checkpoint(Callback):
         """Take what `state` returned; the file may have a better model already, of an epoch that is gone through again."""
         if self.path.exists():
             self._best.value, self._known = min(self._best.value, float(state["best"])), True
+
+    def check_state(self, model: Sequential, state: Mapping[str, np.ndarray]) -> None:
+        """Raise ValueError for what can't be set."""
+        check_numbers(self, state, best=("f", ()))
 
 
 def best_in(path: Path, monitor: str, model: Sequential, loss: str) -> float:

@@ -20,7 +20,7 @@ from .gradient import gradient
 from .inference import evaluate, outputs, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
-from .layers.base import check_runnable
+from .layers.base import check_result, check_runnable
 from .model_file import save
 from .report import described, explain, summary
 from .state import State, as_weights
@@ -97,6 +97,7 @@ class Sequential(State):
             warn(f"Sequential: input_shape {shape} looks like channels first, but images are (h, w, c): {(*shape[1:], shape[0])}")
         self.shapes: list[Ints] = [(*shape, 1) if len(shape) == 2 else shape]
         self._weights: list[list[Weight]] = []
+        given = prod(shape)
         for number, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 what = f"the class {layer.__name__} itself" if isinstance(layer, type) else f"a {type(layer).__name__}"
@@ -104,9 +105,11 @@ class Sequential(State):
             try:
                 check_runnable(layer)
                 self.shapes.append(layer.output_shape(self.shapes[-1]))
+                self._weights.append(layer.weights(self.shapes[-2]))
+                given += sum(weight.size for weight in self._weights[-1])
+                check_result(self.shapes[-1], given)
             except (ValueError, TypeError) as error:
                 raise type(error)(f"Sequential: layer {number}: {error}") from None
-            self._weights.append(layer.weights(self.shapes[-2]))
             first = next(at for at, earlier in enumerate(self.layers) if earlier is layer)
             if self._weights[-1] and first < number:
                 raise ValueError(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from functools import partial
+from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._warnings import warn
+from ..files.content import reading
 from ..shapes import Ints, as_int, as_shape
-from .files import Contents, read_file, write_file
+from .files import Contents, checked_path, read_file, write_file
 from .inputs import LOSSES
 from .layers import LAYERS, Layer
+from .layers.base import check_result
+from .texts import as_tuples, from_json, plain, to_json
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -22,29 +27,11 @@ FORMAT = "fastconv model 1"
 KEYS = ["layers", "input_shape", "dtype", "seed", "loss"]
 OPTIONAL = ["epochs", "classes", "input_range"]
 """Attributes of a model that its structure tells where they aren't None, and that are as in a new model in files without them."""
-MOST_TEXT, MOST_LAYERS = 2**24, 10_000
+MOST_LAYERS = 10_000
 TRAINING = "training."
 """What begins the names of a checkpoint's arrays that are no weights; `load` passes over them."""
 IMPOSSIBLE = (ValueError, TypeError, ArithmeticError, RecursionError, AttributeError, LookupError)
 """What layers raise for options that are none."""
-
-
-def plain(value: Any) -> Any:
-    """Return an option as JSON has it; TypeError if it can't be."""
-    if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(f"files hold numbers, texts and lists of them, but {value!r} is a {type(value).__name__}")
-
-
-def as_tuples(value: Any) -> Any:
-    """Return an option from JSON with tuples for its lists."""
-    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
 
 
 def structure_of(operation: str, model: Sequential) -> dict[str, Any]:
@@ -119,6 +106,8 @@ def load(path: str | os.PathLike[str]) -> Sequential:
         If the file is broken or no such model. Nothing in it is run, and it takes no more memory than it has bytes.
     OSError
         If it can't be read.
+    RuntimeWarning
+        If weights in it are NaN or infinite, naming them.
     ImportError
         If safetensors is needed and not installed.
 
@@ -133,15 +122,16 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     >>> copy.shapes, copy.weights_hash() == model.weights_hash()
     ([(28, 28, 1), (784,), (10,)], True)
     """
-    contents = read_file("load", path)
-    try:
-        return model_of(contents)
-    except IMPOSSIBLE as error:
-        raise ValueError(f"load: {path} holds no model: {error}") from None
+    name = checked_path("load", path)
+    contents = read_file("load", name)
+    with reading("load", name, "model", verdict="holds no"):
+        model = model_of(contents)
+    warn_of_not_finite("load", name, model.get_weights())
+    return model
 
 
 def model_of(contents: Contents) -> Sequential:
-    """Return the model in a file's contents; one of IMPOSSIBLE, without the file's name, if there is none."""
+    """Return the model in a file's contents; what is raised if there is none lacks the file's name."""
     from .model import Sequential
 
     if contents.texts.get("format") != FORMAT:
@@ -179,7 +169,7 @@ def layers_of(described: Any) -> list[Layer]:
         try:
             layers.append(LAYERS[name](**{key: as_tuples(value) for key, value in item["options"].items()}))
             layers[-1].trainable = item.get("trainable", True)
-        except IMPOSSIBLE as error:
+        except Exception as error:  # whatever a constructor raises for what it was never meant to be given
             raise ValueError(f"layer {number}: {error}") from None
     return layers
 
@@ -190,9 +180,12 @@ def check_weights(layers: list[Layer], shape: Ints, dtype: np.dtype, weights: di
     if not 1 <= len(shape) <= 3 or min(shape) < 1:
         raise ValueError(f"its input_shape must have one to three sizes of at least 1, but is {shape}")
     shape = (*shape, 1) if len(shape) == 2 else shape
+    given = prod(shape)
     for number, layer in enumerate(layers):
-        following = layer.output_shape(shape)
-        expected |= {f"{number}.{weight.name}": weight.shape for weight in layer.weights(shape)}
+        following, made = layer.output_shape(shape), layer.weights(shape)
+        given += sum(weight.size for weight in made)
+        check_result(following, given)
+        expected |= {f"{number}.{weight.name}": weight.shape for weight in made}
         shape = following
     if set(expected) != set(weights):
         lacking, besides = sorted(set(expected) - set(weights))[:9], sorted(set(weights) - set(expected))[:9]
@@ -202,23 +195,10 @@ def check_weights(layers: list[Layer], shape: Ints, dtype: np.dtype, weights: di
             raise ValueError(f"{name} must be {dtype} of {expected[name]}, but is {array.dtype} of {array.shape}")
 
 
-def to_json(operation: str, value: Any) -> str:
-    """Return a text, in which there is neither NaN nor infinity."""
-    try:
-        return json.dumps(value, allow_nan=False)
-    except ValueError as error:
-        raise ValueError(f"{operation}: files hold finite options only: {error}") from None
-
-
-def from_json(text: str) -> Any:
-    """Return what a text says; ValueError if it isn't JSON, which has no NaN and no infinity."""
-    if len(text) > MOST_TEXT:
-        raise ValueError(f"its text must have at most {MOST_TEXT} characters, but has {len(text)}")
-
-    def refuse(name: str) -> None:
-        raise ValueError(f"numbers must be finite, but one is {name}")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except RecursionError:
-        raise ValueError("its text must not be nested so deep") from None
+def warn_of_not_finite(operation: str, path: Path, weights: Mapping[str, np.ndarray]) -> None:
+    """Warn of a file's weights that are NaN or infinite, by name."""
+    bad = [(name, int(array.size - np.isfinite(array).sum()), array.size) for name, array in weights.items()]
+    found = [f"{count} of {size} in {name}" for name, count, size in bad if count]
+    if found:
+        more = f" and {len(found) - 5} arrays more" if len(found) > 5 else ""
+        warn(f"{operation}: {path} has weights that are NaN or infinite: {', '.join(found[:5])}{more}", RuntimeWarning)

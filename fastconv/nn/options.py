@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABCMeta
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,7 @@ def _attributes(thing: Fixed) -> list[str]:
     return [name for name in names if not name.startswith("_") and hasattr(thing, name)]
 
 
+@cache
 def option_names(kind: type) -> tuple[str, ...]:
     """Return the names of a constructor's arguments, by its signature."""
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -99,7 +101,7 @@ class Told:
 
     def options(self) -> dict[str, Any]:
         """Return the constructor's arguments, as they can be written to a file."""
-        return {name: getattr(self, name) for name in option_names(type(self)) if hasattr(self, name)}
+        return {name: getattr(self, name) for name in option_names(type(self)) if hasattr(self, name)}  # type: ignore[arg-type]  # a class has a hash
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.options().items())})"

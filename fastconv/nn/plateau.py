@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..shapes import as_int
-from .callbacks import Best, Callback
+from .callbacks import Best, Callback, check_numbers
 from .options import Told, as_number
 
 if TYPE_CHECKING:
@@ -91,3 +91,7 @@ class ReduceLROnPlateau(Told, Callback):
         """Take what `state` returned."""
         self._best.value = float(state["best"])
         self._waited, self._resting = map(int, state["counts"])
+
+    def check_state(self, model: Sequential, state: Mapping[str, np.ndarray]) -> None:
+        """Raise ValueError for what can't be set."""
+        check_numbers(self, state, best=("f", ()), counts=("i", (2,)))

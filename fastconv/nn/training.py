@@ -92,9 +92,8 @@ class Training:
         validate = None if validation is None else Inference(model, validation, BATCH, team).run
         for callback in self._callbacks:
             callback.on_train_begin(model)
-        for callback, (name, state) in zip(self._callbacks, self._kept.callbacks, strict=False):
-            if name == type(callback).__name__:
-                callback.set_state(state)
+        for callback, state in self._kept.states_of(self._callbacks):
+            callback.set_state(state)
         if self._kept.changed is not None:
             self._change(self._kept.changed)
         try:

@@ -87,14 +87,23 @@ def _pool_spec(
     check_made(operation, spec.output_shape, input_shape)
     check_made(operation, (images, *(s + sum(pair) for s, pair in zip(size, pads, strict=True)), channels), input_shape)
     for axis in range(len(size)):
-        first, end, _ = spec.windows(axis)
-        if (first >= end).any():
-            place = int(np.argmax(first >= end))
+        place = _first_of_padding(spec, axis)
+        if place is not None:
             raise ValueError(
                 f"{operation}: each window must cover a pixel of the image, but on spatial axis {axis} window {place} covers "
                 f"only padding"
             )
     return spec
+
+
+def _first_of_padding(spec: PoolSpec, axis: int) -> int | None:
+    """Return the first output along the axis whose window covers no pixel of the image, if there is one."""
+    size, step, before = spec.size[axis], spec.stride[axis], spec.pads[axis][0]
+    if size >= spec.dilation[axis]:  # then every window that starts before the image covers a pixel, so no table is needed
+        place = -(-(size + before) // step)
+        return place if place < spec.outputs[axis] else None
+    first, end, _ = spec.windows(axis)
+    return int(np.argmax(first >= end)) if (first >= end).any() else None
 
 
 def adaptive_spec(operation: str, input_shape: Ints, output_size: object) -> PoolSpec:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...engine.operations import Operation, Relu
 from ...shapes import Ints
+from ...shapes.common import AMPLE, AMPLIFIED
 from ..options import Options, as_bool, methods_beside
 
 ACTIVATIONS = (None, "relu", "leaky_relu")
@@ -121,6 +122,15 @@ def checked_activation(layer: str, value: object) -> str | None:
 def activate(activation: str | None, dtype: np.dtype) -> list[Operation]:
     """Return the activation's work."""
     return [] if activation is None else [Relu(dtype, LEAK if activation == "leaky_relu" else 0.0)]
+
+
+def check_result(shape: Ints, given: int) -> None:
+    """Refuse a layer's result that is far larger than the model's input and all weights so far, of `given` numbers in all."""
+    if prod(shape) > AMPLE and prod(shape) > AMPLIFIED * given:
+        raise ValueError(
+            f"a result of {shape} is over {AMPLIFIED} times as large as the input and all weights before it, {given} numbers, "
+            f"which is taken for a mistake"
+        )
 
 
 def image_shape(layer: str, shape: Ints) -> Ints:
