@@ -74,6 +74,20 @@ def test_a_picture_of_any_kind_is_seen_as_its_digit(run, network, tmp_path, kind
     assert kind == "avif" or expected[0] in line or kind == "tif"  # rounded to 8 bits by AVIF, in ours to float32
 
 
+def test_a_picture_that_begins_as_an_idx_file_does_is_a_picture(run, network, tmp_path):
+    """TGA's bytes for a table of colours, which it hasn't, may be anything."""
+    path, expected = network
+    file = write(tmp_path / "digit.tga", DIGITS[0], compression="tga_rle")
+    content = bytearray(file.read_bytes())
+    content[3] = 3
+    assert content[:4] == b"\0\0\x0b\3"
+    file.write_bytes(content)
+    assert run("predict", path, file).out == f"{file}[0]: {expected[0]}\n"
+    (tmp_path / "cut.idx").write_bytes(idx_bytes(DIGITS)[:-1])
+    error = run("predict", path, tmp_path / "cut.idx", status=1).err
+    assert error.startswith(f"fastconv: read_idx: {tmp_path / 'cut.idx'} is no readable IDX file: it must have 3136 bytes")
+
+
 def test_every_frame_is_an_image(run, network, tmp_path):
     path, expected = network
     first, *others = map(Image.fromarray, [*DIGITS[:2], WIDE[2]])
