@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from fastconv.engine.normalization import BatchNorm, Margin
-from fastconv.kernels.batch import EPOCH, POSITION, SEED, STATE_SIZE, STEP, advance, gather, gather_shifted, store
+from fastconv.kernels.batch import BEFORE, EPOCH, POSITION, SEED, STATE_SIZE, STEP, advance, gather, gather_shifted, store
 from fastconv.kernels.call import Call
 from fastconv.kernels.column_sums import sum_columns
 from fastconv.kernels.elementwise import dropout, relu, relu_grad
@@ -35,7 +35,7 @@ def state_of(**places):
     """Return the state with these numbers, as position=3, at their places."""
     state = np.zeros(STATE_SIZE, np.int64)
     for name, value in {"position": 3, **places}.items():
-        state[{"position": POSITION, "step": STEP, "epoch": EPOCH, "seed": SEED}[name]] = value
+        state[{"position": POSITION, "step": STEP, "epoch": EPOCH, "seed": SEED, "before": BEFORE}[name]] = value
     return state
 
 
@@ -150,11 +150,15 @@ def check_batch_norm(dtype, guard):
         slope = scale / (variance + 0.01) * products / pixels
         terms = scale * (np.abs(dy) + most / pixels) + slope * (np.abs(x - mean) + np.abs(mean))
         assert_within(dx.reshape(x.shape), wanted_dx, 4 * summed * terms, dtype)
-        BatchNorm(weights, {}, 0.25, 0.01, False).forward(in_pieces, flat, y)
+        frozen = BatchNorm(weights, {}, 0.25, 0.01, False)
+        frozen.forward(in_pieces, flat, y)
         scale = gamma / np.sqrt(weights["running_var"].astype(np.float64) + 0.01)
         wanted_y = (x - weights["running_mean"].astype(np.float64)) * scale + beta
         assert_within(y.reshape(x.shape), wanted_y, 4 * (scale * (np.abs(x) + weights["running_mean"]) + beta), dtype)
-    return 10
+        dx[:] = np.nan
+        frozen.backward(in_pieces, flat, y, d, dx)
+        assert_within(dx.reshape(x.shape), scale * dy, 4 * np.abs(scale * dy), dtype)
+    return 15
 
 
 def check_margins(dtype, guard):
@@ -184,18 +188,19 @@ def check_optimizers(dtype, guard):
         wanted, wanted_velocity = naive.sgd(w, g, v, 0.125, momentum, 0.25, nesterov)
         np.testing.assert_array_equal(mine, wanted)  # all factors are powers of two
         np.testing.assert_array_equal(velocity, wanted_velocity[: len(velocity)])
-    for n, decay, apart in product((1, BLOCK + 3), (0, 0.1), (0, 1)):
+    for n, decay, apart, before in [*product((1, BLOCK + 3), (0, 0.1), (0, 1), (0,)), (5, 0.1, 1, 40)]:
         w, g, mean = (random.normal(0, 1, n).astype(dtype) for _ in range(3))
         square = random.uniform(0.1, 1, n).astype(dtype)
         mine = [guard(array) for array in (w, mean, square)]
         settings = guard(np.array([0.9, 0.999, 1e-8, decay, apart]))
-        run(blocks_of(w), adam, mine[0], guard(g), *mine[1:], settings, guard(rates), guard(state))
-        wanted = naive.adam(w, g, mean, square, 0.01, (0.9, 0.999), 1e-8, decay, apart, 3)
+        counted = guard(state_of(step=2, before=before))
+        run(blocks_of(w), adam, mine[0], guard(g), *mine[1:], settings, guard(rates), counted)
+        wanted = naive.adam(w, g, mean, square, 0.01, (0.9, 0.999), 1e-8, decay, apart, 3 + before)
         step = np.abs(g) + decay * np.abs(w)
         assert_within(mine[1], wanted[1], 2 * (np.abs(mean) + step), dtype)
         assert_within(mine[2], wanted[2], 4 * wanted[2], dtype)
         assert_within(mine[0], wanted[0], np.abs(w) + 8 * 0.01 * (np.abs(mean) + step) * 4 / np.sqrt(wanted[2] / 0.003), dtype)
-    return 16
+    return 17
 
 
 CHECKS = [check_gather, check_losses, check_elementwise, check_batch_norm, check_margins, check_optimizers]
