@@ -258,3 +258,46 @@ def test_its_state_is_resumed(tmp_path, monkeypatch):
 def test_its_options_are_checked(options, error, text):
     with pytest.raises(error, match=f"^ReduceLROnPlateau: {text}"):
         nn.ReduceLROnPlateau(**options)
+
+
+# States
+
+
+class Counting(nn.Callback):
+    """Counts the epochs, over interruptions too."""
+
+    def __init__(self):
+        self.count = 0
+
+    def on_epoch_end(self, model, epoch, logs):
+        self.count += 1
+
+    def state(self):
+        return {"count": self.count}
+
+    def set_state(self, state):
+        self.count = int(state["count"])
+
+
+def test_states_are_resumed_by_their_classes_and_none_is_lost_in_silence(tmp_path, monkeypatch):
+    path, early = tmp_path / "run.npz", nn.EarlyStopping("loss", patience=9)
+    counts = [Counting(), Counting()]
+    counts[1].count = 10
+    with pytest.raises(KeyboardInterrupt):
+        fit(layered(), 4, callbacks=[*counts, early, Interrupt(monkeypatch, "begin", 3)], checkpoint=path)
+    assert [callback.count for callback in counts] == [2, 12]
+    model, rates, again = layered(), Rates(), [Counting(), Counting()]
+    before = path.read_bytes()
+    for callbacks, missing in (([early], "Counting"), ([again[0], early], "Counting"), (again, "EarlyStopping")):
+        with pytest.raises(ValueError, match=f"^fit: .* is no checkpoint of this training: callbacks must have the {missing} "):
+            fit(model, 4, callbacks=callbacks, checkpoint=path, resume=True)
+    assert (model.weights_hash(), path.read_bytes()) == (layered().weights_hash(), before)
+    fit(model, 4, callbacks=[rates, early, *again], checkpoint=path, resume=True)
+    assert [callback.count for callback in again] == [4, 14]
+
+
+@pytest.mark.parametrize("value", [None, "text", [object()], {"a": 1}, 1j])
+def test_a_state_that_no_file_can_hold_is_named(tmp_path, value):
+    with pytest.raises(TypeError, match="^fit: Own.state must return arrays of numbers, but 'mine' has dtype "):
+        fit(layered(), 1, callbacks=[own(state=lambda self: {"mine": value})], checkpoint=tmp_path / "run.npz")
+    assert not (tmp_path / "run.npz").exists()

@@ -54,7 +54,7 @@ class Callback:
         """
 
     def state(self) -> dict[str, np.ndarray]:
-        """Return what a resumed training must know, as arrays that nobody changes afterwards."""
+        """Return what a resumed training must know, as arrays of numbers that nobody changes afterwards."""
         return {}
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:

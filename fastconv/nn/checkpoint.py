@@ -46,9 +46,19 @@ class Kept(NamedTuple):
     changed: Changing | None = None
 
     def states_of(self, callbacks: Sequence[Callback]) -> list[tuple[Callback, dict[str, np.ndarray]]]:
-        """Return those callbacks that are of the same class as that in the same place then, with its state."""
-        pairs = zip(callbacks, self.callbacks, strict=False)
-        return [(callback, state) for callback, (name, state) in pairs if name == type(callback).__name__]
+        """Return the callbacks whose states are kept, with these: each is known by its class, several of one by their order.
+
+        ValueError if there is none for a state.
+        """
+        left, found = [*callbacks], []
+        for name, state in self.callbacks:
+            callback = next((callback for callback in left if type(callback).__name__ == name), None)
+            if callback is not None:
+                left.remove(callback)
+                found.append((callback, state))
+            elif state:
+                raise ValueError(f"callbacks must have the {name} whose state it keeps, but have none")
+        return found
 
 
 class Resumed(NamedTuple):
@@ -103,8 +113,12 @@ def save_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], sta
     }
     arrays = {f"{TRAINING}slot.{number}": slot for number, slot in enumerate(state.slots)}
     arrays |= {f"{TRAINING}losses": state.losses, f"{TRAINING}correct": state.correct}
-    for number, (_, found) in enumerate(kept.callbacks):
-        arrays |= {f"{TRAINING}callback.{number}.{name}": np.array(array, order="C") for name, array in found.items()}
+    for number, (kind, found) in enumerate(kept.callbacks):
+        for name, value in found.items():
+            array = np.array(value, order="C")
+            if array.dtype.kind not in "biuf":
+                raise TypeError(f"fit: {kind}.state must return arrays of numbers, but {name!r} has dtype {array.dtype}")
+            arrays[f"{TRAINING}callback.{number}.{name}"] = array
     structure = to_json("fit", structure_of("fit", model))
     texts = {"format": FORMAT, "structure": structure, "training": to_json("fit", training)}
     write_file("fit", path, texts, state.weights | arrays)

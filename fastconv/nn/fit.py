@@ -203,7 +203,7 @@ def fit(
     first, slots, before = _start(model, optimizer, initial, resumed)
     per_epoch = -(-used // batch)
     factors = rate_factors(schedule, first, total, per_epoch)
-    if resumed is not None and resumed.epochs != total:
+    if resumed is not None:
         check_factors(schedule, factors, resumed, total, per_epoch)
     updates = Updates(used, batch, order, optimizer, factors, augment.pixels if augment else 0)
     course = Course(first, total, slots, before)

@@ -27,6 +27,8 @@ def rate_factors(schedule: Schedule, first: int, epochs: int, per_epoch: int) ->
 
 def check_factors(schedule: Schedule, factors: np.ndarray, resumed: Resumed, epochs: int, per_epoch: int) -> None:
     """Refuse to resume with another number of epochs if the updates that are done would have had other rates with it."""
+    if resumed.epochs == epochs:
+        return
     before, step = rate_factors(schedule, resumed.first, resumed.epochs, per_epoch), resumed.step
     if not np.array_equal(before[:step], factors[:step]):
         raise ValueError(f"fit: {schedule!r} goes by the number of epochs, which must be {resumed.epochs}, but is {epochs}")
