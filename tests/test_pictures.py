@@ -4,6 +4,7 @@ import struct
 import sys
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -148,6 +149,16 @@ def test_a_palette_with_many_alphas(tmp_path):
     picture.putpalette([255] * 768)
     path = write(tmp_path / "digit.png", picture, transparency=bytes(range(256)))
     np.testing.assert_array_equal(read_image(path), DIGIT)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"] if PIL.__version__ >= "13" else ["RGBA"])  # before, Pillow knows no such greys
+def test_colours_that_are_multiplied_by_alpha_already(tmp_path, mode):
+    path = write(tmp_path / "digit.tif", Image.merge(mode, [PICTURE] * len(mode)))
+    content = bytearray(path.read_bytes())
+    content[content.index(struct.pack("<HHI", 338, 3, 1)) + 8] = 1  # what the sample besides colours is: alpha, and they have it
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_image(path), DIGIT)
+    assert read_image(path, background=255).min() == 255
 
 
 # Several frames
