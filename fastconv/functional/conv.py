@@ -76,13 +76,13 @@ def conv(
     layout : "{layout}" or "{first}"
     algorithm : "auto", "plane", "depthwise", "grouped", "winograd", "narrow", "dot", "direct", "generic" or "fft"
         "auto" takes what the environment variable FASTCONV_KERNEL names, if that can do the case, else the fastest that can, but
-        never "fft"; the others ask for one. `explain` tells which it is. "winograd" does 3 x 3 kernels of stride and dilation 1
-        with at least 16 channels and filters in each group; "auto" takes it where it is the faster, in float32 only. Its rounding
-        errors are larger than those of "direct", up to 8 times, mostly below 2 times; small integers don't come out exact. Where
-        a result is not finite, all is computed again by another algorithm, so NaN and infinity don't spread. "fft" computes by
-        numpy.fft's transforms, for large kernels: rounding errors are those of the image's largest pixels, and NaN and infinity
-        spread, without a warning, to all the results of an image, and of weights to those of all images. With all others they
-        reach only the results whose sums they are in; the zeros around an image are left out of the sums.
+        never "fft"; the others ask for one. `explain` tells which it is. NaN and infinity reach only the results in whose sums they
+        are; the zeros around an image are left out. "winograd" does 3 x 3 kernels of stride and dilation 1 with at least 16
+        channels and filters in each group; "auto" takes it where it is the faster, in float32 only. Its rounding errors are larger
+        than those of "direct", up to 8 times, mostly below 2 times, and are those of the largest pixel in 6 x 6, for the results
+        beside it too; small integers don't come out exact. Where a result is not finite, all is computed again by another
+        algorithm. "fft" computes by numpy.fft's transforms, for large kernels: rounding errors are those of the image's largest
+        pixels, and NaN and infinity spread, without a warning, to all results of their image, and from weights to all images'.
     out : ndarray, optional
         Where to write the result: of its shape and dtype, not overlapping an input.
 

@@ -30,7 +30,8 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "
         or the abs(n - k) + 1 that need no zeros, for which one array must be at least as large as the other on every axis.
     method : "auto", "direct" or "fft"
         Sums, fast Fourier transforms, or what should be faster, as `choose_conv_method`. Transforms spread NaN, infinity and
-        overflow over all elements; "auto" then computes by sums, in which they stay where they belong.
+        overflow over all elements; "auto" then computes by sums, in which they stay where they belong. A transform's rounding
+        errors are those of the largest elements, everywhere.
 
     Returns
     -------
