@@ -15,14 +15,16 @@ from numpy.typing import ArrayLike
 
 from ._arrays import as_array
 from .functional.exact import same_correlation, same_input_grad, same_param_grad
-from .shapes import per_axis
+from .shapes import check_made, per_axis
 
 
 def _zero_pad(name: str, arr: Any, n: Any, rank: int) -> np.ndarray:
     array = as_array(name, "arr", arr, complex_too=True)
     if array.ndim != rank:
         raise ValueError(f"{name}: arr must have {rank} axes, but has {array.ndim}: shape {array.shape}")
-    return np.pad(array, [(pad, pad) for pad in per_axis(name, "n", n, rank, 0)])
+    pads = per_axis(name, "n", n, rank, 0)
+    check_made(name, tuple(size + 2 * pad for size, pad in zip(array.shape, pads, strict=True)), array.shape)
+    return np.pad(array, [(pad, pad) for pad in pads])
 
 
 def zero_pad_1d(arr: ArrayLike, n: int) -> np.ndarray:

@@ -112,6 +112,17 @@ def test_transforms_that_are_asked_for_warn_wherever_something_spread():
     assert np.isinf(signal.convolve(x, x, method="fft")).all()
 
 
+def test_integers_that_a_transform_loses():
+    for dtype, bits in (("int64", 62), ("uint64", 63), ("int32", 31)):
+        x = np.array([[2 ** (bits // 2), 1]], dtype)
+        np.testing.assert_array_equal(signal.convolve(x, x, method="fft")[0, 1:], [2 ** (bits // 2 + 1), 1])
+    x = np.array([2**40, 3], np.uint64)
+    for call in (signal.convolve, signal.correlate):
+        np.testing.assert_array_equal(call(x, x), call(x, x, method="direct"))
+        with pytest.warns(RuntimeWarning, match="loses integers that don't fit into 64 bits"):
+            call(x, x, method="fft")
+
+
 def test_zeros_outside_meet_a_kernel_that_is_not_finite():
     """As in SciPy's convolve2d, where outside is as good as inside; convolve has no products with what is outside."""
     x, w = np.ones((3, 4)), np.ones((2, 2))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .._arrays import as_array
 from ..kernels.pool import MAX
-from ..shapes import adaptive_spec, as_shape
+from ..shapes import adaptive_spec, as_bool, as_shape
 from .avg_pool import average_windows, average_windows_grad
 from .layout import dims_of, images, is_first, last_shape
 from .ordered import ordered
@@ -171,7 +171,7 @@ def adaptive_max_pool_grad(
     return pick_windows_grad(operation, MAX, dy, x, adaptive_spec(operation, x.shape, output_size), first, ties)
 
 
-def _squeezed(y: np.ndarray, first: bool, keepdims: Any) -> np.ndarray:
+def _squeezed(y: np.ndarray, first: bool, keepdims: bool) -> np.ndarray:
     """Return a global pooling's result with its spatial axes of one pixel, or (n, c) without them."""
     return y if keepdims else y.reshape(y.shape[0], y.shape[1] if first else y.shape[-1])
 
@@ -216,7 +216,7 @@ def global_avg_pool(x: ArrayLike, layout: str = "NHWC", keepdims: bool = False) 
     >>> global_avg_pool(np.arange(4.0).reshape(1, 2, 2, 1))
     array([[1.5]])
     """
-    dims = dims_of("global_avg_pool", layout)
+    dims, keepdims = dims_of("global_avg_pool", layout), as_bool("global_avg_pool", "keepdims", keepdims)
     first, (images_,) = images("global_avg_pool", dims, layout, x=x)
     y = average_windows("global_avg_pool", x, images_, adaptive_spec("global_avg_pool", images_.shape, 1), first)
     return _squeezed(y, first, keepdims)
@@ -289,7 +289,7 @@ def global_max_pool(x: ArrayLike, layout: str = "NHWC", keepdims: bool = False) 
     >>> global_max_pool(np.arange(4.0).reshape(1, 2, 2, 1))
     array([[3.]])
     """
-    dims = dims_of("global_max_pool", layout)
+    dims, keepdims = dims_of("global_max_pool", layout), as_bool("global_max_pool", "keepdims", keepdims)
     y = pick_windows("global_max_pool", MAX, x, dims, layout, lambda shape: adaptive_spec("global_max_pool", shape, 1))
     return _squeezed(y, is_first("global_max_pool", layout, dims), keepdims)
 

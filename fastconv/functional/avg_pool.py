@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .. import _threads
 from .._arrays import aligned_empty
-from ..shapes import PoolSpec, as_int, as_shape, check_shape, pool_spec
+from ..shapes import PoolSpec, as_bool, as_int, as_shape, check_shape, pool_spec
 from .dimensions import per_dimension
 from .layout import deliver, dims_of, from_last, images, last_shape, result_for
 from .pool import pool_plan
@@ -42,14 +42,13 @@ def average_windows_grad(
 
 
 def _divisor(operation: str, count_include_pad: Any, divisor_override: Any) -> tuple[bool, int]:
-    if not isinstance(count_include_pad, (bool, np.bool_)):
-        raise TypeError(f"{operation}: count_include_pad must be True or False, but is {count_include_pad!r}")
+    count = as_bool(operation, "count_include_pad", count_include_pad)
     if divisor_override is None:
-        return bool(count_include_pad), 0
+        return count, 0
     divisor = as_int(operation, "divisor_override", divisor_override, -(2**53), 2**53)
     if divisor == 0:
         raise ValueError(f"{operation}: divisor_override must not be 0")
-    return bool(count_include_pad), divisor
+    return count, divisor
 
 
 @per_dimension(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from .. import _threads
 from .._arrays import aligned_empty, as_array
 from ..kernels.pool import MAX, MIN, TIES, PoolPlan
-from ..shapes import Ints, PoolSpec, check_shape, pool_spec
+from ..shapes import Ints, PoolSpec, as_bool, check_shape, pool_spec
 from .dimensions import per_dimension
 from .layout import deliver, from_last, images, result_for
 from .ordered import ordered, own_type
@@ -35,7 +35,7 @@ def pick_windows(
     out: Any = None,
 ) -> Any:
     """Return each window's maximum or minimum and, if `indices`, where it is; spec_of takes a channels-last shape."""
-    array = as_array(operation, "x", given)
+    array, indices = as_array(operation, "x", given), as_bool(operation, "return_indices", indices)
     numbers, values = ordered(array)
     first, (x,) = images(operation, dims, layout, x=numbers)
     spec = spec_of(x.shape)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from math import prod
 
+import numpy as np
+
 Ints = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
 
@@ -30,6 +32,13 @@ def as_int(operation: str, name: str, value: object, least: int, most: int | Non
     if most is not None and number > most:
         raise ValueError(f"{operation}: {name} must be at most {most}, but is {number}")
     return number
+
+
+def as_bool(operation: str, name: str, value: object) -> bool:
+    """Return an option that is True or False as a bool; all else, "no" for one, is refused."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{operation}: {name} must be True or False, but is {value!r}")
+    return bool(value)
 
 
 def per_axis(operation: str, name: str, value: object, dims: int, least: int = 1) -> Ints:

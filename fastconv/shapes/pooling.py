@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from .common import Ints, Pads, as_int, as_padding, check_made, per_axis, resolve_padding, window_outputs
+from .common import Ints, Pads, as_bool, as_int, as_padding, check_made, per_axis, resolve_padding, window_outputs
 from .layouts import layout_hint
 
 
@@ -63,11 +63,8 @@ def pool_spec(
     kernel = per_axis(operation, "kernel_size", kernel_size, dims)
     strides = kernel if stride is None else per_axis(operation, "stride", stride, dims)
     dilations = per_axis(operation, "dilation", dilation, dims)
-    if not isinstance(ceil_mode, (bool, np.bool_)):
-        raise TypeError(f"{operation}: ceil_mode must be True or False, but is {ceil_mode!r}")
-    return _pool_spec(
-        operation, input_shape, kernel, strides, as_padding(operation, padding, dims), dilations, bool(ceil_mode)
-    )  # fmt: skip
+    overhang = as_bool(operation, "ceil_mode", ceil_mode)
+    return _pool_spec(operation, input_shape, kernel, strides, as_padding(operation, padding, dims), dilations, overhang)
 
 
 @lru_cache(maxsize=1024)

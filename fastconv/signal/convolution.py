@@ -50,7 +50,7 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "
     Warns
     -----
     RuntimeWarning
-        If method "fft" was asked for and NaN, infinity or overflow has spread.
+        If method "fft" was asked for and NaN, infinity or overflow has spread, or an integer of the result has over 63 bits.
 
     Notes
     -----
@@ -181,7 +181,11 @@ def _computed(p: Problem, method: str) -> np.ndarray:
     if not reliable:
         if method == "auto":
             return direct(p)
-        warnings.warn("convolution by FFT spreads NaN and infinity to all elements; method='direct' doesn't", RuntimeWarning, 3)
+        if p.result.kind in "fc":
+            text = "convolution by FFT spreads NaN and infinity to all elements; method='direct' doesn't"
+        else:
+            text = "convolution by FFT loses integers that don't fit into 64 bits; with method='direct' they wrap around"
+        warnings.warn(text, RuntimeWarning, 3)
     return y
 
 

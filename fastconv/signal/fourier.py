@@ -50,7 +50,8 @@ def by_fft(p: Problem) -> tuple[np.ndarray, bool]:
     """Return the convolution, in the result's type, and whether it can be relied on: integers are rounded to the nearest.
 
     A transform spreads NaN, infinity and its own overflow over each line that it transforms, all of which then is not finite. So
-    one look at every element that is wanted tells whether something spread.
+    one look at every element that is wanted tells whether something spread. Integers that need more bits are lost: floats don't
+    wrap around.
     """
     (axes, sizes), kind = lengths(p), p.result.kind
     real = FLOAT32 if kind in "fc" and p.result.itemsize <= (8 if kind == "c" else 4) else FLOAT64
@@ -66,4 +67,7 @@ def by_fft(p: Problem) -> tuple[np.ndarray, bool]:
         else:
             y = np.fft.irfftn(np.fft.rfftn(x, sizes, axes) * np.fft.rfftn(w, sizes, axes), sizes, axes)
         y = y[tuple(slice(start, start + size) for start, size in zip(p.start, p.size, strict=True))]
-        return p.as_result(np.rint(y) if kind in "biu" else y), not axes or all_finite(y)
+        if kind not in "biu":
+            return p.as_result(y), not axes or all_finite(y)
+        limit = 2**64 if p.result == np.uint64 else 2**63
+        return p.as_result(np.rint(y)), p.largest < limit or bool(np.abs(y).max() < limit)
