@@ -64,7 +64,8 @@ class Running:
     def finish(self, logs: dict[str, float]) -> None:
         """Show an epoch's figures."""
         if self._progress is not None:
-            self._progress.finish(self._epoch, ", ".join(f"{name} {value:.4f}" for name, value in logs.items()))
+            figures = (f"{name} {value:.4f}" if abs(value) < 1e6 else f"{name} {value:.4g}" for name, value in logs.items())
+            self._progress.finish(self._epoch, ", ".join(figures))
 
     def close(self) -> None:
         """End the display."""
