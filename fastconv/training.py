@@ -128,6 +128,7 @@ def train(
     from .nn.models import MODELS as MODELS_BY_NAME
     from .nn.models import NotebookOrder
     from .nn.trial import compile_kernels
+    from .nn.writing import NotWritten
 
     build, recipe = MODELS_BY_NAME[model]
     recipe = recipe._replace(epochs=epochs or recipe.epochs, batch_size=batch_size or recipe.batch_size)
@@ -147,10 +148,14 @@ def train(
     if checkpoint is not None:
         options |= {"checkpoint": checkpoint, "resume": resume}
     untrained: np.ndarray | None = network.parameters.copy()
+    lost: OSError | None = None
     try:
         with interruptible or nullcontext():
             clock = time.perf_counter()
-            history = network.fit(x_train, y_train, **options)
+            try:
+                history = network.fit(x_train, y_train, **options)
+            except NotWritten as error:
+                history, lost = network.history, error
             seconds_train = time.perf_counter() - clock
             clock = time.perf_counter()
             tested = network.evaluate(x_test, y_test)
@@ -159,8 +164,7 @@ def train(
     finally:
         unchanged = untrained is not None and np.array_equal(untrained, network.parameters)
         if save is not None and not (unchanged and as_path("train", save).exists()):
-            network.save(save)
-            say(f"Network written to {save}")
+            lost = _saved(network, save, say) or lost
     last = history.epochs[-1] if history.epochs else {"loss": float("nan"), "accuracy": float("nan")}
     say(f"Test: loss {tested['loss']:.4f}, accuracy {tested['accuracy']:.2%} of {len(x_test)} images")
     total = time.time() - began
@@ -168,6 +172,8 @@ def train(
         f"Seconds: load {seconds_load:.2f}, compile {seconds_compile:.2f}, train {seconds_train:.2f}, test {seconds_test:.2f}, "
         f"in all {total:.2f}; weights {network.weights_hash()}"
     )
+    if lost is not None:
+        raise lost
     return {
         "images": len(x_train),
         "epochs": recipe.epochs,
@@ -185,6 +191,17 @@ def train(
         "weights_hash": network.weights_hash(),
         "versions": versions(),
     }
+
+
+def _saved(network: Any, path: str, say: Callable[[str], None]) -> OSError | None:
+    """Save a network, and return the error if it couldn't be written, which must stop nothing else."""
+    try:
+        network.save(path)
+    except OSError as error:
+        say(f"Network not written: {error}")
+        return error
+    say(f"Network written to {path}")
+    return None
 
 
 def versions() -> dict[str, str]:

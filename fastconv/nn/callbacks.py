@@ -75,18 +75,18 @@ class Best:
     """The best value so far of a figure, of which less is better unless it is an accuracy; what is no number is never better."""
 
     def __init__(self, monitor: str, min_delta: float = 0.0):
-        self._sign = -1.0 if monitor.endswith("accuracy") else 1.0
+        self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
         self._min_delta, self.value = min_delta, np.inf
 
     def is_better(self, value: float) -> bool:
         """Return whether a value is better than all before it, by min_delta."""
-        return self._sign * value < self.value - self._min_delta
+        return self.sign * value < self.value - self._min_delta
 
     def improves(self, value: float) -> bool:
         """Take a value, and return whether it is better."""
         better = self.is_better(value)
         if better:
-            self.value = self._sign * value
+            self.value = self.sign * value
         return better
 
 

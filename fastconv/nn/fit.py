@@ -142,6 +142,10 @@ def fit(
     RuntimeWarning
         Once, if the loss is NaN, or if its mean over 1,000 images in a row (or an epoch, if it has fewer) is over 10 times that of
         the first batch before its update, and of guessing: the training comes apart, mostly for too large a learning rate.
+    OSError
+        If `checkpoint`, or the file of a `Checkpoint`, can't be written: at once where that shows before the training. Where it
+        comes later (the disk is full), a warning says so, the file stays as it is, the training goes on, and the error comes at its
+        end, if the last state isn't in the file; `model.history` is what would have been returned.
     KeyboardInterrupt
         At Ctrl-C, as soon as the running slice of updates, about a tenth of a second, is done; it tells how many images the model
         has been trained on in this epoch. The model has its parameters after the last update, and `history` has the epochs before;

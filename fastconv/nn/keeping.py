@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,10 @@ import numpy as np
 
 from .callbacks import Best, Callback, check_numbers
 from .files import checked_path, checked_target, read_file
-from .model_file import IMPOSSIBLE, check_structure, lasting, save, structure_of
+from .model_file import IMPOSSIBLE, check_structure, copied, lasting, save, structure_of
 from .options import as_bool
 from .texts import from_json, to_json
+from .writing import Writing
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -35,7 +37,8 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : path
-        Ending in .npz or .safetensors; written anew each time, as a whole or not at all.
+        Ending in .npz or .safetensors; written anew each time, as a whole or not at all. Where it can't be (the disk is full), a
+        warning says so, the training goes on, and only at its end an OSError says that the last model isn't in the file.
     best_only : bool
     monitor : str
         With best_only, the figure that says which is the best, "val_loss" if not given; of accuracies, more is better.
@@ -52,11 +55,14 @@ class Checkpoint(Callback):
             raise ValueError(f"Checkpoint: monitor must come with best_only=True, but is {monitor!r} without it")
         self.monitor = str(monitor or "val_loss") if self.best_only else None
         self._best, self._known = Best(str(self.monitor)), False
+        self._writing = Writing("Checkpoint", self.path)
+        self._unwritten: tuple[Sequential, float] | None = None
 
     def check_file(self, model: Sequential, loss: str, resume: bool) -> None:
         """See to it that the model can be written to the file, and find out what is the best: before anything is changed."""
         checked_target("Checkpoint", self.path)
         check_structure("Checkpoint", model)
+        self._writing, self._unwritten = Writing("Checkpoint", self.path), None
         if self.monitor is None:
             return
         if not self.path.exists():
@@ -73,16 +79,30 @@ class Checkpoint(Callback):
             self._known = True
 
     def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> None:
-        """Save the model."""
+        """Save the model; where it can't be written, the training goes on, and a best model is tried again after each epoch."""
         if self.monitor is None:
-            model.save(self.path)
-        elif self._best.is_better(logs[self.monitor]):
-            save(model, self.path, {BEST: to_json("Checkpoint", {"monitor": self.monitor, "value": float(logs[self.monitor])})})
-            self._best.improves(logs[self.monitor])
-            self._known = True
+            self._writing.attempt(partial(model.save, self.path))
+            return
+        value = float(logs[self.monitor])
+        if self._best.is_better(value) and (self._unwritten is None or self._best.sign * (value - self._unwritten[1]) < 0):
+            self._keep(model, value)
+        elif self._unwritten is not None:
+            self._keep(*self._unwritten)
+
+    def _keep(self, model: Sequential, value: float) -> None:
+        """Write a best model, or if that can't be, keep it in memory."""
+        told = to_json("Checkpoint", {"monitor": self.monitor, "value": value})
+        if self._writing.attempt(partial(save, model, self.path, {BEST: told})):
+            self._best.improves(value)
+            self._known, self._unwritten = True, None
+        elif self._unwritten is None or model is not self._unwritten[0]:
+            self._unwritten = copied(model), value
 
     def on_train_end(self, model: Sequential) -> None:
-        """Warn if there was nothing to save."""
+        """Raise OSError if what was to be saved last couldn't be; warn if there was nothing to save."""
+        if self._unwritten is not None:
+            self._keep(*self._unwritten)
+        self._writing.finish()
         if self.monitor is not None and not self.path.exists():
             warnings.warn(f"Checkpoint: {self.path} wasn't written, as {self.monitor} was never a finite number", stacklevel=4)
 

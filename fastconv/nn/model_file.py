@@ -86,6 +86,11 @@ def save(model: Sequential, path: str | os.PathLike[str], besides: Mapping[str, 
     write_file("save", path, texts, model.get_weights(), partial(check_saved, model))
 
 
+def copied(model: Sequential) -> Sequential:
+    """Return another model with all that a file would keep of this one."""
+    return model_of(Contents({"format": FORMAT, "structure": to_json("save", structure_of("save", model))}, model.get_weights()))
+
+
 def load(path: str | os.PathLike[str]) -> Sequential:
     """Return the model in a file that `Sequential.save` or a checkpoint wrote.
 

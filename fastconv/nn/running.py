@@ -56,10 +56,14 @@ class Running:
         self._watched = whole
         if math.isnan(self._loss) or not worst <= self._limit:
             self._warned = True
-            if self._progress is not None:
-                self._progress.make_way()
+            self.make_way()
             what = "loss is NaN" if math.isnan(self._loss) else f"mean loss of {self._window} images in a row is {worst:.4g}"
             warn_diverged("fit", f"the {what} in epoch {self._first + self._epoch + 1}", self._updates.optimizer.lr)
+
+    def make_way(self) -> None:
+        """Leave the display's line to a warning."""
+        if self._progress is not None:
+            self._progress.make_way()
 
     def finish(self, logs: dict[str, float]) -> None:
         """Show an epoch's figures."""

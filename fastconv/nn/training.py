@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +26,7 @@ from .inference import BATCH, Inference, figures
 from .moments import Moments, fixed_options
 from .running import Running, loss_of_guessing
 from .update import Recording, Updates, runs_online
+from .writing import NotWritten, Writing
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -71,6 +73,7 @@ class Training:
         self._began, self.online = self._changing(), runs_online(model, updates)
         guessing = loss_of_guessing(data, model.loss, model.shapes[-1][-1])
         self._running = Running(data, updates, course.first, course.epochs, guessing, progress)
+        self._writing = None if checkpoint is None else Writing("fit", checkpoint, self._running.make_way)
         self.history = model._history = History(self._kept.history)
 
     @property
@@ -104,8 +107,19 @@ class Training:
             self._stop(error)
             raise
         self._running.close()
-        for callback in self._callbacks:
-            callback.on_train_end(model)
+        self._finish()
+
+    def _finish(self) -> None:
+        """End all callbacks; only then raise NotWritten if one of them, or the training itself, has a file without its last."""
+        failed: list[NotWritten] = []
+        endings: list[Callable[[], None]] = [partial(callback.on_train_end, self.model) for callback in self._callbacks]
+        for end in [*endings, *([] if self._writing is None else [self._writing.finish])]:
+            try:
+                end()
+            except NotWritten as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def _is_over(self) -> bool:
         return len(self._kept.history) >= self._course.epochs or self._kept.stopped
@@ -180,15 +194,15 @@ class Training:
                 pause = max(CHECKPOINT_SECONDS, 20 * (saved - start))
 
     def _save(self) -> None:
-        """Write a checkpoint, if one is wanted."""
-        if self._checkpoint is not None:
+        """Write a checkpoint, if one is wanted; where it can't be written, the training goes on."""
+        if self._checkpoint is not None and self._writing is not None:
             data, done, step = self.data, self._place(), int(self.data.state[STEP])
             losses, correct, course = data.losses[:done], data.correct[:done], self._course
             state = Resumed(
                 self.model.get_weights(), course.slots, losses, correct, course.first, course.epochs, course.before, step,
                 self._kept, self._began, self._changing(),
             )  # fmt: skip
-            save_checkpoint(self._checkpoint, self.model, self._settings, state)
+            self._writing.attempt(partial(save_checkpoint, self._checkpoint, self.model, self._settings, state))
 
 
 def ends(callback: Callback, answer: Any) -> bool:
