@@ -131,6 +131,10 @@ def test_another_initial_epoch_is_only_another_number():
         fit(model, 1, initial_epoch=1.0)
     with pytest.raises(ValueError, match="^Sequential: epochs must be at least 0"):
         model.epochs = -1
+    before = model.weights_hash()
+    with pytest.raises(ValueError, match="^fit: the last epoch's number must be at most 4611686018427387904"):
+        fit(model, 1, initial_epoch=2**62)
+    assert model.weights_hash() == before
 
 
 def test_schedules_with_a_horizon_span_one_fit():

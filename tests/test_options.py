@@ -139,6 +139,7 @@ def test_the_rate_can_be_set_and_is_checked(optimizer, value, error, text):
         (lambda: nn.Adam(betas=0.9), "Adam: betas must be a pair of numbers, but is 0.9"),
         (lambda: nn.DepthwiseConv2D(3, groups=2), "unexpected keyword argument 'groups'"),
         (lambda: nn.Sequential([nn.Dense(3)], (4,), None), "Sequential: dtype must be float32 or float64, but is None"),
+        (lambda: nn.Sequential([], (4,)).set_weights([]), "set_weights: weights must be arrays by name, but are a list"),
         (lambda: nn.Sequential([nn.Dense(3)], 4), "Sequential: input_shape must be .* but is 4"),
         (lambda: nn.Sequential([nn.ReLU], (4,)), "layers must be layers of fastconv.nn, but layer 0 is the class ReLU itself"),
     ],

@@ -205,6 +205,7 @@ def fit(
         to_json("fit", settings)
         resumed = _resumed(path, resume, model, settings, optimizer, used, batch, callbacks)
     first, slots, before = _start(model, optimizer, initial, resumed)
+    as_int("fit", "the last epoch's number", first + total, 0, MOST_EPOCHS)
     per_epoch = -(-used // batch)
     factors = rate_factors(schedule, first, total, per_epoch)
     if resumed is not None:

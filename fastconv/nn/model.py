@@ -192,6 +192,8 @@ class Sequential(State):
         TypeError
             If an array isn't of real numbers, or has a mask.
         """
+        if not isinstance(weights, Mapping):
+            raise TypeError(f"set_weights: weights must be arrays by name, but are a {type(weights).__name__}")
         views = self.views(self.parameters)
         targets = {f"{number}.{name}": array for number, arrays in enumerate(views) for name, array in arrays.items()}
         if set(weights) != set(targets):
