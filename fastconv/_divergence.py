@@ -31,13 +31,12 @@ class LossWatch:
         self._count += 1
         if self._count == WINDOW or loss != loss:
             mean, self._total, self._count = self._total / self._count, 0.0, 0
-            if not self._warned and not mean <= self._limit:
+            if rate and not self._warned and not mean <= self._limit:
                 self._warned = True
                 what = f"mean loss of the last {WINDOW} images is {mean:.4g}" if mean == mean else "loss is NaN"
                 warn_diverged(self._operation, f"the {what}", rate)
 
 
 def warn_diverged(operation: str, what: str, rate: float) -> None:
-    """Warn that a training has come apart, given what shows it and the learning rate."""
-    advice = f"try a smaller learning rate than {rate:g}" if rate else "see to the data"
-    warn(f"{operation}: {what}: the training has come apart; {advice}", RuntimeWarning)
+    """Warn that a training has come apart, given what shows it and the learning rate; at a rate of 0 there is none."""
+    warn(f"{operation}: {what}: the training has come apart; try a smaller learning rate than {rate:g}", RuntimeWarning)

@@ -105,8 +105,7 @@ def test_one_outlier_is_no_scale():
 def test_numbers_that_are_none():
     x = NORMAL.copy()
     x[3, 3, 3] = np.nan
-    finite, loss = "^fit: x has numbers that aren't finite, and soon no weight will be$", "^fit: the loss is NaN"
-    with pytest.warns(UserWarning, match=finite), pytest.warns(RuntimeWarning, match=loss):
+    with pytest.warns(UserWarning, match="^fit: x has numbers that aren't finite, and soon no weight will be$"):
         fitted = model()
         calls(fitted)["fit"](x)
     assert fitted.input_range.extent == np.abs(NORMAL).max()

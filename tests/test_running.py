@@ -140,6 +140,12 @@ def test_a_loss_of_nan_is_warned_of_even_in_the_last_images():
     ]
 
 
+def test_at_a_rate_of_zero_nothing_comes_apart():
+    x, y = rows(100)
+    x[3, 0] = np.nan
+    assert warned(lambda: model_of_rows().fit(x, y, optimizer=nn.SGD(0.0), progress=False)) == []
+
+
 def test_a_start_far_from_the_goal_is_no_explosion():
     """As with pixels of 0 to 255 that aren't scaled: the first batch's loss is what later ones are compared with."""
     x, y = rows(1000)

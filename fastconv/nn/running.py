@@ -40,7 +40,7 @@ class Running:
         self._loss += float(data.losses[self._shown : done].sum())
         self._correct += int(np.count_nonzero(data.correct[self._shown : done]))
         self._shown = done
-        if not self._warned:
+        if not self._warned and self._updates.optimizer.lr:
             self._watch(done)
         if self._progress is not None:
             accuracy = f", accuracy {self._correct / done:.0%}" if data.classified else ""
