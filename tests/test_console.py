@@ -99,15 +99,19 @@ class Gone(io.StringIO):
 @pytest.mark.parametrize("lines", [0, 1, 2])
 def test_progress_goes_on_without_its_stream(monkeypatch, lines, terminal):
     monkeypatch.setattr("fastconv.progress.SECONDS_BETWEEN_LINES", 0)
-    progress = Progress(10, "Epoch", stream=Gone(lines, terminal))
-    for done in range(10):
-        progress.update(done, 0.5, 0.5)
-    progress.close("done")
+    progress = Progress(epochs=2, images=10, stream=Gone(lines, terminal))
+    for epoch in range(2):
+        for done in range(10):
+            progress.update(epoch, done, "loss 0.5")
+        progress.finish(epoch, "loss 0.5")
+    progress.close()
 
 
 def test_progress_goes_on_without_any_stream(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
-    Progress(10, "Epoch").close("done")
+    progress = Progress(epochs=1, images=10)
+    progress.finish(0, "loss 0.5")
+    progress.close()
 
 
 # What is said
