@@ -179,3 +179,10 @@ def test_the_stamp_is_of_all_modules_and_nothing_else():
     assert sorted(names) == expected
     assert "kernels/simd.py" in names
     assert _jit.PACKAGE == PACKAGE
+
+
+def test_a_warning_names_the_users_line_where_there_are_only_compiled_files(copy, tmp_path):
+    (tmp_path / "fastconv_user.py").write_text("from fastconv._warnings import warn\nwarn('here')\n")
+    environment = {"PYTHONPATH": as_compiled_files(copy, tmp_path), "FASTCONV_CACHE_DIR": tmp_path / "cache"}
+    done = run_python("-W", "always", tmp_path / "fastconv_user.py", cwd=tmp_path, **environment)
+    assert done.stderr.splitlines()[0] == f"{tmp_path / 'fastconv_user.py'}:2: UserWarning: here"
