@@ -58,7 +58,8 @@ def all_finite(array: np.ndarray) -> bool:
     """Return whether every element of an array of numbers is finite: by the sum of their squares where that is, which is quick."""
     if array.dtype.kind not in "fc":
         return True
-    return isfinite(np.vdot(array, array).real) or bool(np.isfinite(array).all())
+    flat = array.reshape(-1)
+    return isfinite(np.vdot(flat, flat).real) or bool(np.isfinite(flat).all())  # unlike dot, vdot doesn't warn
 
 
 def float_type(*arrays: np.ndarray) -> np.dtype:

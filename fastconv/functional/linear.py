@@ -24,12 +24,14 @@ TINY_FLOPS = 20_000
 """Below this, NumPy's product is as quick, and compiling a tile for the shape isn't worth it."""
 
 
-def _small_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return NumPy's product, whose sums, where they are long, BLAS would make in one number of float32."""
+def _small_product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """Return a b + bias by NumPy; long sums in float64, which BLAS would make in one number of float32."""
     with np.errstate(over="ignore", invalid="ignore"):  # as silent as the kernels
-        if not is_long(a.shape[1], a.dtype):
-            return a @ b
-        return (a.astype(np.float64) @ b.astype(np.float64)).astype(a.dtype)
+        if is_long(a.shape[1], a.dtype):
+            product = (a.astype(np.float64) @ b.astype(np.float64)).astype(a.dtype)
+        else:
+            product = a @ b
+        return product if bias is None else product + bias
 
 
 def _column_sums(dy: np.ndarray) -> np.ndarray:
@@ -84,8 +86,7 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: np.nd
     check_made("linear", (x.shape[0], w.shape[1]), x.shape, w.shape)
     checked = result_array("linear", out, (x.shape[0], w.shape[1]), x.dtype, *given)
     if 2 * x.size * w.shape[1] < TINY_FLOPS:
-        with np.errstate(over="ignore", invalid="ignore"):
-            checked[...] = _small_product(x, w) if b is None else _small_product(x, w) + b
+        checked[...] = _small_product(x, w, b)
         return checked
     y = checked if checked.flags.carray else np.empty(checked.shape, x.dtype)
     _plan(*x.shape, w.shape[1], x.dtype).output(_threads.split, x.reshape(-1), w.reshape(-1), b, y.reshape(-1))

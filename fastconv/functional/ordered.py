@@ -13,9 +13,11 @@ def ordered(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
     Integers beyond EXACT are counted off: the numbers are their places in the second array, which has each of them once.
     """
-    large = array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size
-    if not large or max(int(array.max()), -int(array.min())) <= EXACT:
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 8 or not array.size:
         return array, None
+    numbers = array.astype(np.float64)
+    if numbers.max() < EXACT and numbers.min() > -EXACT:  # what is rounded to EXACT may have been more
+        return numbers, None
     values, places = np.unique(array, return_inverse=True)
     return places.reshape(array.shape), values
 

@@ -68,6 +68,7 @@ def by_fft(p: Problem) -> tuple[np.ndarray, bool]:
             y = np.fft.irfftn(np.fft.rfftn(x, sizes, axes) * np.fft.rfftn(w, sizes, axes), sizes, axes)
         y = y[tuple(slice(start, start + size) for start, size in zip(p.start, p.size, strict=True))]
         if kind not in "biu":
-            return p.as_result(y), not axes or all_finite(y)
+            result = p.as_result(y)
+            return result, not axes or all_finite(result if result.dtype == y.dtype else y)
         limit = 2**64 if p.result == np.uint64 else 2**63
         return p.as_result(np.rint(y)), p.largest < limit or bool(np.abs(y).max() < limit)
