@@ -174,7 +174,9 @@ def test_a_copy_goes_on_as_the_model_does():
 
 
 @pytest.mark.parametrize(
-    "options", [{"epochs": -1}, {"optimizer": nn.SGD(0.1), "threads": 0}, {"shuffle": lambda epoch: range(5)}], ids=str
+    "options",
+    [{"epochs": -1}, {"optimizer": nn.SGD(0.1), "threads": 0}, {"shuffle": lambda epoch: range(5)}],
+    ids=["epochs", "threads", "shuffle"],
 )
 def test_a_fit_that_is_refused_leaves_no_trace(options):
     def trained(refused):

@@ -161,7 +161,7 @@ def test_names_may_be_given_before():
         (LABELS.astype("datetime64[s]"), TypeError, "y must be an array of real numbers, but has dtype datetime64"),
         ([[0], [1, 2], *[[0]] * 58], ValueError, "y is not a rectangular array"),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: str(value)[:30] if isinstance(value, (list, str, np.ndarray, int)) else type(value).__name__,
 )
 def test_what_are_no_labels_is_refused(y, error, text):
     fitted = model()
