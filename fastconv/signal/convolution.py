@@ -37,7 +37,8 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "
     -------
     ndarray
         Of type ``numpy.result_type(in1, in2)``. Integers wrap around and bools are "or" of "and", as NumPy's: exactly so with
-        "auto" and "direct", rounded from float64 with "fft". Single precision is computed in single precision.
+        "auto" and "direct", and rounded from float64 with "fft" unless one doesn't fit into 64 bits. Single precision is computed
+        in single precision.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "
     Warns
     -----
     RuntimeWarning
-        If method "fft" was asked for and NaN, infinity or overflow has spread, or an integer of the result has over 63 bits.
+        If method "fft" was asked for and NaN, infinity or overflow has spread.
 
     Notes
     -----
@@ -179,13 +180,9 @@ def _computed(p: Problem, method: str) -> np.ndarray:
         return direct(p)
     y, reliable = by_fft(p)
     if not reliable:
-        if method == "auto":
+        if method == "auto" or p.result.kind in "iu":
             return direct(p)
-        if p.result.kind in "fc":
-            text = "convolution by FFT spreads NaN and infinity to all elements; method='direct' doesn't"
-        else:
-            text = "convolution by FFT loses integers that don't fit into 64 bits; with method='direct' they wrap around"
-        warnings.warn(text, RuntimeWarning, 3)
+        warnings.warn("convolution by FFT spreads NaN and infinity to all elements; method='direct' doesn't", RuntimeWarning, 3)
     return y
 
 
