@@ -14,11 +14,15 @@ from .call import Call
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import PACKING_FLOPS, blocks_of, buffer, clear, pack_weights, pad_bias, pad_rows
-from .simd import lanes, lanes_of, prefetch
-from .tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store
+from .simd import REGISTERS, lanes, lanes_of, prefetch
+from .tile import fit_vectors, tile_load, tile_outer, tile_outer_run, tile_store
+from .tile_top import next_height, tile_outer_top, tile_store_top
 
-DEEPEST = 4
-"""The innermost loop takes up to so many inputs of a run in one round."""
+DEEPEST = 1 if REGISTERS == 32 else 4
+"""The innermost loop takes up to so many inputs of a run in one round. (Zen 4, tiles of 14 x 2: one 1.08 times as fast as four.)"""
+WHOLE_APART = REGISTERS < 32
+"""Whether whole tiles have code of their own, without a branch a row. (Zen 4: with 32 registers that has 0.7 to 1.0 of the speed,
+with 16, and so few rows a tile, 1.0 to 1.1.)"""
 BLOCK_BYTES = 192 * 1024
 """So much input of a block of lines stays in the second-level cache while all outputs use it."""
 WEIGHT_BYTES = 256 * 1024
@@ -27,9 +31,10 @@ WEIGHT_BYTES = 256 * 1024
 
 @cache
 def output_kernel(rows, vectors, depth):
-    """Return the kernel for tiles of `rows` pixels by `vectors` vectors of channels; it needs lines of at least `rows` pixels.
+    """Return the kernel for tiles of up to `rows` pixels by `vectors` vectors of channels.
 
-    `depth` is how many inputs of a run one round of the innermost loop takes.
+    A line's last tiles have the pixels that are left. `depth` is how many inputs of a run one round of the
+    innermost loop takes.
     """
 
     @jit
@@ -57,26 +62,36 @@ def output_kernel(rows, vectors, depth):
             for group_chunk in range(groups * chunks):
                 group, chunk = group_chunk // chunks, group_chunk % chunks * outputs_block
                 for line in range(first, last):
-                    for p in range(0, count, rows):
-                        pixel = min(p, count - rows)  # the last tile moves back and overlaps: it only stores, so it may
+                    pixel = 0
+                    while pixel < count:
+                        height = next_height(count - pixel, rows)
                         begin = origin + x_lines[line] + pixel * x_step + group * x_group
                         end = image * y_image + y_lines[line] + pixel * y_step + group * y_group
                         if chunk == 0 and not len(scratch):
-                            ahead = begin + taps[-1] + rows * x_step
-                            for position in range(ahead, ahead + rows * x_step, lanes(x)):
+                            ahead = begin + taps[-1] + height * x_step
+                            for position in range(ahead, ahead + height * x_step, lanes(x)):
                                 prefetch(source, position, 2)
                         for o in range(chunk, min(chunk + outputs_block, outputs), channels):
                             packed = group * packed_outputs + o
                             first_tap, last_tap = tap_ranges[2 * line], tap_ranges[2 * line + 1]
-                            tile, at = tile_load(bias, packed, 0, rows, vectors), (packed * len(taps) + first_tap * channels) * run
-                            for tap in taps[first_tap:last_tap]:
-                                for position in range(begin + tap, begin + tap + deep, depth):
-                                    tile = tile_outer_run(tile, source, position, x_step, 1, w, at, channels, depth)
-                                    at += depth * channels
-                                for position in range(begin + tap + deep, begin + tap + run):
-                                    tile = tile_outer(tile, source, position, x_step, w, at)
-                                    at += channels
-                            tile_store(tile, y, end + o, y_step, outputs - o)
+                            at, line_taps = (packed * len(taps) + first_tap * channels) * run, taps[first_tap:last_tap]
+                            tile = tile_load(bias, packed, 0, rows, vectors)
+                            if WHOLE_APART and height == rows:
+                                for tap in line_taps:
+                                    for position in range(begin + tap, begin + tap + deep, depth):
+                                        tile = tile_outer_run(tile, source, position, x_step, 1, w, at, channels, depth)
+                                        at += depth * channels
+                                    for position in range(begin + tap + deep, begin + tap + run):
+                                        tile = tile_outer(tile, source, position, x_step, w, at)
+                                        at += channels
+                                tile_store(tile, y, end + o, y_step, outputs - o)
+                            else:
+                                for tap in line_taps:
+                                    for position in range(begin + tap, begin + tap + run):
+                                        tile = tile_outer_top(tile, source, position, x_step, w, at, height)
+                                        at += channels
+                                tile_store_top(tile, y, end + o, y_step, outputs - o, height)
+                        pixel += height
 
     return conv_output
 
@@ -99,10 +114,12 @@ class TiledContraction:
         self.no_bias = buffer(self.packed_outputs, dtype)
         self.no_bias[:] = 0
 
+    scratch_size: int | None
+
     def fit(self, dtype: np.dtype) -> None:
-        """Choose the tile, with it the kernel, and the tables and the scratch that the kernel needs."""
+        """Choose the tile, with it the kernel, and the tables and the scratch, if any, that the kernel needs."""
         c = self.contraction
-        self.rows, self.vectors = fit_tile(c.count, c.outputs, dtype, (1, 2, 4))
+        self.rows, self.vectors = fit_vectors(c.outputs, dtype)
         self.depth = max(1, min(c.run, DEEPEST))
         self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
         self._kernel = output_kernel(self.rows, self.vectors, self.depth)
@@ -118,8 +135,8 @@ class TiledContraction:
         if bias is not None:
             padded_bias = buffer(self.packed_outputs, x.dtype)
             split(c.groups, Call(pad_bias, bias, c.groups, padded_bias), 0)
-        kernel, geometry, size, outputs_block = self._kernel, self.geometry, self.scratch_size, self.outputs_block
-        call = Call(kernel, x, packed, padded_bias, y, partial(buffer, size, x.dtype), geometry, outputs_block)
+        scratch = () if self.scratch_size is None else (partial(buffer, self.scratch_size, x.dtype),)
+        call = Call(self._kernel, x, packed, padded_bias, y, *scratch, self.geometry, self.outputs_block)
         split(self.units, call, self.flops)
 
 

@@ -33,6 +33,8 @@ class Border:
 class Contraction:
     """y[line, pixel, o] = sum over taps and runs of x[line, pixel, tap, c] * w[tap, c, o]; everything in elements.
 
+    Lines have `count` pixels. Those of x are x_pixel elements apart, of which x_step is a multiple.
+
     x positions: image * x_image + x_lines[line] + pixel * x_step + taps[tap] + c, in the bordered image where there is a border.
     y positions: image * y_image + y_lines[line] + pixel * y_step + o.
     w positions: w_taps[t] + c * w_run_step + o * w_output_step, over w_run channels; a run is one or more of these joined.
@@ -46,6 +48,7 @@ class Contraction:
     x_lines: np.ndarray
     y_lines: np.ndarray
     count: int
+    x_pixel: int
     x_step: int
     y_step: int
     taps: np.ndarray
@@ -113,6 +116,7 @@ def lower_output(spec: ConvSpec, filters_first: bool = False) -> Contraction:
         x_lines=x_lines,
         y_lines=_grid([0] * (len(padded) - 1), spec.outputs[:-1], out_steps[:-1]),
         count=spec.outputs[-1],
+        x_pixel=spec.channels,
         x_step=spec.stride[-1] * spec.channels,
         y_step=spec.filters,
         taps=taps_array,
@@ -169,6 +173,7 @@ def lower_input_grad(spec: ConvSpec, filters_first: bool = False) -> list[Contra
                 x_lines=_grid(starts[:-1], counts[:-1], steps[:-1]) + starts[-1] + lowest,
                 y_lines=_grid(out_starts[:-1], counts[:-1], out_moves[:-1]) + out_starts[-1],
                 count=counts[-1],
+                x_pixel=spec.filters,
                 x_step=spec.filters,
                 y_step=out_moves[-1],
                 taps=taps_array - lowest,

@@ -250,14 +250,33 @@ def fit_rows(count: int, most: int) -> int:
 
 
 def fit_tile(count: int, outputs: int, dtype, vectors: tuple[int, ...]) -> tuple[int, int]:
-    """Return the (rows, vectors) that cover count x outputs at least cost, with one of the given numbers of vectors.
-
-    A tile costs its multiply-adds and, since they share the front end, 0.4 of one for each load. (Sapphire Rapids, 24 pixels,
-    64 outputs, float32: 12 x 1 runs at 0.75 of 6 x 4, 12 x 2 at 0.94, 8 x 3, whose last vectors are half empty, at 0.69.)
-    """
+    """Return the (rows, vectors) that cover count x outputs at least cost, with one of the given numbers of vectors."""
     lanes, choices = lanes_of(dtype), []
     for v in vectors:
         rows = fit_rows(count, most_rows(v))
         tiles = -(-count // rows) * -(-outputs // (v * lanes))
-        choices.append((tiles * (rows * v + 0.4 * (rows + v)), rows, v))
+        choices.append((tiles * _tile_cost(rows, v), rows, v))
     return min(choices)[1:]
+
+
+def fit_vectors(outputs: int, dtype) -> tuple[int, int]:
+    """Return the (rows, vectors), 1, 2 or 4 of these, of a tile that covers one pixel's outputs at least cost.
+
+    However many pixels there are: a kernel for each number of them would be compiled for each.
+    """
+
+    def cost(vectors: int) -> float:
+        rows = most_rows(vectors)
+        return -(-outputs // (vectors * lanes_of(dtype))) * _tile_cost(rows, vectors) / rows
+
+    vectors = min((1, 2, 4), key=cost)
+    return most_rows(vectors), vectors
+
+
+def _tile_cost(rows: int, vectors: int) -> float:
+    """Return a tile's multiply-adds and, since they share the front end, 0.4 of one for each load.
+
+    (Sapphire Rapids, 24 pixels, 64 outputs, float32: 12 x 1 runs at 0.75 of 6 x 4, 12 x 2 at 0.94, 8 x 3, whose last vectors are
+    half empty, at 0.69.)
+    """
+    return rows * vectors + 0.4 * (rows + vectors)

@@ -1,0 +1,73 @@
+"""However many widths images have, few kernels are compiled; and these few do every width."""
+
+import numpy as np
+import pytest
+
+from fastconv._jit import _identity
+from fastconv.kernels.conv_narrow import NarrowInputGradPlan, NarrowOutputPlan
+from fastconv.kernels.table import TABLE, choose
+from fastconv.shapes import conv_spec
+
+from . import naive
+from .cases import Case, integers
+from .guarded import in_pieces
+
+WIDTHS = range(5, 69)
+MOST = 3
+"""So many kernels of its own a convolution may compile for each operation."""
+# Input shape but for the width, weights, stride, padding.
+CONVOLUTIONS = {
+    "5x5": ((1, 0, 0, 32), (5, 5, 32, 32), 1, "valid"),
+    "5x5 same": ((1, 0, 0, 32), (5, 5, 32, 32), 1, "same"),
+    "7x7": ((1, 0, 0, 16), (7, 7, 16, 16), 1, "same"),
+    "7x7, stride 2": ((1, 0, 0, 8), (7, 7, 8, 64), 2, 3),
+    "3x3, stride 2": ((1, 0, 0, 32), (3, 3, 32, 64), 2, "same"),
+    "3x3 of few channels": ((4, 0, 0, 10), (3, 3, 10, 17), 1, "same"),
+    "1x1": ((1, 0, 0, 64), (1, 1, 64, 128), 1, "valid"),
+    "1-D": ((8, 0, 32), (9, 32, 32), 1, "same"),
+    "1-D, stride 2": ((8, 0, 8), (3, 8, 8), 2, "same"),
+    "3-D": ((1, 6, 7, 0, 8), (3, 3, 3, 8, 16), 1, "same"),
+    "3-D patches": ((1, 6, 8, 0, 8), (2, 2, 2, 8, 16), 2, "valid"),
+}
+
+
+def kernels_of(plan, operands):
+    """Return what tells the kernels apart that a plan would call and that are compiled for its numbers; none is run."""
+    found = set()
+
+    def split(units, work, flops):
+        for call, _ in work.calls(units):
+            if call.kernel.py_func.__closure__:
+                found.add(repr(_identity(call.kernel.py_func)))
+
+    plan(split, *operands)
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("operation", TABLE)
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_many_widths_need_few_kernels(name, operation, dtype):
+    shape, weights, stride, padding = CONVOLUTIONS[name]
+    found = set()
+    for width in WIDTHS:
+        spec = conv_spec("test", tuple(n or width for n in shape), weights, stride, padding)
+        x, w, y = (np.empty(np.prod(s), dtype) for s in (spec.input_shape, spec.weight_shape, spec.output_shape))
+        operands = {"output": (x, w, None, y), "input_grad": (y, w, x), "weight_grad": (x, y, w)}[operation]
+        found |= kernels_of(choose("test", operation, spec, np.dtype(dtype)), operands)
+    assert 0 < len(found) <= MOST, sorted(found)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "full"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_narrow_tiles_do_every_width(stride, padding):
+    """Lines shorter than a tile, as long, and longer: every height of the last one, and every cut at either end."""
+    for width in range(5, 34):
+        case = Case(f"width {width}", (1, 1, width, 2), (1, 5, 2, 3), (1, stride), padding)
+        x, w, dy = integers(case.x, "float32", 1), integers(case.w, "float32", 2), integers(case.spec.output_shape, "float32", 3)
+        y, dx = np.full(dy.shape, np.nan, np.float32), np.full(x.shape, np.nan, np.float32)
+        dtype = np.dtype("float32")
+        NarrowOutputPlan(case.spec, dtype)(in_pieces, x.reshape(-1), w.reshape(-1), None, y.reshape(-1))
+        NarrowInputGradPlan(case.spec, dtype)(in_pieces, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
+        np.testing.assert_array_equal(y, naive.conv(x, w, np.zeros(3), *case.naive_geometry), case.name)
+        np.testing.assert_array_equal(dx, naive.conv_input_grad(dy, w, case.x, *case.naive_geometry), case.name)
