@@ -1,4 +1,9 @@
-"""A convolution's output and gradients into arrays that are made and checked already, channels-last and contiguous."""
+"""A convolution's output and gradients into arrays that are made and checked already, channels-last and contiguous.
+
+Zero times infinity is NaN, and of all kernels the generic one alone leaves the zeros around an image out of the sums. So where
+what these zeros are multiplied by isn't finite, the generic kernel computes the result anew ("fft" spreads NaN in any case). A few
+results that have all of it in their sums tell whether it is finite: reading all weights takes some percent of a small image's time.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +17,13 @@ from ..kernels.table import check_algorithm, choose
 from ..shapes import ConvSpec
 
 
-def choose_exact(operation: str, row: str, spec: ConvSpec, algorithm: str, multiplied: np.ndarray) -> Any:
-    """Return the plan that is chosen, but the generic one where what the zeros around an image are multiplied by isn't finite.
-
-    Zero times infinity is NaN, and of all kernels the generic one alone leaves the zeros out. "fft" spreads NaN in any case.
-    """
-    plan = choose(operation, row, spec, multiplied.dtype, algorithm)
-    if algorithm == "fft" or (row != "input_grad" and not any(map(any, spec.pads))) or all_finite(multiplied):
-        return plan
-    return choose(operation, row, spec, multiplied.dtype, "generic")
-
-
 def convolve_into(operation: str, spec: ConvSpec, x: np.ndarray, w: np.ndarray, bias: Any, y: np.ndarray, algorithm: str) -> None:
     """Compute y from x, w (*kernel, channels, filters) and bias, all channels-last and contiguous."""
     check_algorithm(operation, "output", algorithm)
     if not x.size:
         y[...] = 0 if bias is None else bias
     elif y.size:
-        plan = choose_exact(operation, "output", spec, algorithm, w)
-        plan(_threads.split, x.reshape(-1), w.reshape(-1), bias, y.reshape(-1))
+        run(operation, "output", spec, algorithm, w, y, x.reshape(-1), w.reshape(-1), bias, y.reshape(-1))
 
 
 def input_grad_into(operation: str, spec: ConvSpec, dy: np.ndarray, w: np.ndarray, dx: np.ndarray, algorithm: str) -> None:
@@ -39,19 +32,35 @@ def input_grad_into(operation: str, spec: ConvSpec, dy: np.ndarray, w: np.ndarra
     if not dy.size:
         dx[...] = 0
     elif dx.size:
-        plan = choose_exact(operation, "input_grad", spec, algorithm, w)
-        plan(_threads.split, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
+        run(operation, "input_grad", spec, algorithm, w, dx, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
 
 
 def weight_grad_into(operation: str, spec: ConvSpec, x: np.ndarray, dy: np.ndarray, dw: np.ndarray, algorithm: str) -> None:
     """Compute dw, the gradient of convolve_into's w, from x and dy."""
     check_algorithm(operation, "weight_grad", algorithm)
     if x.size and dy.size:
-        arrays = x.reshape(-1), dy.reshape(-1), dw.reshape(-1)
-        plan = choose(operation, "weight_grad", spec, x.dtype, algorithm)
-        plan(_threads.split, *arrays)
-        exact = plan if all_finite(dw) else choose_exact(operation, "weight_grad", spec, algorithm, dy)
-        if exact is not plan:
-            exact(_threads.split, *arrays)
+        run(operation, "weight_grad", spec, algorithm, dy, dw, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
     else:
         dw[...] = 0
+
+
+def run(
+    operation: str, row: str, spec: ConvSpec, algorithm: str, multiplied: np.ndarray, result: np.ndarray, *arrays: np.ndarray | None
+) -> None:
+    """Compute a result in the kernel that is chosen, and anew in the generic one if zeros were multiplied by what isn't finite."""
+    plan = choose(operation, row, spec, multiplied.dtype, algorithm)
+    plan(_threads.split, *arrays)
+    if algorithm == "fft" or (row != "input_grad" and not any(map(any, spec.pads))):
+        return
+    if not _shows_finite(row, spec, result) and not all_finite(multiplied):
+        choose(operation, row, spec, multiplied.dtype, "generic")(_threads.split, *arrays)
+
+
+def _shows_finite(row: str, spec: ConvSpec, result: np.ndarray) -> bool:
+    """Return whether results that have all of what is multiplied in their sums are there, and finite."""
+    shape, index = {
+        "output": (spec.output_shape, spec.whole_output),
+        "input_grad": (spec.input_shape, spec.whole_inputs),
+        "weight_grad": (spec.weight_shape, spec.whole_tap),
+    }[row]
+    return index is not None and all_finite(result.reshape(shape)[index])

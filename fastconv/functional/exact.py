@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _threads
 from .._arrays import FLOAT32, FLOAT64, as_array, kernel_ready
 from ..shapes import ConvSpec, check_shape, conv_spec
-from .compute import choose_exact, weight_grad_into
+from .compute import run, weight_grad_into
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -59,7 +58,7 @@ def same_correlation(name: str, rank: int, batched: bool, x: Any, param: Any) ->
     spec, dtype = _spec(name, images, kernel, batched), _compute_type(result)
     y = np.empty(images.size, dtype)
     w = _flat(kernel, dtype)
-    choose_exact(name, "output", spec, "auto", w)(_threads.split, _flat(images, dtype), w, None, y)
+    run(name, "output", spec, "auto", w, y, _flat(images, dtype), w, None, y)
     return _as_result(y.reshape(images.shape), result)
 
 
@@ -73,7 +72,7 @@ def same_input_grad(name: str, rank: int, batched: bool, x: Any, param: Any, out
     spec, dtype = _spec(name, images, kernel, batched), _compute_type(result)
     dx = np.empty(images.size, dtype)
     w = _flat(kernel, dtype)
-    choose_exact(name, "input_grad", spec, "auto", w)(_threads.split, _flat(dy, dtype), w, dx)
+    run(name, "input_grad", spec, "auto", w, dx, _flat(dy, dtype), w, dx)
     return _as_result(dx.reshape(images.shape), result)
 
 

@@ -50,6 +50,43 @@ class ConvSpec:
         return (*self.kernel, self.channels // self.groups, self.filters)
 
     @cached_property
+    def whole_output(self) -> tuple[int, ...] | None:
+        """The index of an output pixel whose window is within the image, so that its sum has all weights; None if there is none."""
+        found = [0]
+        for size, window, stride, (before, _) in zip(self.size, self.window, self.stride, self.pads, strict=True):
+            first, last = -(-before // stride), (size - window + before) // stride
+            found.append((first + last) // 2)
+            if first > last:
+                return None
+        return tuple(found)
+
+    @cached_property
+    def whole_inputs(self) -> tuple[int | slice, ...] | None:
+        """The index of input pixels, a stride's, whose sums together have all weights; None if there are none."""
+        found: list[int | slice] = [0]
+        for size, window, stride, (before, _), outputs in zip(
+            self.size, self.window, self.stride, self.pads, self.outputs, strict=True
+        ):
+            first = max(window - 1 - before, 0)
+            found.append(slice(first, first + stride))
+            if first + stride > min(size, (outputs - 1) * stride - before + 1):
+                return None
+        return tuple(found)
+
+    @cached_property
+    def whole_tap(self) -> tuple[int, ...] | None:
+        """The index of a tap that is always within the image, so that its sum has all output pixels; None if there is none."""
+        found = []
+        for size, kernel, stride, dilation, (before, _), outputs in zip(
+            self.size, self.kernel, self.stride, self.dilation, self.pads, self.outputs, strict=True
+        ):
+            first, last = -(-before // dilation), (size - 1 + before - (outputs - 1) * stride) // dilation
+            found.append(first)
+            if first > min(last, kernel - 1):
+                return None
+        return (*found, 0)
+
+    @cached_property
     def flops(self) -> int:
         """Multiplications and additions of the unpadded problem."""
         return 2 * prod(self.output_shape) * prod(self.weight_shape[:-1])
