@@ -38,7 +38,7 @@ def writer(tmp_path):
 
 def test_what_a_killed_process_left_is_deleted_and_not_what_another_writes(tmp_path, writer):
     tiny().save(tmp_path / "model.npz")
-    train_with(tmp_path / "model.npz")
+    train_with_callback(tmp_path / "model.npz")
     (half,) = tmp_path.glob(".model.npz.*")
     assert half.read_bytes() == b"half"
     writer.kill()
