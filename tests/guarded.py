@@ -14,6 +14,7 @@ import pkgutil
 import sys
 from functools import partial
 from itertools import product
+from unittest import mock
 
 import numpy as np
 
@@ -56,17 +57,19 @@ def guard_buffers(back: bool) -> None:
 
 
 QUICK = ("first layer, 10 filters", "asymmetric", "depthwise", "plane, same")
+BLOCKS = (*QUICK, "3x3 same, deep", "one filter", "grouped, 4 channels each", "1x1, blocks of pixels")
 
 
 def convolution_cases(scope: str):
-    """Yield shapes: "quick" a few, "single" a fifth of the grid, "full" all, "wide" also each count of anything with a tail."""
+    """Yield shapes: "quick" and "blocks": a few, "single": a fifth, "full": all, "wide": also every tail."""
     from .cases import CASES, PLANE_CASES, Case
 
     if scope in ("full", "wide"):
         yield from CASES
         yield from PLANE_CASES
     else:
-        yield from (case for case in CASES if case.name in QUICK or (scope == "single" and case in CASES[::5]))
+        names = BLOCKS if scope == "blocks" else QUICK
+        yield from (case for case in CASES if case.name in names or (scope == "single" and case in CASES[::5]))
         yield from PLANE_CASES[:1]
     if scope == "wide":
         for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47):
@@ -113,6 +116,18 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
                         np.testing.assert_array_equal(result, expected[operation], label)
                     count += 1
     return count
+
+
+def check_blocks(back: bool) -> int:
+    """Run all on a few cases with sums in blocks of a few terms, as otherwise only those of many have; return how many ran."""
+    from fastconv.kernels import block_sums
+
+    from .cases import NARROW_CASES
+
+    with mock.patch.multiple(block_sums, ONE_SUM=2, BLOCK_TERMS=4, TILE_TERMS=4):
+        count = check_convolutions(back, "blocks", ["float32"]) + check_dense(back, ["float32"])
+        count += sum(check_narrow(case, "float32", partial(guarded, back=back)) for case in NARROW_CASES)
+        return count + check_weight_parts(back, ["float32"]) + check_steps(back, ["float32"])
 
 
 def check_narrow(case, dtype: str, guard) -> int:
@@ -409,7 +424,7 @@ def main(scope: str) -> None:
         for case in NARROW_CASES + (CASES if scope == "wide" else []):
             count += sum(check_narrow(case, dtype, partial(guarded, back=back)) for dtype in dtypes[: 2 if scope == "wide" else 1])
         count += check_pools(back, dtypes) + check_dense(back, dtypes) + check_winograd(back, scope, dtypes[:1])
-        count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes)
+        count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_blocks(back)
         count += check_peak(back, dtypes) + check_weight_parts(back, dtypes) + check_networks(back) + check_one_pass(back)
         for check, dtype in product(CHECKS, dtypes):
             count += check(np.dtype(dtype).type, lambda array: guarded(array, back))

@@ -10,11 +10,18 @@ from .sums import dot, split, sums, total
 
 
 def convolution(
-    algorithm: str, dims: int, most: int, filters: int = 1, pixels: int = 1, channels: int = 1, side: int | None = None
+    algorithm: str,
+    dims: int,
+    most: int,
+    filters: int = 1,
+    pixels: int = 1,
+    channels: int = 1,
+    side: int | None = None,
+    quick: bool = False,
 ) -> None:
     """Add a convolution with one line of `pixels` results; there are `side` taps along each axis, or so many channels."""
 
-    @sums(f"conv{dims}d, {algorithm}, {filters} filters, {f'{side} taps' if side else f'{channels} channels'}", most)
+    @sums(f"conv{dims}d, {algorithm}, {filters} filters, {f'{side} taps' if side else f'{channels} channels'}", most, quick)
     def _(n, numbers):
         kernel, depth = ([side] * dims, n // side**dims) if side else (split(n // channels, dims), channels)
         x, w = numbers((1, *kernel[:-1], kernel[-1] + pixels - 1, depth)), numbers((*kernel, depth, filters))
@@ -31,8 +38,8 @@ for axes in (1, 2):
 convolution("auto", 1, 13)
 convolution("auto", 2, 13, 3)
 convolution("auto", 3, 22, 4)
-convolution("direct", 2, 20, 32, 14, 64)
-convolution("narrow", 2, 20, 17, 9, side=3)
+convolution("direct", 2, 20, 32, 14, 64, quick=True)
+convolution("narrow", 2, 20, 17, 9, side=3, quick=True)
 convolution("narrow", 2, 20, 9, 40, side=5)
 convolution("dot", 2, 23, 1, 20, 64)
 convolution("dot", 1, 22, 3, 2, 17)

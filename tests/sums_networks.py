@@ -207,7 +207,7 @@ def _(n, numbers):
     return layer.dE_dk.reshape(-1), *dot(x.reshape(-1), dy.reshape(-1, 2))
 
 
-@sums("ConvolutionLayer, output", 22)
+@sums("ConvolutionLayer, output", 22, True)
 def _(n, numbers):
     h = split(n, 2)[0]
     layer, x = ConvolutionLayer(2, h, dtype="float32"), numbers((h, h))

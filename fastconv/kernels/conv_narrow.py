@@ -10,11 +10,12 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .block_sums import pieces_of, tile_put_aside, tile_take_back
 from .conv_output import InputGradPlan, TiledContraction
 from .geometry import pack_geometry, read_geometry, read_groups, read_more, read_weight_layout
 from .lowering import lower_output
 from .simd import REGISTERS, lanes, lanes_of
-from .tile import tile_load
+from .tile import tile_load, tile_zero
 from .tile_row import tile_outer_row
 from .tile_top import tile_store_top
 
@@ -38,11 +39,14 @@ def most_pixels(taps: int, vectors: int = 1) -> int:
 
 
 @cache
-def narrow_kernel(rows, vectors, taps, stride, distance, edge):
-    """Return the kernel for tiles of up to `rows` pixels by `vectors` vectors of channels; other numbers as tile_outer_row's."""
+def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
+    """Return the kernel for tiles of up to `rows` pixels by `vectors` vectors of channels; other numbers as tile_outer_row's.
+
+    `long` is as in output_kernel.
+    """
 
     @jit
-    def conv_narrow(x, w, bias, y, geometry, outputs_block, start, stop):
+    def conv_narrow(x, w, bias, y, sums, wide, geometry, outputs_block, pieces, start, stop):
         _, _, _, y_lines, count, x_step, y_step, x_image, y_image, outputs, _, _, _, _, block = read_geometry(geometry)
         groups, x_group, y_group, _ = read_groups(geometry)
         run, more = read_weight_layout(geometry)[1], read_more(geometry)
@@ -65,6 +69,7 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge):
                         for o in range(chunk, min(chunk + outputs_block, outputs), channels):
                             packed = group * packed_outputs + o
                             tile, at = tile_load(bias, packed, 0, rows, vectors), packed * tap_rows * taps * run
+                            blocks_aside, left_of_block = 0, pieces[1]
                             for place in sources[line * tap_rows : (line + 1) * tap_rows]:
                                 if place >= 0:
                                     for c in range(run):
@@ -72,7 +77,15 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge):
                                             tile, x, begin + place + c, pixel_step, w, at + c * channels, run * channels,
                                             taps, stride, distance, edge, -left, high,
                                         )  # fmt: skip
+                                        if long:
+                                            left_of_block -= 1
+                                            if left_of_block == 0:
+                                                tile_put_aside(tile, sums, wide, 0, blocks_aside)
+                                                tile, blocks_aside = tile_zero(x, rows, vectors), blocks_aside + 1
+                                                left_of_block = pieces[1]
                                 at += taps * run * channels
+                            if long:
+                                tile = tile_take_back(tile, sums, wide, 0, blocks_aside)
                             tile_store_top(tile, y, end + o, y_step, outputs - o, height)
 
     return conv_narrow
@@ -99,7 +112,8 @@ class NarrowContraction(TiledContraction):
         self.geometry, self.scratch_size = pack_geometry(c, self.block, np.append([c.x_pixel, size, first], sources)), None
         window = (self.rows - 1) * stride + (c.row_taps - 1) * distance + 1
         edge = next(n for n in ((c.row_taps - 1) * distance, max(window, -first)) if -first <= n)
-        self._kernel = narrow_kernel(self.rows, self.vectors, c.row_taps, stride, distance, edge)
+        self._kernel = narrow_kernel(self.rows, self.vectors, c.row_taps, stride, distance, edge, self.long)
+        self.pieces = pieces_of(c.row_taps)
         self.name = f"conv_narrow_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
 
 

@@ -10,12 +10,13 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .block_sums import is_long, pieces_of, rooms, tile_put_aside, tile_take_back
 from .call import Call
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import PACKING_FLOPS, blocks_of, buffer, clear, pack_weights, pad_bias, pad_rows
 from .simd import REGISTERS, lanes, lanes_of, prefetch
-from .tile import fit_vectors, tile_load, tile_outer, tile_outer_run, tile_store
+from .tile import fit_vectors, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from .tile_top import next_height, tile_outer_top, tile_store_top
 
 DEEPEST = 1 if REGISTERS == 32 else 4
@@ -30,15 +31,15 @@ WEIGHT_BYTES = 256 * 1024
 
 
 @cache
-def output_kernel(rows, vectors, depth):
+def output_kernel(rows, vectors, depth, long):
     """Return the kernel for tiles of up to `rows` pixels by `vectors` vectors of channels.
 
     A line's last tiles have the pixels that are left. `depth` is how many inputs of a run one round of the
-    innermost loop takes.
+    innermost loop takes. `long` sums are those of block_sums.py: a run is cut into pieces, some of which are a block.
     """
 
     @jit
-    def conv_output(x, w, bias, y, scratch, geometry, outputs_block, start, stop):
+    def conv_output(x, w, bias, y, scratch, sums, wide, geometry, outputs_block, pieces, start, stop):
         (
             taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, border_rows, left, width, right, block,
         ) = read_geometry(geometry)  # fmt: skip
@@ -76,7 +77,36 @@ def output_kernel(rows, vectors, depth):
                             first_tap, last_tap = tap_ranges[2 * line], tap_ranges[2 * line + 1]
                             at, line_taps = (packed * len(taps) + first_tap * channels) * run, taps[first_tap:last_tap]
                             tile = tile_load(bias, packed, 0, rows, vectors)
-                            if WHOLE_APART and height == rows:
+                            if long:
+                                blocks_aside, left_of_block = 0, pieces[1]
+                                for tap in line_taps:
+                                    part = 0
+                                    while part < run:
+                                        here, terms = begin + tap + part, min(pieces[0], run - part)
+                                        if WHOLE_APART and height == rows:
+                                            whole = terms // depth * depth
+                                            for position in range(here, here + whole, depth):
+                                                tile = tile_outer_run(tile, source, position, x_step, 1, w, at, channels, depth)
+                                                at += depth * channels
+                                            for position in range(here + whole, here + terms):
+                                                tile = tile_outer(tile, source, position, x_step, w, at)
+                                                at += channels
+                                        else:
+                                            for position in range(here, here + terms):
+                                                tile = tile_outer_top(tile, source, position, x_step, w, at, height)
+                                                at += channels
+                                        part += terms
+                                        left_of_block -= 1
+                                        if left_of_block == 0:
+                                            tile_put_aside(tile, sums, wide, 0, blocks_aside)
+                                            tile, blocks_aside, left_of_block = (
+                                                tile_zero(x, rows, vectors),
+                                                blocks_aside + 1,
+                                                pieces[1],
+                                            )
+                                tile = tile_take_back(tile, sums, wide, 0, blocks_aside)
+                                tile_store_top(tile, y, end + o, y_step, outputs - o, height)
+                            elif WHOLE_APART and height == rows:
                                 for tap in line_taps:
                                     for position in range(begin + tap, begin + tap + deep, depth):
                                         tile = tile_outer_run(tile, source, position, x_step, 1, w, at, channels, depth)
@@ -103,7 +133,7 @@ class TiledContraction:
         self.contraction = c = contraction
         self.block = min(len(c.x_lines), max(1, BLOCK_BYTES // c.line_bytes(dtype.itemsize)))
         self.units = c.images * -(-len(c.x_lines) // self.block)
-        self.flops = c.flops
+        self.flops, self.long = c.flops, is_long(len(c.taps) * c.run, dtype)
         self.fit(dtype)
         channels = self.vectors * lanes_of(dtype)
         self.weight_blocks = c.groups * -(-c.outputs // channels)
@@ -113,6 +143,8 @@ class TiledContraction:
         self.outputs_block = max(1, WEIGHT_BYTES // max(1, output_bytes * channels)) * channels
         self.no_bias = buffer(self.packed_outputs, dtype)
         self.no_bias[:] = 0
+        blocks = len(c.taps) * c.run // (self.pieces[0] * self.pieces[1]) + len(c.taps) if self.long else 0
+        self.rooms = rooms(self.rows * channels, blocks + 1, dtype)
 
     scratch_size: int | None
 
@@ -122,7 +154,8 @@ class TiledContraction:
         self.rows, self.vectors = fit_vectors(c.outputs, dtype)
         self.depth = max(1, min(c.run, DEEPEST))
         self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
-        self._kernel = output_kernel(self.rows, self.vectors, self.depth)
+        self._kernel = output_kernel(self.rows, self.vectors, self.depth, self.long)
+        self.pieces = pieces_of(c.run, self.depth)
         self.geometry = pack_geometry(c, self.block)
         self.scratch_size = c.scratch_size(self.block)
 
@@ -136,7 +169,7 @@ class TiledContraction:
             padded_bias = buffer(self.packed_outputs, x.dtype)
             split(c.groups, Call(pad_bias, bias, c.groups, padded_bias), 0)
         scratch = () if self.scratch_size is None else (partial(buffer, self.scratch_size, x.dtype),)
-        call = Call(self._kernel, x, packed, padded_bias, y, *scratch, self.geometry, self.outputs_block)
+        call = Call(self._kernel, x, packed, padded_bias, y, *scratch, *self.rooms, self.geometry, self.outputs_block, self.pieces)
         split(self.units, call, self.flops)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .block_sums import BLOCK_TERMS, BLOCKS, FLOAT64, is_long, tile_put_aside, tile_take_back
+from .block_sums import BLOCKS, FLOAT64, block_of, is_long, tile_put_aside, tile_take_back
 from .call import LongCall
 from .geometry import pack_geometry, read_geometry
 from .lowering import lower_output
@@ -91,7 +91,7 @@ class PointwiseWeightGradPlan:
         channels, total = vectors * lanes_of(dtype), c.images * len(c.x_lines) * c.count
         most = min(STRIP_BYTES // (channels * dtype.itemsize), max(LEAST_PIXELS, PIXEL_BYTES // (c.run * dtype.itemsize)))
         long = is_long(total, dtype)
-        blocks = -(-total // (min(most, BLOCK_TERMS) if long else most))
+        blocks = -(-total // (block_of(most) if long else most))
         block = min(-(-total // (blocks * DEPTH)) * DEPTH, total)
         pitch = (-(-c.run * dtype.itemsize // VECTOR_BYTES) | 1) * lanes_of(dtype)
         self.units = -(-c.run // rows) * -(-c.outputs // channels)

@@ -12,14 +12,14 @@ from .pack import buffer, pack_weights, unpack_weight_grad
 
 
 @cache
-def whole_output_kernel(rows, vectors, depth):
-    """Return the kernel that packs the weights and computes all units; `rows`, `vectors` and `depth` as in `output_kernel`."""
-    output = output_kernel(rows, vectors, depth)
+def whole_output_kernel(rows, vectors, depth, long):
+    """Return the kernel that packs the weights and computes all units; the arguments are those of `output_kernel`."""
+    output = output_kernel(rows, vectors, depth, long)
 
     @jit
-    def conv_whole_output(x, w, bias, y, packed, geometry, outputs_block, weight_blocks, units):
+    def conv_whole_output(x, w, bias, y, packed, sums, wide, geometry, outputs_block, pieces, weight_blocks, units):
         pack_weights(w, geometry, vectors, packed, 0, weight_blocks)
-        output(x, packed, bias, y, packed[:0], geometry, outputs_block, 0, units)
+        output(x, packed, bias, y, packed[:0], sums, wide, geometry, outputs_block, pieces, 0, units)
 
     return conv_whole_output
 
@@ -46,11 +46,12 @@ class WholeOutput:
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
         plan = OutputPlan(spec, dtype, filters_first)
         self._dtype, self._size, self._no_bias = dtype, plan.packed_size, plan.no_bias
-        self._numbers = (plan.geometry, plan.outputs_block, plan.weight_blocks, plan.units)
-        self._kernel = whole_output_kernel(plan.rows, plan.vectors, plan.depth)
+        self._numbers = (plan.geometry, plan.outputs_block, plan.pieces, plan.weight_blocks, plan.units)
+        self._kernel, self._rooms = whole_output_kernel(plan.rows, plan.vectors, plan.depth, plan.long), plan.rooms
 
     def __call__(self, x, w, y):
-        self._kernel(x, w, self._no_bias, y, buffer(self._size, self._dtype), *self._numbers)
+        sums, wide = (room() if callable(room) else room for room in self._rooms)
+        self._kernel(x, w, self._no_bias, y, buffer(self._size, self._dtype), sums, wide, *self._numbers)
 
 
 class WeightStep:

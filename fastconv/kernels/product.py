@@ -9,7 +9,7 @@ from functools import cache, partial
 import numpy as np
 
 from .._jit import jit
-from .block_sums import BLOCK_TERMS, is_long, tile_put_aside, tile_take_back, wide_room
+from .block_sums import block_of, is_long, rooms, tile_put_aside, tile_take_back
 from .call import Call
 from .pack import buffer
 from .simd import lanes, lanes_of, vload_part, vstore
@@ -108,14 +108,13 @@ class ProductPlan:
         block = -(-m // (blocks * rows)) * rows
         depth = min(k, max(DEPTH, PANEL_BYTES // (width * dtype.itemsize) // DEPTH * DEPTH))
         long = is_long(k, dtype)
-        depth = min(depth, BLOCK_TERMS) if long else depth
+        depth = block_of(depth) if long else depth
+        panels = -(-k // depth)
         self.name, self.flops = f"product_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}", 2 * m * k * n
         self.units = -(-m // block) * -(-n // width)
         self._kernel, self._sizes = product_kernel(rows, vectors, transposed, long), (m, k, n, block, depth)
-        self._room = depth * width, block * width
-        self._wide = wide_room(block * width, -(-k // depth) if long else 1)
+        self._room = partial(buffer, depth * width, dtype), *rooms(block * width, panels if long else min(panels, 2), dtype)
 
     def __call__(self, split, x, w, bias, y):
-        panel, sums = (partial(buffer, size, x.dtype) for size in self._room)
-        call = Call(self._kernel, x, w, x[:0] if bias is None else bias, y, panel, sums, self._wide, self._sizes)
+        call = Call(self._kernel, x, w, x[:0] if bias is None else bias, y, *self._room, self._sizes)
         split(self.units, call, self.flops)
