@@ -52,8 +52,9 @@ def test_so_they_do_in_the_notebooks_network(optimizer, batch, frozen):
 def test_nothing_at_all_may_be_trainable_but_that_is_said():
     model = freeze(layered(), *range(7))
     before = model.weights_hash()
-    with pytest.warns(UserWarning, match="^fit: no layer with weights is trainable, so nothing will be learned"):
-        fit(model, 1)
+    with pytest.warns(UserWarning, match="^fit: no layer with weights is trainable, so nothing will be learned") as found:
+        model.fit(*pictures(), progress=False)
+    assert [item.filename for item in found] == [__file__]
     assert model.weights_hash() == before
     assert model.gradient(*pictures())[1].any() == np.False_
 

@@ -1,5 +1,8 @@
 """Files of models: what was written is read back before it takes an old file's place, and no worse model takes a better one's."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -185,6 +188,17 @@ def test_what_is_the_best_is_resumed(tmp_path):
 
 
 # Several that write
+
+
+def test_callbacks_can_be_copied_and_sent_to_other_processes_after_a_fit(tmp_path):
+    for callback in (nn.Checkpoint(tmp_path / "m.npz"), nn.ReduceLROnPlateau("loss", patience=1), nn.EarlyStopping("loss")):
+        model = layered()
+        fit(model, 1, callbacks=[callback])
+        for other in (copy.deepcopy(callback), pickle.loads(pickle.dumps(callback))):
+            assert {name: array.tolist() for name, array in other.state().items()} == {
+                name: array.tolist() for name, array in callback.state().items()
+            }
+            fit(copy.deepcopy(model), 1, callbacks=[other])
 
 
 def test_two_never_write_to_one_file(tmp_path):

@@ -175,6 +175,22 @@ def test_no_false_alarm(x, others):
             calls(fitted)[operation](other)
 
 
+@pytest.mark.parametrize("features", [1, 2, 3])
+def test_a_few_numbers_may_lie_anywhere_in_the_range(features):
+    x = np.linspace(-3, 3, 40)[:, None] * np.ones(features)
+    fitted = nn.Sequential([nn.Dense(1)], input_shape=(features,))
+    fitted.fit(x[:30], x[:30, 0], loss="mse", validation_data=(x[30:], x[30:, 0]), optimizer=nn.SGD(1e-3), progress=False)
+    for other in (x[0] / 1000, x[20:], -x[:20], x / 100):
+        fitted.predict(other)
+    with pytest.warns(UserWarning, match="^predict: x goes from -255 to 255, but the model was trained on -3 to "):
+        fitted.predict(x * 85)
+    fitted = nn.Sequential([nn.Dense(2)], input_shape=(4,))
+    fitted.fit(x[:, :1] * np.ones(4), np.arange(40) % 2, optimizer=nn.SGD(1e-3), progress=False)
+    fitted.predict(np.full(4, 0.01))  # the four go together
+    with pytest.warns(UserWarning, match="^predict: x goes from -0.0117.*, but the model was trained on -3 to 3"):
+        fitted.predict(x[:, :1] / 255 * np.ones(4))
+
+
 def test_validation_is_compared_with_the_training():
     with pytest.warns(UserWarning, match="^fit: x in validation_data goes from 0 to 255, but the model was trained on 0 to 1$"):
         model().fit(PIXELS / 255, LABELS, validation_data=(PIXELS * 1.0, LABELS), epochs=3, progress=False)

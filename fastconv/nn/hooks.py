@@ -43,7 +43,7 @@ def checked_callbacks(callbacks: Any, data: Data, validation: Data | None) -> li
 
 def _check_hooks(callback: Callback) -> None:
     kind = type(callback).__name__
-    unknown = [name for name in dir(callback) if name.startswith("on_") and name not in HOOKS and callable(getattr(callback, name))]
+    unknown = [name for name in dir(callback) if _seems_a_hook(callback, name)]
     if unknown:
         known = [name for name in HOOKS if name.startswith("on_")]
         raise TypeError(f"fit: {kind}.{unknown[0]} would never be called: a callback has {', '.join(known)}")
@@ -56,6 +56,13 @@ def _check_hooks(callback: Callback) -> None:
             continue
         if any(own in ("model", "epoch", "logs") and own != argument for own, argument in given.items()):
             raise TypeError(f"fit: {kind}.{name} must take ({', '.join(('self', *arguments))}), as `Callback` has it")
+
+
+def _seems_a_hook(callback: Callback, name: str) -> bool:
+    """Return whether a method is there to be called, but never is; a function that an object was given may be for its own use."""
+    if not name.startswith("on_") or name in HOOKS or not callable(getattr(callback, name)):
+        return False
+    return hasattr(type(callback), name) or any(moment in name.lower() for moment in ("begin", "start", "end"))
 
 
 def _check_monitor(callback: Callback, data: Data, validation: Data | None) -> None:

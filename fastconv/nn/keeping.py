@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._warnings import warn
 from .callbacks import Best, Callback, check_numbers
 from .files import checked_path, checked_target, read_file
 from .model_file import IMPOSSIBLE, check_structure, copied, lasting, save, structure_of
@@ -70,10 +70,9 @@ class Checkpoint(Callback):
         elif not self._known:
             value = best_in(self.path, self.monitor, model, loss)
             if not resume:
-                warnings.warn(
+                warn(
                     f"Checkpoint: {self.path} has a model of {self.monitor} {value:.6g} from before, which only a better one "
-                    "replaces (delete the file to begin anew)",
-                    stacklevel=4,
+                    "replaces (delete the file to begin anew)"
                 )
             self._best.improves(value)
             self._known = True
@@ -104,7 +103,7 @@ class Checkpoint(Callback):
             self._keep(*self._unwritten)
         self._writing.finish()
         if self.monitor is not None and not self.path.exists():
-            warnings.warn(f"Checkpoint: {self.path} wasn't written, as {self.monitor} was never a finite number", stacklevel=4)
+            warn(f"Checkpoint: {self.path} wasn't written, as {self.monitor} was never a finite number")
 
     def state(self) -> dict[str, np.ndarray]:
         """Return the best value."""

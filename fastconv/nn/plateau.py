@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -64,6 +64,9 @@ class ReduceLROnPlateau(Told, Callback):
 
     def _begin(self) -> None:
         self._best, self._waited, self._resting = Best(self.monitor, self.min_delta), 0, 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_of": None}  # a weak reference can't be pickled
 
     def on_train_begin(self, model: Sequential) -> None:
         """Forget what another model brought."""

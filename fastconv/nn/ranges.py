@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .._warnings import warn
+from ..shapes import Ints
 
 if TYPE_CHECKING:
     from .model import Sequential
@@ -17,6 +19,8 @@ FLAG = 1 / 255
 """The largest that flags of 0 and 1 count, where they are uint8."""
 LARGE = 10.0
 """Networks learn from numbers whose magnitude is less than this."""
+FEATURES, NUMBERS = 4, 16
+"""A row of fewer numbers, or so few in all, may well lie in any part of the range: they aren't compared in size or sign."""
 
 
 class InputRange(NamedTuple):
@@ -86,18 +90,20 @@ def measured(images: np.ndarray) -> tuple[InputRange | None, bool]:
     return InputRange(low, high, mean, magnitude, images.dtype == np.uint8), finite
 
 
-def differ(seen: InputRange, known: InputRange, images: int) -> bool:
-    """Return whether numbers must be on another scale than those that are known, as no dark image and no outlier are."""
+def differ(seen: InputRange, known: InputRange, shape: Ints) -> bool:
+    """Return whether numbers of a shape (n, ...) must be on another scale than those known, as no dark image and no outlier are."""
     if seen.uint8 and known.uint8:
         return (seen.high <= FLAG) != (known.high <= FLAG)
     if seen.extent >= 10 * known.extent and seen.magnitude >= 2 * known.extent:
         return True
+    if prod(shape[1:]) < FEATURES or prod(shape) < NUMBERS:
+        return False
     if seen.extent <= known.magnitude / 25:
         return True
     positive, was_positive = seen.mean / seen.magnitude, known.mean / known.magnitude
     if was_positive > 0.99:
         return positive < 0.5
-    return was_positive < 0.5 and seen.low >= 0 and seen.low < seen.high and images >= 8
+    return was_positive < 0.5 and seen.low >= 0 and seen.low < seen.high and shape[0] >= 8
 
 
 def look(
@@ -113,7 +119,7 @@ def look(
         text = "has numbers that aren't finite, and soon no weight will be"
     elif seen is not None and known is None:
         text = _alone(operation, seen, given)
-    elif seen is not None and known is not None and differ(seen, known, len(images)):
+    elif seen is not None and known is not None and differ(seen, known, images.shape):
         text = f"goes from {seen}, but the model was trained on {known}"
     elif known is not None:
         seen = known if seen is None else known.united(seen)

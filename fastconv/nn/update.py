@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .._team import Team
+from .._warnings import warn
 from ..engine.conv_pool_dense import ONLINE_IMAGES, ConvPoolDense
 from ..engine.data import Data
 from ..engine.epoch import Epoch
@@ -77,7 +77,7 @@ class Recording:
         model, updates, data = self._model, self._updates, self._data
         check_batches("fit", model, batch_sizes(updates.images, updates.batch))
         if model.parameters.size and not trained_parts(model):
-            warnings.warn("fit: no layer with weights is trainable, so nothing will be learned", stacklevel=2)
+            warn("fit: no layer with weights is trainable, so nothing will be learned")
         whole, gradient = (_fused(model, updates, vector) for vector in (model.parameters, self._gradient))
         if whole is None or gradient is None:
             return Epoch(team, self._record, updates.images, updates.batch, data.state)

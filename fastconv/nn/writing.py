@@ -16,10 +16,10 @@ class NotWritten(OSError):
 class Writing:
     """One file, and whether what was last to be written there is in it.
 
-    `reason` says why not, None if it is. A warning says so at the first failure in a row; `before_warning` is called before it.
+    `reason` says why not, None if it is. A warning says so at the first failure in a row; `before_warning`, if given, is called before it.
     """
 
-    def __init__(self, operation: str, path: Path, before_warning: Callable[[], object] = lambda: None):
+    def __init__(self, operation: str, path: Path, before_warning: Callable[[], object] | None = None):
         self._operation, self._path, self._before_warning = operation, path, before_warning
         self._errno = errno.EIO
         self.reason: str | None = None
@@ -40,7 +40,8 @@ class Writing:
         self.reason = said.rpartition("the file can't be written: ")[2]
         self._errno = getattr(error, "errno", None) or errno.ENOMEM
         if not known:
-            self._before_warning()
+            if self._before_warning is not None:
+                self._before_warning()
             warn(f"{self._operation}: {self._path} can't be written, so it stays as it is: {self.reason}", RuntimeWarning)
 
     def finish(self) -> None:
