@@ -1,6 +1,7 @@
 """Pictures of more than 8 bits a pixel, or of signed numbers or floats: white is white whatever its number, or they are refused."""
 
 import struct
+import zlib
 
 import numpy as np
 import PIL
@@ -74,6 +75,29 @@ def test_every_type_is_scaled_to_white(tmp_path, kind):
 def test_16_bits_in_other_formats(tmp_path, kind):
     path = write(tmp_path / f"digit.{kind}", DIGIT.astype(np.uint16) * 257, **({"sizes": [(28, 28)]} if kind == "ico" else {}))
     np.testing.assert_allclose(read_image(path), WIDE, rtol=0, atol=1e-6)
+
+
+def grey_png(numbers, bits, transparent):
+    """A grey PNG of 2 or 4 bits, which Pillow doesn't write."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    pixels = numbers.reshape(len(numbers), -1, 8 // bits)
+    lines = sum(pixels[..., i] << (8 - bits * (i + 1)) for i in range(8 // bits)).astype(np.uint8)
+    header = struct.pack(">IIBBBBB", *numbers.shape[::-1], bits, 0, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + line.tobytes() for line in lines))
+    chunks = {b"IHDR": header, b"tRNS": struct.pack(">H", transparent), b"IDAT": body, b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*item) for item in chunks.items())
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_the_transparent_colour_of_few_bits(tmp_path, bits):
+    numbers = DIGIT.astype(int) >> (8 - bits)
+    for transparent in (0, 1, 2**bits - 1):
+        (tmp_path / "digit.png").write_bytes(grey_png(numbers, bits, transparent))
+        expected = np.where(numbers == transparent, 130, numbers * 255 // (2**bits - 1))
+        np.testing.assert_array_equal(read_image(tmp_path / "digit.png", background=130), expected)
 
 
 @pytest.mark.parametrize("largest", [255, 1023, 65535])

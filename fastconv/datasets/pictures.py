@@ -149,7 +149,7 @@ def _upright(picture: Any, mode: str, background: int, dark: list[str]) -> np.nd
 
     tags = getattr(picture, "tag_v2", {})
     kind, inverted = _kind(picture, tags), tags.get(WHITE_IS_ZERO) == 0
-    transparent = picture.info.get("transparency")
+    transparent = _scale_transparent(picture)
     picture.load()
     if picture.format != "TIFF":  # Pillow turns those while it loads them
         picture = ImageOps.exif_transpose(picture)
@@ -171,6 +171,15 @@ def _upright(picture: Any, mode: str, background: int, dark: list[str]) -> np.nd
     if picture.mode not in ("1", "L"):
         picture = picture.convert("RGB")  # other modes don't all become grey at once
     return np.asarray(picture.convert(mode))
+
+
+def _scale_transparent(picture: Any) -> Any:
+    """Return the colour that is transparent, if any; of grey PNGs of 2 or 4 bits it is scaled to bytes, as Pillow scales pixels."""
+    transparent = picture.info.get("transparency")
+    largest = {"L;2": 3, "L;4": 15}.get(picture.tile[0][3]) if picture.format == "PNG" and picture.tile else None
+    if largest and isinstance(transparent, int) and transparent <= largest:  # else an earlier frame's, which is scaled already
+        picture.info["transparency"] = transparent * 255 // largest
+    return picture.info.get("transparency")
 
 
 def _palette_has_alpha(picture: Any) -> bool:
