@@ -191,6 +191,20 @@ def test_a_few_numbers_may_lie_anywhere_in_the_range(features):
         fitted.predict(x[:, :1] / 255 * np.ones(4))
 
 
+def test_a_series_may_go_up_and_bright_images_may_be_bright():
+    series = np.sin(np.arange(300) / 40)
+    rows = np.lib.stride_tricks.sliding_window_view(series, 32)
+    fitted = nn.Sequential([nn.Dense(1)], input_shape=(32,))
+    fitted.fit(rows, series[-len(rows) :], loss="mse", optimizer=nn.SGD(1e-4), progress=False)
+    for start in range(0, 240, 20):
+        fitted.predict(rows[start : start + 20])
+    trained(NORMAL).predict(np.abs(NORMAL) / 10 + 2)
+    wide = nn.Sequential([nn.Dense(2)], input_shape=(72,))
+    wide.fit(NORMAL.reshape(20, 72), LABELS[:20], optimizer=nn.SGD(1e-4), progress=False)
+    with pytest.warns(UserWarning, match="^predict: x goes from 0 to 1, but the model was trained on -"):
+        wide.predict(PIXELS.reshape(20, 72) / 255)
+
+
 def test_validation_is_compared_with_the_training():
     with pytest.warns(UserWarning, match="^fit: x in validation_data goes from 0 to 255, but the model was trained on 0 to 1$"):
         model().fit(PIXELS / 255, LABELS, validation_data=(PIXELS * 1.0, LABELS), epochs=3, progress=False)

@@ -21,6 +21,8 @@ LARGE = 10.0
 """Networks learn from numbers whose magnitude is less than this."""
 FEATURES, NUMBERS = 4, 16
 """A row of fewer numbers, or so few in all, may well lie in any part of the range: they aren't compared in size or sign."""
+WIDE = 64
+"""Shorter rows, such as windows of a series, may all be positive where those before were on both sides of zero."""
 
 
 class InputRange(NamedTuple):
@@ -103,7 +105,8 @@ def differ(seen: InputRange, known: InputRange, shape: Ints) -> bool:
     positive, was_positive = seen.mean / seen.magnitude, known.mean / known.magnitude
     if was_positive > 0.99:
         return positive < 0.5
-    return was_positive < 0.5 and seen.low >= 0 and seen.low < seen.high and shape[0] >= 8
+    many = shape[0] >= 8 and (len(shape) == 4 or shape[1] >= WIDE)
+    return many and was_positive < 0.5 and 0 <= seen.low <= seen.high / 8
 
 
 def look(
