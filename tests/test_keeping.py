@@ -133,6 +133,11 @@ def test_nor_with_another_callback_in_another_process_and_it_says_so(path):
     with pytest.warns(UserWarning, match=text):
         after(nn.Checkpoint(path, best_only=True, monitor="loss"), 2, 1)
     assert path.read_bytes() == before
+    keep = nn.Checkpoint(path, best_only=True, monitor="loss")
+    with pytest.raises(UserWarning, match=text):  # as an error, too, it comes once
+        after(keep, 2)
+    after(keep, 2)
+    assert path.read_bytes() == before
     with pytest.warns(UserWarning, match=text):
         after(nn.Checkpoint(path, best_only=True, monitor="loss"), 2, 0.5)
     assert kept(path) == 1

@@ -69,13 +69,13 @@ class Checkpoint(Callback):
             self._best, self._known = Best(self.monitor), False
         elif not self._known:
             value = best_in(self.path, self.monitor, model, loss)
+            self._best.improves(value)
+            self._known = True
             if not resume:
                 warn(
                     f"Checkpoint: {self.path} has a model of {self.monitor} {value:.6g} from before, which only a better one "
                     "replaces (delete the file to begin anew)"
                 )
-            self._best.improves(value)
-            self._known = True
 
     def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> None:
         """Save the model; where it can't be written, the training goes on, and a best model is tried again after each epoch."""
