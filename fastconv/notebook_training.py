@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,10 +30,14 @@ _WEIGHTS = {ConvolutionLayer: ("kernels",), Conv3x3: ("filters",), SoftmaxLayer:
 
 def _known(name: str, layers: Sequence[Any]) -> list[Any]:
     """Return the layers as a list; TypeError for one that isn't of fastconv's six classes or has no forward_prop of its own."""
+    if not isinstance(layers, Iterable):
+        raise TypeError(f"{name}: layers must be a list of layers, but is a {type(layers).__name__}")
     checked = list(layers)
     if not checked:
         raise ValueError(f"{name}: there must be at least one layer, but there is none")
     for layer in checked:
+        if isinstance(layer, type) and issubclass(layer, tuple(_FORWARD)):
+            raise TypeError(f"{name}: a layer must be made of its class with its arguments, but is the class {layer.__name__}")
         if type(layer) not in _FORWARD and not hasattr(layer, "forward_prop"):
             raise TypeError(f"{name}: a layer must have forward_prop or be one of fastconv's, but is a {type(layer).__name__}")
     return checked

@@ -157,6 +157,7 @@ def test_a_file_that_is_read_only_is_refused_at_the_start(tmp_path, refused, mon
 def test_names_that_are_none(refused):
     refused(5, TypeError, "a file must be named by a string or a path, but is named by 5$")
     refused(b"run.npz", TypeError, "a file must be named by a string or a path, but is named by b'run.npz'$")
+    refused("", ValueError, "a file's name must not be empty$")
     refused("r\0n.npz", ValueError, "a file's name must have no zero characters")
 
 

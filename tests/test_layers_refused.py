@@ -241,3 +241,15 @@ def test_layers_of_other_classes_are_left_to_themselves():
     losses = [fc.CNN_training(IMAGES[0] * 255, 1, layers, 0.001)[0] for _ in range(5)]
     assert losses[-1] < losses[0]
     assert_refused(lambda: fc.CNN_training(IMAGES[0, :20], 1, layers), [layers[0], *layers[2:]], ValueError, "2704 elements")
+
+
+@pytest.mark.parametrize("function", ["CNN_forward", "CNN_training", "CNN_backprop"])
+def test_what_is_no_list_of_layers(function):
+    for layers, text in (
+        (None, "layers must be a list of layers, but is a NoneType"),
+        (fc.MaxPool2(), "layers must be a list of layers, but is a MaxPool2"),
+        ([conv(), fc.MaxPool2], "a layer must be made of its class with its arguments, but is the class MaxPool2"),
+    ):
+        arguments = (np.ones(10),) if function == "CNN_backprop" else (IMAGES[0], 1)
+        with pytest.raises(TypeError, match=f"^{function}: {text}$"):
+            getattr(fc, function)(*arguments, layers)

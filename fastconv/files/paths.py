@@ -13,6 +13,8 @@ def as_path(operation: str, path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
     if not isinstance(text, str):
         raise TypeError(f"{operation}: a file must be named by a string or a path, but is named by {path!r}")
+    if not text:
+        raise ValueError(f"{operation}: a file's name must not be empty")
     if "\0" in text:
         raise ValueError(f"{operation}: a file's name must have no zero characters, but is {text!r}")
     return Path(os.path.expanduser(text))
