@@ -226,3 +226,17 @@ def test_a_home_directory_is_filled_in(run, network, tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     write(tmp_path / "digit.png", DIGITS[0])
     assert run("predict", network[0], "~/digit.png").out == f"~/digit.png[0]: {network[1][0]}\n"
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="pipes have no names here")
+def test_a_pipe_is_refused_as_such(run, network, tmp_path):
+    path, expected = network
+    read, write_end = os.pipe()
+    try:
+        with open(write_end, "wb") as pipe, open(write(tmp_path / "digit.png", DIGITS[0]), "rb") as file:
+            pipe.write(file.read())
+        output = run("predict", path, f"/dev/fd/{read}", tmp_path / "digit.png", status=1)
+    finally:
+        os.close(read)
+    assert output.err.startswith(f"fastconv: predict: images must be in a file, but /dev/fd/{read} is a pipe or a device, ")
+    assert output.out == f"{tmp_path / 'digit.png'}[0]: {expected[0]}\n"

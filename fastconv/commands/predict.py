@@ -83,6 +83,8 @@ def read_images(name: str, shape: tuple[int, ...], background: int) -> np.ndarra
 
     path = as_path("predict", name)
     with open(path, "rb") as file:
+        if not file.seekable():
+            raise ValueError(f"predict: images must be in a file, but {name} is a pipe or a device, which can be read only once")
         start = file.read(6)
     if start == MAGIC:
         return _as_many(load_npy("predict", path), shape, name)
