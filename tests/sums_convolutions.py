@@ -96,9 +96,9 @@ for name, groups in (("depthwise", 16), ("grouped", 4)):
 
 
 def weight_gradient(
-    algorithm: str, most: int, channels: int, filters: int, groups: int = 1, images: int = 1, taps: int = 1
+    algorithm: str, most: int, channels: int, filters: int, groups: int = 1, images: int = 1, taps: int = 1, quick: bool = False
 ) -> None:
-    @sums(f"conv2d_weight_grad, {algorithm}, {channels} -> {filters}, {images} images, {taps} x {taps}", most)
+    @sums(f"conv2d_weight_grad, {algorithm}, {channels} -> {filters}, {images} images, {taps} x {taps}", most, quick)
     def _(n, numbers):
         h, w = split(n // images, 2)
         x, dy = numbers((images, h + taps - 1, w + taps - 1, channels)), numbers((images, h, w, filters))
@@ -110,8 +110,8 @@ def weight_gradient(
 
 
 weight_gradient("plane", 25, 1, 1, taps=3)
-weight_gradient("direct", 23, 1, 8, taps=3)
-weight_gradient("direct", 20, 3, 17, taps=3, images=64)
+weight_gradient("direct", 23, 1, 8, taps=3, quick=True)
+weight_gradient("direct", 20, 3, 17, taps=3, images=64, quick=True)
 weight_gradient("direct", 18, 64, 64, taps=3)
 weight_gradient("pointwise", 20, 16, 20)
 weight_gradient("depthwise", 20, 16, 16, 16, taps=3)

@@ -198,7 +198,7 @@ for number, name in ((0, "kernel"), (0, "bias"), (3, "kernel"), (3, "bias")):
 # The notebooks' layers and functions, and signal
 
 
-@sums("ConvolutionLayer, gradient", 22)
+@sums("ConvolutionLayer, gradient", 22, True)
 def _(n, numbers):
     h, w = split(n, 2)
     layer, x, dy = ConvolutionLayer(2, 1, dtype="float32"), numbers((h, w)), numbers((h, w, 2))

@@ -54,6 +54,12 @@ def pieces_of(run: int, multiple: int = 1) -> tuple[int, int]:
     return piece, max(1, TILE_TERMS // piece)
 
 
+def lines_of_block(lines: int, pixels: int) -> int:
+    """Return how many of an image's lines, of so many pixels, a block has: one, or up to some more than TILE_TERMS pixels."""
+    most = max(1, (TILE_TERMS + TILE_TERMS // 6) // pixels)
+    return -(-lines // -(-lines // most))
+
+
 def rooms(elements: int, blocks: int, dtype: np.dtype) -> tuple[Any, Any]:
     """Return what gives a thread `sums` and `wide` for a tile of so many elements; no room where there is none to put aside."""
     sums = partial(buffer, elements, dtype) if blocks > 1 else np.empty(0, dtype)

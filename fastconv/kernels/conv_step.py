@@ -6,6 +6,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .block_sums import FLOAT64
 from .conv_output import OutputPlan, output_kernel
 from .conv_weight_grad import WeightGradPlan, weight_grad_kernel
 from .pack import buffer, pack_weights, unpack_weight_grad
@@ -25,13 +26,15 @@ def whole_output_kernel(rows, vectors, depth, long):
 
 
 @cache
-def weight_step_kernel(rows, vectors, columns):
+def weight_step_kernel(rows, vectors, columns, long):
     """Return the kernel for the weight gradient and w -= rate * dw; closure arguments as in `weight_grad_kernel`."""
-    weight_grad = weight_grad_kernel(rows, vectors, columns)
+    weight_grad = weight_grad_kernel(rows, vectors, columns, long)
 
     @jit
-    def conv_weight_step(x, dy, w, dw, rate, parts, geometry, tap_step, items, part_count, units, weight_blocks, tile_run):
-        weight_grad(x, dy, parts, parts[:0], geometry, tap_step, items, part_count, 0, units)
+    def conv_weight_step(
+        x, dy, w, dw, rate, parts, wide, geometry, tap_step, items, part_count, piece, span, units, weight_blocks, tile_run
+    ):  # fmt: skip
+        weight_grad(x, dy, parts, wide, parts[:0], geometry, tap_step, items, part_count, piece, span, 0, units)
         unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw, 0, weight_blocks)
         step = dw.dtype.type(rate)
         for i in range(len(w)):
@@ -59,9 +62,10 @@ class WeightStep:
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
         plan = WeightGradPlan(spec, dtype, filters_first)
-        self._dtype, self._size = dtype, plan.parts_size
+        self._dtype, self._size, self._wide_size = dtype, plan.parts_size, plan.wide_size
         self._numbers = (plan.geometry, *plan.cut, plan.units, plan.weight_blocks, plan.tile_run)
-        self._kernel = weight_step_kernel(plan.rows, plan.vectors, plan.columns)
+        self._kernel = weight_step_kernel(plan.rows, plan.vectors, plan.columns, plan.long)
 
     def __call__(self, x, dy, w, dw, rate):
-        self._kernel(x, dy, w, dw, rate, buffer(self._size, self._dtype), *self._numbers)
+        wide = buffer(self._wide_size, FLOAT64)
+        self._kernel(x, dy, w, dw, rate, buffer(self._size, self._dtype), wide, *self._numbers)
