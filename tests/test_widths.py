@@ -15,10 +15,13 @@ from .guarded import in_pieces
 WIDTHS = range(5, 69)
 MOST = 3
 """So many kernels of its own a convolution may compile for each operation."""
-# Input shape but for the width, weights, stride, padding.
+# Input shape but for the width, weights, stride, padding, and groups.
 CONVOLUTIONS = {
     "5x5": ((1, 0, 0, 32), (5, 5, 32, 32), 1, "valid"),
     "5x5 same": ((1, 0, 0, 32), (5, 5, 32, 32), 1, "same"),
+    "3x3": ((1, 0, 0, 64), (3, 3, 64, 64), 1, "same"),
+    "3x3, more filters": ((1, 0, 0, 16), (3, 3, 16, 32), 1, "same"),
+    "3x3, two groups": ((2, 0, 0, 64), (3, 3, 32, 64), 1, "same", 2),
     "7x7": ((1, 0, 0, 16), (7, 7, 16, 16), 1, "same"),
     "7x7, stride 2": ((1, 0, 0, 8), (7, 7, 8, 64), 2, 3),
     "3x3, stride 2": ((1, 0, 0, 32), (3, 3, 32, 64), 2, "same"),
@@ -48,10 +51,10 @@ def kernels_of(plan, operands):
 @pytest.mark.parametrize("operation", TABLE)
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_many_widths_need_few_kernels(name, operation, dtype):
-    shape, weights, stride, padding = CONVOLUTIONS[name]
+    shape, weights, stride, padding, *groups = CONVOLUTIONS[name]
     found = set()
     for width in WIDTHS:
-        spec = conv_spec("test", tuple(n or width for n in shape), weights, stride, padding)
+        spec = conv_spec("test", tuple(n or width for n in shape), weights, stride, padding, 1, *groups)
         x, w, y = (np.empty(np.prod(s), dtype) for s in (spec.input_shape, spec.weight_shape, spec.output_shape))
         operands = {"output": (x, w, None, y), "input_grad": (y, w, x), "weight_grad": (x, y, w)}[operation]
         found |= kernels_of(choose("test", operation, spec, np.dtype(dtype)), operands)

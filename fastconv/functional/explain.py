@@ -61,9 +61,9 @@ class Explanation:
     Examples
     --------
     >>> from fastconv.functional import explain
-    >>> found = explain("conv2d", (1, 28, 28, 1), (3, 3, 1, 16), measure=False)
+    >>> found = explain("conv2d", (1, 28, 28, 1), (3, 3, 1, 32), measure=False)
     >>> found.algorithm, found.flops, found.bytes
-    ('direct', 194688, 46976)
+    ('direct', 389376, 90816)
     """
 
     operation: str

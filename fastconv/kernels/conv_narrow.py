@@ -1,4 +1,4 @@
-"""Convolution whose lines of results are short, or whose results fill no more than one vector.
+"""Convolution with rows of several taps along the lines.
 
 A row of taps is unrolled over a tile of pixels, so that each pixel is loaded once for all its taps, where conv_output.py loads it
 once for each. Lines are read where they stand: nothing outside them is copied or multiplied.
@@ -19,8 +19,6 @@ from .tile import tile_load, tile_zero
 from .tile_row import tile_outer_row
 from .tile_top import tile_store_top
 
-MOST_PIXELS = 16
-"""Lines of so many pixels are short, if a tile of theirs leaves registers for the weights."""
 MANY_ROWS, FEW_ROWS = 14, 10
 """The tiles' heights, the second for lines of no more pixels and many taps: two whatever the lines' length, since each is compiled.
 
@@ -35,7 +33,7 @@ MOST_PRODUCTS = 160
 
 def most_pixels(taps: int, vectors: int = 1) -> int:
     """Return the most rows of a tile that leaves registers for the weights of a row of taps, and for one pixel."""
-    return min(MOST_PIXELS, (REGISTERS - 1) // vectors - taps, MOST_PRODUCTS // (taps * vectors))
+    return min(MANY_ROWS, (REGISTERS - 1) // vectors - taps, MOST_PRODUCTS // (taps * vectors))
 
 
 @cache

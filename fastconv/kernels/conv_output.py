@@ -17,13 +17,10 @@ from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import PACKING_FLOPS, blocks_of, buffer, clear, pack_weights, pad_bias, pad_rows
 from .simd import REGISTERS, lanes, lanes_of, prefetch
 from .tile import fit_vectors, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
-from .tile_top import next_height, tile_outer_top, tile_store_top
+from .tile_top import WHOLE_APART, next_height, tile_outer_top, tile_store_top
 
 DEEPEST = 1 if REGISTERS == 32 else 4
 """The innermost loop takes up to so many inputs of a run in one round. (Zen 4, tiles of 14 x 2: one 1.08 times as fast as four.)"""
-WHOLE_APART = REGISTERS < 32
-"""Whether whole tiles have code of their own, without a branch a row. (Zen 4: with 32 registers that has 0.7 to 1.0 of the speed,
-with 16, and so few rows a tile, 1.0 to 1.1.)"""
 BLOCK_BYTES = 192 * 1024
 """So much input of a block of lines stays in the second-level cache while all outputs use it."""
 WEIGHT_BYTES = 256 * 1024

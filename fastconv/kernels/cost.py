@@ -1,8 +1,9 @@
-"""Which way to compute a 3 x 3 convolution is the faster: plain sums, or Winograd's with tiles of 2 x 2 or 4 x 4 outputs.
+"""Which way to compute a 3 x 3 convolution is the faster: plain sums, or Winograd's with tiles of m x m outputs.
 
 The costs are sums of counts times constants, fitted (least squares of relative errors) to the times of 22 layers, from
 1 x 2 x 2 x 64 -> 64 to 64 x 26 x 26 x 32 -> 64, float32, one thread of a Sapphire Rapids CPU. They are in microseconds there;
-only which is the least counts. Of the 66 choices, 65 are within 2 % of the best or below LEAST_MICROSECONDS; one loses 6 %.
+only which is the least counts. Of the 66 choices, with m = 2 or 4, 65 are within 2 % of the best or below LEAST_MICROSECONDS; one
+loses 6 %.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ DIRECT = {"output": (3.4, 12.3, 158.0), "input_grad": (4.5, 12.7, 708.0), "weigh
 WINOGRAD = {"output": (6.5, 14.2, 152.0, 137.0), "input_grad": (8.4, 14.9, 131.0, 153.0), "weight_grad": (4.4, 15.2, 127.0, 150.0)}
 """Microseconds for a call, and for a million products, pixels of transformed patches and sums, and transformed weights."""
 
+TILE = 4
+"""The tiles' side. Those of 2 would be faster for images of some 6 or 10 pixels only, and need kernels of their own."""
 MARGIN = 1.15
 """Winograd's convolution must be so many times faster, for its rounding errors are larger."""
 LEAST_MICROSECONDS = 50
@@ -56,14 +59,9 @@ def _total(constants: tuple[float, ...], work: tuple[int, ...], factor: int) -> 
     return constants[0] + sum(c * count * factor for c, count in zip(constants[1:], work[1:], strict=True)) / MILLION
 
 
-def best_tile(operation: str, spec: ConvSpec) -> int:
-    """Return 2 or 4, the m with the lower cost."""
-    return min((4, 2), key=lambda m: winograd_cost(operation, spec, m))
-
-
 @lru_cache(maxsize=512)
 def winograd_pays(operation: str, spec: ConvSpec, dtype: np.dtype) -> bool:
     """Return whether Winograd's convolution is the faster by far enough; never in float64, where rounding errors count."""
     direct = direct_cost(operation, spec)
-    winograd = winograd_cost(operation, spec, best_tile(operation, spec))
+    winograd = winograd_cost(operation, spec, TILE)
     return dtype == FLOAT32 and direct >= max(LEAST_MICROSECONDS, MARGIN * winograd)

@@ -259,8 +259,8 @@ def fit_tile(count: int, outputs: int, dtype, vectors: tuple[int, ...]) -> tuple
     return min(choices)[1:]
 
 
-def fit_vectors(outputs: int, dtype) -> tuple[int, int]:
-    """Return the (rows, vectors), 1, 2 or 4 of these, of a tile that covers one pixel's outputs at least cost.
+def fit_vectors(outputs: int, dtype, choices: tuple[int, ...] = (1, 2, 4)) -> tuple[int, int]:
+    """Return the (rows, vectors) of a tile that covers one pixel's outputs at least cost, with one of the given numbers of vectors.
 
     However many pixels there are: a kernel for each number of them would be compiled for each.
     """
@@ -269,7 +269,7 @@ def fit_vectors(outputs: int, dtype) -> tuple[int, int]:
         rows = most_rows(vectors)
         return -(-outputs // (vectors * lanes_of(dtype))) * _tile_cost(rows, vectors) / rows
 
-    vectors = min((1, 2, 4), key=cost)
+    vectors = min(choices, key=cost)
     return most_rows(vectors), vectors
 
 

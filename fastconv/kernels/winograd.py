@@ -14,10 +14,10 @@ import numpy as np
 from .._jit import jit
 from ..shapes import ConvSpec
 from .call import Call
-from .cost import best_tile
+from .cost import TILE
 from .pack import buffer, pad_bias
 from .simd import lanes, lanes_of
-from .tile import fit_tile
+from .tile import fit_vectors
 from .winograd_tiles import outputs_kernel, patches_kernel, products_kernel, weights_kernel
 
 V_BYTES = 768 * 1024
@@ -30,40 +30,39 @@ FEW_BYTES = 6 * 1024 * 1024
 """Patches that take less than this once transformed, and less than the weights, are all transformed first, then the weights."""
 
 
-@cache
-def packing_kernel(m, vectors, turned):
-    """Return the kernel that transforms all weights; units are chunks of `vectors` vectors of outputs."""
-    transform_weights, n = weights_kernel(m, vectors, turned), m + 2
-
-    @jit
-    def winograd_pack(w, u, g, room, turn, start, stop):
-        channels, outputs, groups, chunks, u_plane = g[14], g[15], g[16], g[17], g[21]
-        for unit in range(start, stop):
-            group, o = unit // chunks, unit % chunks * vectors * lanes(w)
-            transform_weights(w, group, groups, channels, outputs, o, 0, channels, u, unit * n * n * u_plane, u_plane, room, turn)
-
-    return winograd_pack
+FIRST, THEN = 0, 1
+"""Which of its two passes a kernel makes: what is transformed first, and all else. In one kernel, since each is compiled."""
 
 
 @cache
-def many_tiles_kernel(m, rows, vectors):
-    """Return the kernel for many tiles, whose weights are transformed already; units are blocks of tiles, group by group."""
+def many_tiles_kernel(m, rows, vectors, turned):
+    """Return the kernel for many tiles.
+
+    First all weights are transformed; units are chunks of `vectors` vectors of outputs. Then they are blocks of tiles, group by
+    group.
+    """
     patches, outputs_back = patches_kernel(m, False), outputs_kernel(m, vectors)
-    products, n = products_kernel(m, rows, vectors, False), m + 2
+    products, transform_weights, n = products_kernel(m, rows, vectors, False), weights_kernel(m, vectors, turned), m + 2
 
     @jit
-    def winograd_many(x, u, bias, y, g, v, sums, room, failed, start, stop):
-        source, target, tiles = g[0:7], g[7:14], g[24]
+    def winograd_many(step, x, w, u, bias, y, g, v, sums, room, turn, failed, start, stop):
+        source, target, tiles, groups = g[0:7], g[7:14], g[24], g[16]
         channels, outputs, chunks, blocks, v_step, v_plane, u_plane, plane = g[14], g[15], g[17], g[18], g[19], g[20], g[21], g[22]
         size, watch = vectors * lanes(x), 0.0
+        if step == FIRST:
+            for unit in range(start, stop):
+                group, o = unit // chunks, unit % chunks * size
+                transform_weights(
+                    w, group, groups, channels, outputs, o, 0, channels, u, unit * n * n * u_plane, u_plane, room, turn
+                )
+            return
         for unit in range(start, stop):
             group, block = unit // blocks, unit % blocks
             first, last = tiles * block // blocks, tiles * (block + 1) // blocks
-            count = (last - first + rows - 1) // rows * rows
             patches(x, source, group * channels, channels, first, last, v, 0, v_step, v_plane, channels, room)
             for chunk in range(chunks):
                 at, o = (group * chunks + chunk) * n * n * u_plane, group * outputs + chunk * size
-                products(v, 0, v_step, v_plane, u, at, size, u_plane, channels, sums, 0, plane, count, True)
+                products(v, 0, v_step, v_plane, u, at, size, u_plane, channels, sums, 0, plane, last - first, True)
                 watch += outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, room)
         if watch != 0:
             failed[0] = 1
@@ -72,35 +71,25 @@ def many_tiles_kernel(m, rows, vectors):
 
 
 @cache
-def few_patches_kernel(m):
-    """Return the kernel that transforms all patches of one group; units are tiles."""
-    patches = patches_kernel(m, False)
-
-    @jit
-    def winograd_few_patches(x, v, g, room, start, stop):
-        source, channels, v_step, v_plane = g[0:7], g[14], g[19], g[20]
-        patches(x, source, 0, channels, start, stop, v, start * v_step, v_step, v_plane, channels, room)
-
-    return winograd_few_patches
-
-
-@cache
 def few_tiles_kernel(m, rows, vectors, turned):
-    """Return the kernel for few tiles; units are chunks of outputs, group by group.
+    """Return the kernel for few tiles.
 
-    Where there is one group its patches are transformed already; otherwise v is this thread's own, for a group at a time.
+    Where there is one group, first all its patches are transformed; units are tiles. Where there are several, v is this thread's
+    own, for a group at a time. Then units are chunks of outputs, group by group.
     """
     transform_weights, outputs_back = weights_kernel(m, vectors, turned), outputs_kernel(m, vectors)
     patches, products = patches_kernel(m, False), products_kernel(m, rows, vectors, False)
 
     @jit
-    def winograd_few(x, v, w, bias, y, g, u, sums, room, turn, failed, start, stop):
+    def winograd_few(step, x, v, w, bias, y, g, u, sums, room, turn, failed, start, stop):
         source, target, tiles, run = g[0:7], g[7:14], g[24], g[23]
         channels, outputs, groups, chunks, v_step, v_plane, u_plane, plane = (
             g[14], g[15], g[16], g[17], g[19], g[20], g[21], g[22],
         )  # fmt: skip
         size, watch = vectors * lanes(w), 0.0
-        count = (tiles + rows - 1) // rows * rows
+        if step == FIRST:
+            patches(x, source, 0, channels, start, stop, v, start * v_step, v_step, v_plane, channels, room)
+            return
         for unit in range(start, stop):
             group, o = unit // chunks, unit % chunks * size
             if groups > 1 and (unit == start or o == 0):
@@ -108,7 +97,7 @@ def few_tiles_kernel(m, rows, vectors, turned):
             for c in range(0, channels, run):
                 last = min(c + run, channels)
                 transform_weights(w, group, groups, channels, outputs, o, c, last, u, 0, u_plane, room, turn)
-                products(v, c, v_step, v_plane, u, 0, size, u_plane, last - c, sums, 0, plane, count, c == 0)
+                products(v, c, v_step, v_plane, u, 0, size, u_plane, last - c, sums, 0, plane, tiles, c == 0)
             watch += outputs_back(
                 sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room
             )
@@ -147,13 +136,12 @@ class WinogradContraction:
         block = min(max(14, -(-self.tiles // shared)), max(14, V_BYTES // (n * n * width * dtype.itemsize)))
         self.blocks = 1 if self.few else -(-self.tiles // block)
         choices = [v for v in (1, 2, 4) if v == 1 or not self.few or self.outputs > (shared - 1) * v * size]
-        rows, vectors = fit_tile(self.tiles // self.blocks, self.outputs, dtype, tuple(choices))
+        rows, vectors = fit_vectors(self.outputs, dtype, tuple(choices))
         chunk = vectors * size
         self.chunks = -(-self.outputs // chunk)
         part = min(run, max(size, U_BYTES // (n * n * chunk * dtype.itemsize) // size * size)) if self.few else run
-        count = round_up(-(-self.tiles // self.blocks), rows)
-        v_plane, u_plane, plane = count * v_step + size, part * chunk + size, count * chunk + size
-        self.filled = self.tiles // self.blocks * v_step
+        most = -(-self.tiles // self.blocks)
+        v_plane, u_plane, plane = most * v_step + size, part * chunk + size, round_up(most, rows) * chunk + size
         self.v_size, self.sums_size, self.room_size = n * n * v_plane, n * n * plane, n * n * size
         self.u_size, self.turn_size = n * n * u_plane, 9 * size * size if turned else 0
         self.geometry = np.array(
@@ -163,17 +151,14 @@ class WinogradContraction:
         )
         self.flops = spec.flops
         self.name = f"conv_winograd_{dtype.name}_{m}_{rows}x{vectors}x{size}"
-        if self.few:
-            self._first, self._second = few_patches_kernel(m), few_tiles_kernel(m, rows, vectors, turned)
-        else:
-            self._first, self._second = packing_kernel(m, vectors, turned), many_tiles_kernel(m, rows, vectors)
+        self._kernel = (few_tiles_kernel if self.few else many_tiles_kernel)(m, rows, vectors, turned)
         self.no_bias = buffer(outputs + chunk, dtype)
         self.no_bias[:] = 0
 
     def __call__(self, split, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); return whether all of it is finite."""
         failed = np.zeros(1, np.int64)
-        g, first, second, room, turn = self.geometry, self._first, self._second, self.room_size, self.turn_size
+        g, kernel, none, units = self.geometry, self._kernel, x[:0], self.groups * self.chunks
         padded_bias = self.no_bias
         if bias is not None:
             padded_bias = buffer(len(self.no_bias), x.dtype)
@@ -182,30 +167,27 @@ class WinogradContraction:
         def make(size):
             return partial(buffer, size, x.dtype)
 
-        def make_patches():
-            v = buffer(self.v_size, x.dtype)
-            v.reshape(-1, g[20])[:, self.filled :] = 0  # the last tiles' rows that no patch fills
-            return v
-
+        rooms = make(self.room_size), make(self.turn_size)
         if self.few:
+            v: Any = make(self.v_size)
             if self.groups == 1:
-                patches = make_patches()
-                split(self.tiles, Call(first, x, patches, g, make(room)), 20 * self.v_size)
-            v, scratch = patches if self.groups == 1 else make_patches, map(make, (self.u_size, self.sums_size, room, turn))
-            split(self.groups * self.chunks, Call(second, x, v, w, padded_bias, y, g, *scratch, failed), self.flops)
+                v = v()
+                split(self.tiles, Call(kernel, FIRST, x, v, w, none, none, g, none, none, *rooms, failed), 20 * self.v_size)
+            scratch = make(self.u_size), make(self.sums_size), *rooms
+            split(units, Call(kernel, THEN, x, v, w, padded_bias, y, g, *scratch, failed), self.flops)
         else:
-            u = buffer(self.groups * self.chunks * self.u_size, x.dtype)
-            split(self.groups * self.chunks, Call(first, w, u, g, make(room), make(turn)), 20 * len(u))
-            call = Call(second, x, u, padded_bias, y, g, make_patches, make(self.sums_size), make(room), failed)
-            split(self.groups * self.blocks, call, self.flops)
+            u = buffer(units * self.u_size, x.dtype)
+            split(units, Call(kernel, FIRST, none, w, u, none, none, g, none, none, *rooms, failed), 20 * len(u))
+            scratch = make(self.v_size), make(self.sums_size), *rooms
+            split(self.groups * self.blocks, Call(kernel, THEN, x, w, u, padded_bias, y, g, *scratch, failed), self.flops)
         return failed[0] == 0
 
 
 class WinogradOutputPlan:
     """A convolution's output; called with (split, x, w, bias, y), all flat. What isn't finite is left to plan `otherwise()`."""
 
-    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = 0):
-        self._contraction = WinogradContraction(spec, dtype, m or best_tile("output", spec))
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = TILE):
+        self._contraction = WinogradContraction(spec, dtype, m)
         self._otherwise, self.name = otherwise, self._contraction.name
 
     def __call__(self, split, x, w, bias, y):
@@ -216,8 +198,8 @@ class WinogradOutputPlan:
 class WinogradInputGradPlan:
     """The input gradient; called with (split, dy, w, dx), all flat. What isn't finite is left to the plan `otherwise()`."""
 
-    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = 0):
-        self._contraction = WinogradContraction(spec, dtype, m or best_tile("input_grad", spec), turned=True)
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = TILE):
+        self._contraction = WinogradContraction(spec, dtype, m, turned=True)
         self._otherwise, self.name = otherwise, self._contraction.name
 
     def __call__(self, split, dy, w, dx):

@@ -14,6 +14,7 @@ from .._jit import jit
 from .simd import lanes, vsum, vzero
 from .tile import tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from .tile_math import tile_add
+from .tile_top import WHOLE_APART, next_height, tile_outer_top, tile_store_top
 from .tile_transform import prefetch_rows, tile_load_rows, tile_load_turned, tile_store_rows, tile_transform, tile_watch
 from .winograd_matrices import GRADIENT, INPUT, OUTPUT, WEIGHT_GRADIENT, WEIGHTS
 
@@ -104,20 +105,23 @@ def weights_kernel(m, vectors, turned):
 def products_kernel(m, rows, vectors, over_tiles):
     """Return the loop that sums products of v and u, in each plane, by register tiles of rows x vectors.
 
-    The rows are tiles and the sum is over channels; or, `over_tiles`, the rows are channels, and u is transformed gradients.
+    The rows are tiles and the sum is over channels; or, `over_tiles`, the rows are channels, as many as fill tiles, and u is
+    transformed gradients.
     """
     n = m + 2
 
     @jit
     def winograd_products(v, v_at, v_step, v_plane, u, u_at, u_step, u_plane, run, sums, at, plane, count, fresh):
-        """Set sums[plane][row][vectors] from sums[at] on, or add to it unless `fresh`, for `count` rows, a multiple of the tile's.
+        """Set sums[plane][row][vectors] from sums[at] on, or add to it unless `fresh`, for `count` rows.
 
-        v's tiles are v_step apart. u is read at u_at + k * u_step, for k up to run.
+        v's tiles are v_step apart. u is read at u_at + k * u_step, for k up to run. There must be room for whole tiles of sums.
         """
         channels = vectors * lanes(v)
         deep = run // DEPTH * DEPTH
         for p in range(n * n):
-            for row in range(0, count, rows):
+            row = 0
+            while row < count:
+                height = rows if over_tiles else next_height(count - row, rows)
                 target, weights = at + p * plane + row * channels, u_at + p * u_plane
                 if fresh:
                     tile = tile_zero(v, rows, vectors)
@@ -133,7 +137,7 @@ def products_kernel(m, rows, vectors, over_tiles):
                         tile = tile_outer(tile, v, position, 1, u, weights)
                         position += v_step
                         weights += u_step
-                else:
+                elif WHOLE_APART and height == rows:
                     position = v_at + p * v_plane + row * v_step
                     for k in range(0, deep, DEPTH):
                         tile = tile_outer_run(tile, v, position + k, v_step, 1, u, weights, channels, DEPTH)
@@ -141,7 +145,13 @@ def products_kernel(m, rows, vectors, over_tiles):
                     for k in range(deep, run):
                         tile = tile_outer(tile, v, position + k, v_step, u, weights)
                         weights += channels
-                tile_store(tile, sums, target, channels, channels)
+                else:
+                    position = v_at + p * v_plane + row * v_step
+                    for k in range(run):
+                        tile = tile_outer_top(tile, v, position + k, v_step, u, weights, height)
+                        weights += channels
+                tile_store_top(tile, sums, target, channels, channels, height)
+                row += height
 
     return winograd_products
 

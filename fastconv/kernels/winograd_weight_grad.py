@@ -9,7 +9,7 @@ import numpy as np
 from .._jit import jit
 from ..shapes import ConvSpec
 from .call import Call
-from .cost import best_tile
+from .cost import TILE
 from .pack import add_parts, blocks_of, buffer
 from .simd import lanes, lanes_of
 from .tile import fit_tile
@@ -75,8 +75,7 @@ class WinogradWeightGradPlan:
     The number of parts into which the tiles are cut depends on the shape only, and they are summed in their order.
     """
 
-    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = 0):
-        m = m or best_tile("weight_grad", spec)
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = TILE):
         self._otherwise = otherwise
         n, size, item = m + 2, lanes_of(dtype), dtype.itemsize
         grid = [-(-pixels // m) for pixels in spec.outputs]
