@@ -16,7 +16,7 @@ class NotWritten(OSError):
 class Writing:
     """One file, and whether what was last to be written there is in it.
 
-    `reason` says why not, None if it is. A warning says so at the first failure in a row; `before_warning`, if given, is called before it.
+    `reason` says why not, None if it is. A warning says so at the first failure in a row, after calling `before_warning`, if given.
     """
 
     def __init__(self, operation: str, path: Path, before_warning: Callable[[], object] | None = None):
