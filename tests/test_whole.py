@@ -42,6 +42,14 @@ def test_what_is_not_finite_shows_in_them(groups):
     assert (found > len(GEOMETRIES) // 8).all()  # they are rarely missing
 
 
+def test_pixels_behind_the_last_window_are_none():
+    x, w = np.ones((1, 1, 1, 2), "f"), np.ones((1, 1, 1, 2), "f")
+    options = {"output_padding": (0, 2), "dilation": (1, 3), "groups": 2}
+    y = fn.conv_transpose2d(x, w, **options)
+    assert y.shape == (1, 1, 3, 2)
+    np.testing.assert_array_equal(fn.conv_transpose2d_input_grad(np.ones_like(y), w, x.shape, **options), x)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_wherever_one_is_the_result_is_the_generic_kernels(value):
     rng, options = np.random.default_rng(0), {"padding": 1, "groups": 2}

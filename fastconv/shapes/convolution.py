@@ -53,8 +53,10 @@ class ConvSpec:
     def whole_output(self) -> tuple[int, ...] | None:
         """The index of an output pixel whose window is within the image, so that its sum has all weights; None if there is none."""
         found = [0]
-        for size, window, stride, (before, _) in zip(self.size, self.window, self.stride, self.pads, strict=True):
-            first, last = -(-before // stride), (size - window + before) // stride
+        for size, window, stride, (before, _), outputs in zip(
+            self.size, self.window, self.stride, self.pads, self.outputs, strict=True
+        ):
+            first, last = -(-before // stride), min((size - window + before) // stride, outputs - 1)
             found.append((first + last) // 2)
             if first > last:
                 return None
