@@ -208,7 +208,7 @@ inside.wait()
 # What waits
 
 
-def test_layers_functions_and_fit_tell_of_it():
+def test_layers_functions_and_fit_tell_of_it(tmp_path):
     code = """
 import sys, time
 import numpy as np
@@ -227,7 +227,7 @@ for work in (
     time.sleep(0.05)
     print("|", end="", file=sys.stderr)
 """
-    done = run_python("-c", code)
+    done = run_python("-c", code, FASTCONV_CACHE_DIR=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
     parts = done.stderr.split("|")
     assert len(parts) == 5 and parts.pop() == ""
