@@ -8,11 +8,12 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .block_sums import FLOAT64, NOTHING, TILE_TERMS, is_long, tile_put_aside, tile_take_back
 from .call import Call
 from .pack import blocks_of, buffer, clear
 from .plane import Plane, cut_out, locate
 from .simd import lanes, lanes_of, vload, vload_part, vsum
-from .tile import most_rows, tile_load, tile_store
+from .tile import most_rows, tile_load, tile_store, tile_zero
 from .tile_math import tile_patch_scale_add
 
 MOST_TAPS = 28
@@ -21,42 +22,59 @@ MOST_PARTS = 16
 
 
 @cache
-def plane_weight_grad_kernel(rows, columns):
-    """Return the kernel for tiles of rows x columns kernel pixels, a vector of partial sums for each."""
+def plane_weight_grad_kernel(rows, columns, long):
+    """Return the kernel for tiles of rows x columns kernel pixels, a vector of partial sums for each.
+
+    `long` sums are those of block_sums.py: of a piece, so many rows and columns are a block that a lane has no more than `terms`.
+    """
     taps = rows * columns
 
     @jit
-    def conv_plane_weight_grad(x, dy, sums, scratch, geometry, row_cuts, column_cuts, pieces, parts, start, stop):
+    def conv_plane_weight_grad(x, dy, sums, wide, scratch, geometry, row_cuts, column_cuts, terms, pieces, parts, start, stop):
         height, width, y_height, y_width, kernel_rows, kernel_columns, down, across = geometry[:8]
         across_tiles = (kernel_columns + columns - 1) // columns
         tiles = (kernel_rows + rows - 1) // rows * across_tiles
         for part in range(start, stop):
+            aside = 0
             for item in range(pieces * part // parts, pieces * (part + 1) // parts):
                 image, first, last, begin, end, top, bottom, left, right, inside = locate(item, geometry, row_cuts, column_cuts)
                 source, origin, step = x, (image * height + top) * width + left, width
                 if not inside:
                     cut_out(x, image * height * width, height, width, top, bottom, left, right, scratch)
                     source, origin, step = scratch, 0, right - left
-                count = end - begin
-                whole = count // lanes(x) * lanes(x)
+                vectors = (end - begin + lanes(x) - 1) // lanes(x)
+                span = max(1, terms // vectors)
+                spans, bands = (vectors + terms - 1) // terms, (last - first + span - 1) // span
                 for t in range(tiles):
                     a, b = (
                         min(t // across_tiles * rows, kernel_rows - rows),
                         min(t % across_tiles * columns, kernel_columns - columns),
                     )
                     slot = (part * tiles + t) * taps * lanes(x)
-                    tile = tile_load(sums, slot, lanes(x), taps, 1)
-                    for i in range(last - first):
-                        position, at = origin + (i + a * down) * step + b * across, (image * y_height + first + i) * y_width + begin
-                        for j in range(0, whole, lanes(x)):
-                            v = vload(dy, at + j)
-                            tile = tile_patch_scale_add(tile, source, position + j, columns, across, down * step, v, 0)
-                        if whole < count:
-                            v = vload_part(dy, at + whole, count - whole)
-                            tile = tile_patch_scale_add(
-                                tile, source, position + whole, columns, across, down * step, v, count - whole
-                            )
-                    tile_store(tile, sums, slot, lanes(x), lanes(x))
+                    for block in range(bands * spans):
+                        high, low = block // spans * span, block % spans * terms * lanes(x)
+                        count = min(terms * lanes(x), end - begin - low)
+                        whole = count // lanes(x) * lanes(x)
+                        tile = tile_zero(x, taps, 1) if long else tile_load(sums, slot, lanes(x), taps, 1)
+                        for i in range(high, min(high + span, last - first)):
+                            position = origin + (i + a * down) * step + b * across + low
+                            at = (image * y_height + first + i) * y_width + begin + low
+                            for j in range(0, whole, lanes(x)):
+                                v = vload(dy, at + j)
+                                tile = tile_patch_scale_add(tile, source, position + j, columns, across, down * step, v, 0)
+                            if whole < count:
+                                v = vload_part(dy, at + whole, count - whole)
+                                tile = tile_patch_scale_add(
+                                    tile, source, position + whole, columns, across, down * step, v, count - whole
+                                )
+                        if long:
+                            tile_put_aside(tile, sums, wide, slot, aside + block)
+                        else:
+                            tile_store(tile, sums, slot, lanes(x), lanes(x))
+                aside += bands * spans
+            if long:
+                for slot in range(part * tiles * taps * lanes(x), (part + 1) * tiles * taps * lanes(x), taps * lanes(x)):
+                    tile_store(tile_take_back(tile_zero(x, taps, 1), sums, wide, slot, aside), sums, slot, lanes(x), lanes(x))
 
     return conv_plane_weight_grad
 
@@ -96,13 +114,17 @@ class PlaneWeightGradPlan:
         self._geometry, self._pieces = plane.geometry, plane.pieces(self._cuts)
         self._parts = 1 if spec.flops < 2**22 else min(self._pieces, MOST_PARTS)
         self._scratch_size = plane.scratch_size(self._cuts)
-        self._kernel = plane_weight_grad_kernel(rows, columns)
+        pixels = plane.images * plane.outputs[0] * plane.outputs[1]
+        self._long = is_long(pixels, dtype)
+        self._terms = TILE_TERMS if self._long else max(1, pixels)
+        self._kernel = plane_weight_grad_kernel(rows, columns, self._long)
 
     def __call__(self, split, x, dy, dw):
         sums = buffer(self._parts * self._sums_size, x.dtype)
         split(blocks_of(sums), Call(clear, sums), sums.size)
-        kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, self._pieces, self._parts)
-        split(self._parts, Call(kernel, x, dy, sums, partial(buffer, size, x.dtype), *rest), self.flops)
+        wide = buffer(sums.size, FLOAT64) if self._long else NOTHING
+        kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, self._terms, self._pieces, self._parts)
+        split(self._parts, Call(kernel, x, dy, sums, wide, partial(buffer, size, x.dtype), *rest), self.flops)
         add = Call(add_plane_tiles, sums, *self._tile, *self._kernel_size, self._parts, dw)
         split(dw.size, add, sums.size)
 
