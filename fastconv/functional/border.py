@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
+from ..kernels.block_sums import FLOAT64, is_long
 from ..shapes import ConvSpec
 
 PADDING_MODES = ("constant", "reflect", "symmetric", "edge", "wrap")
@@ -42,14 +44,18 @@ class Border:
         return x
 
     def fold(self, dx: np.ndarray) -> np.ndarray:
-        """Return the gradient of x, given that of x with its border: each pixel's repetitions are added."""
+        """Return the gradient of x, given that of x with its border: each pixel's repetitions are added, many in float64."""
+        repetitions = prod(int(np.bincount(sources).max()) for sources in self.sources if sources is not None)
+        kind = FLOAT64 if is_long(repetitions, dx.dtype) else dx.dtype
+        total = dx
         for axis, sources in enumerate(self.sources, 1):
             if sources is not None:
-                folded = np.zeros((*dx.shape[:axis], self.size[axis - 1], *dx.shape[axis + 1 :]), dx.dtype)
+                folded = np.zeros((*total.shape[:axis], self.size[axis - 1], *total.shape[axis + 1 :]), kind)
                 with np.errstate(over="ignore", invalid="ignore"):
-                    np.add.at(np.moveaxis(folded, axis, 0), sources, np.moveaxis(dx, axis, 0))
-                dx = folded
-        return dx
+                    np.add.at(np.moveaxis(folded, axis, 0), sources, np.moveaxis(total, axis, 0))
+                total = folded
+        with np.errstate(over="ignore"):
+            return total.astype(dx.dtype, copy=False)
 
 
 def border_of(operation: str, spec: ConvSpec, mode: object) -> Border | None:

@@ -1,11 +1,14 @@
 """Convolution by plain loops: any stride, dilation, groups and number type. The last resort, and the one to read first."""
 
+from math import prod
+
 import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .block_sums import FLOAT64, is_long
 from .call import Call
-from .pack import blocks_of, clear
+from .pack import blocks_of, buffer, clear, convert
 
 
 @jit
@@ -82,9 +85,9 @@ def repeat_bias(bias, y, start, stop):
 
 
 class _GenericPlan:
-    """What the three plans share: the spec with its spatial axes filled up to three."""
+    """What the three plans share: the spec with its spatial axes filled up to three, and where sums of so many terms are made."""
 
-    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, terms: int):
         self.spec = spec
         fill = 3 - len(spec.size)
         self.size, self.outputs, self.kernel, self.stride, self.dilation = (
@@ -95,32 +98,55 @@ class _GenericPlan:
             self.size, spec.channels, self.outputs, spec.filters,
             self.kernel, self.stride, self.dilation, self.before, spec.groups,
         )  # fmt: skip
-        self.name = f"conv_generic_{dtype.name}"
+        self.name, self._long = f"conv_generic_{dtype.name}", is_long(terms, dtype)
+
+    def _sums(self, total):
+        """Return where sums are made: in total itself, or, of many terms, in numbers of float64."""
+        return buffer(total.size, FLOAT64) if self._long else total
+
+    def _round(self, split, sums, total):
+        if self._long:
+            split(blocks_of(total), Call(convert, sums, total), total.size)
 
 
 class GenericOutputPlan(_GenericPlan):
     """The convolution's output by plain loops; called with (split, x, w, bias, y), all flat."""
 
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        super().__init__(spec, dtype, prod(spec.kernel) * spec.channels // spec.groups)
+
     def __call__(self, split, x, w, bias, y):
+        sums = self._sums(y)
         if bias is None:
-            split(blocks_of(y), Call(clear, y), y.size)
+            split(blocks_of(y), Call(clear, sums), y.size)
         else:
-            split(y.size // self.spec.filters, Call(repeat_bias, bias, y), y.size)
-        split(self.spec.images, Call(generic_output, x, w, y, *self.geometry), self.spec.flops)
+            split(y.size // self.spec.filters, Call(repeat_bias, bias, sums), y.size)
+        split(self.spec.images, Call(generic_output, x, w, sums, *self.geometry), self.spec.flops)
+        self._round(split, sums, y)
 
 
 class GenericInputGradPlan(_GenericPlan):
     """The input gradient by plain loops; called with (split, dy, w, dx), all flat."""
 
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        super().__init__(spec, dtype, prod(spec.kernel) * spec.filters // spec.groups)
+
     def __call__(self, split, dy, w, dx):
-        split(blocks_of(dx), Call(clear, dx), dx.size)
-        split(self.spec.images, Call(generic_input_grad, dy, w, dx, *self.geometry), self.spec.flops)
+        sums = self._sums(dx)
+        split(blocks_of(dx), Call(clear, sums), dx.size)
+        split(self.spec.images, Call(generic_input_grad, dy, w, sums, *self.geometry), self.spec.flops)
+        self._round(split, sums, dx)
 
 
 class GenericWeightGradPlan(_GenericPlan):
     """The weight gradient by plain loops; called with (split, x, dy, dw), all flat."""
 
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        super().__init__(spec, dtype, spec.images * prod(spec.outputs))
+
     def __call__(self, split, x, dy, dw):
-        split(blocks_of(dw), Call(clear, dw), dw.size)
-        images, units = self.spec.images, int(np.prod(self.kernel))
-        split(units, Call(generic_weight_grad, x, dy, dw, images, *self.geometry), self.spec.flops)
+        sums = self._sums(dw)
+        split(blocks_of(dw), Call(clear, sums), dw.size)
+        call = Call(generic_weight_grad, x, dy, sums, self.spec.images, *self.geometry)
+        split(prod(self.kernel), call, self.spec.flops)
+        self._round(split, sums, dw)
