@@ -70,7 +70,7 @@ def convolution_cases(scope: str):
     else:
         names = BLOCKS if scope == "blocks" else QUICK
         yield from (case for case in CASES if case.name in names or (scope == "single" and case in CASES[::5]))
-        yield from PLANE_CASES[:1]
+        yield from PLANE_CASES[: 3 if scope == "blocks" else 1]
     if scope == "wide":
         for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47):
             yield Case(f"{n} filters", (2, 4, 7, 2), (2, 3, 2, n))

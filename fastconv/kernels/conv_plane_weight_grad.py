@@ -8,7 +8,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .block_sums import FLOAT64, NOTHING, TILE_TERMS, is_long, tile_put_aside, tile_take_back
+from .block_sums import FLOAT64, NOTHING, block_of, is_long, tile_put_aside, tile_take_back
 from .call import Call
 from .pack import blocks_of, buffer, clear
 from .plane import Plane, cut_out, locate
@@ -116,7 +116,7 @@ class PlaneWeightGradPlan:
         self._scratch_size = plane.scratch_size(self._cuts)
         pixels = plane.images * plane.outputs[0] * plane.outputs[1]
         self._long = is_long(pixels, dtype)
-        self._terms = TILE_TERMS if self._long else max(1, pixels)
+        self._terms = block_of(pixels) if self._long else max(1, pixels)
         self._kernel = plane_weight_grad_kernel(rows, columns, self._long)
 
     def __call__(self, split, x, dy, dw):
