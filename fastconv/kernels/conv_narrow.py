@@ -19,12 +19,13 @@ from .tile import tile_load, tile_zero
 from .tile_row import tile_outer_row
 from .tile_top import tile_store_top
 
-MANY_ROWS, FEW_ROWS = 14, 10
-"""The tiles' heights, the second for lines of no more pixels and many taps: two whatever the lines' length, since each is compiled.
+HEIGHTS = (8, 10, 14)
+"""The tiles' heights, few whatever the lines' length, since each is compiled; a tile never has more rows than fit in registers.
+Of the shorter ones rows of few taps, which Winograd's kernels take where lines are long, gain nothing.
 
-Longer tiles gain nothing, and lose where little is summed (26 for 13 rows, 3 x 3 taps of one channel: 0.85 of the speed); with rows
-to spare, a line's last pixels are multiplied for nothing (10 pixels, 5 taps: 14 rows 0.88 of the speed of 10).
+Longer tiles gain nothing, and lose where little is summed (26 for 13 rows, 3 x 3 taps of one channel: 0.85 of the speed).
 """
+FEW_TAPS = 4
 LEAST_ROWS = 8
 """Where a tile has fewer rows, multiply-adds wait for those before."""
 MOST_PRODUCTS = 160
@@ -33,7 +34,7 @@ MOST_PRODUCTS = 160
 
 def most_pixels(taps: int, vectors: int = 1) -> int:
     """Return the most rows of a tile that leaves registers for the weights of a row of taps, and for one pixel."""
-    return min(MANY_ROWS, (REGISTERS - 1) // vectors - taps, MOST_PRODUCTS // (taps * vectors))
+    return min(HEIGHTS[-1], (REGISTERS - 1) // vectors - taps, MOST_PRODUCTS // (taps * vectors))
 
 
 @cache
@@ -73,7 +74,7 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
                                     for c in range(run):
                                         tile = tile_outer_row(
                                             tile, x, begin + place + c, pixel_step, w, at + c * channels, run * channels,
-                                            taps, stride, distance, edge, -left, high,
+                                            taps, stride, distance, edge, -left, high, height,
                                         )  # fmt: skip
                                         if long:
                                             left_of_block -= 1
@@ -90,9 +91,15 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
 
 
 def fit_narrow(count: int, taps: int, outputs: int, dtype: np.dtype) -> tuple[int, int]:
-    """Return the (rows, vectors) of a tile, two vectors if they divide the outputs' and leave it rows enough."""
+    """Return the (rows, vectors) of a tile, two vectors if they divide the outputs' and leave it rows enough.
+
+    Of the heights, it is that with the fewest rows to spare after a line's last pixel, most of which are multiplied for nothing;
+    and each tile takes about a row's time besides.
+    """
     vectors = 2 if -(-outputs // lanes_of(dtype)) % 2 == 0 and most_pixels(taps, 2) >= LEAST_ROWS else 1
-    return max(1, min(most_pixels(taps, vectors), FEW_ROWS if count <= FEW_ROWS and taps > 4 else MANY_ROWS)), vectors
+    most = max(1, most_pixels(taps, vectors))
+    heights = [most, *(rows for rows in HEIGHTS if rows < most and taps > FEW_TAPS)]
+    return min(heights, key=lambda rows: -(-count // rows) * (rows + 1)), vectors
 
 
 class NarrowContraction(TiledContraction):
