@@ -99,6 +99,16 @@ def add_parts(parts, y, start, stop):
         vstore_part(y, i, total, end - i)
 
 
+@jit
+def add_wide_parts(parts, y, start, stop):
+    """As add_parts, for parts in float64."""
+    for i in range(start * BLOCK, min(stop * BLOCK, len(y))):
+        total = 0.0
+        for part in range(0, len(parts), len(y)):
+            total += parts[part + i]
+        y[i] = total
+
+
 BLOCK = 4096
 MOST_PARTS = 8
 LEAST_PART_FLOPS = 2**19

@@ -18,7 +18,7 @@ from .cost import TILE
 from .pack import buffer, pad_bias
 from .simd import lanes, lanes_of
 from .tile import fit_vectors
-from .winograd_tiles import outputs_kernel, patches_kernel, products_kernel, weights_kernel
+from .winograd_tiles import MOST_TERMS, outputs_kernel, patches_kernel, products_kernel, weights_kernel
 
 V_BYTES = 768 * 1024
 """So much of transformed patches stays in the second-level cache while all outputs use them."""
@@ -46,7 +46,7 @@ def many_tiles_kernel(m, rows, vectors, turned):
 
     @jit
     def winograd_many(step, x, w, u, bias, y, g, v, sums, room, turn, failed, start, stop):
-        source, target, tiles, groups = g[0:7], g[7:14], g[24], g[16]
+        source, target, tiles, groups, run = g[0:7], g[7:14], g[24], g[16], g[23]
         channels, outputs, chunks, blocks, v_step, v_plane, u_plane, plane = g[14], g[15], g[17], g[18], g[19], g[20], g[21], g[22]
         size, watch = vectors * lanes(x), 0.0
         if step == FIRST:
@@ -62,7 +62,9 @@ def many_tiles_kernel(m, rows, vectors, turned):
             patches(x, source, group * channels, channels, first, last, v, 0, v_step, v_plane, channels, room)
             for chunk in range(chunks):
                 at, o = (group * chunks + chunk) * n * n * u_plane, group * outputs + chunk * size
-                products(v, 0, v_step, v_plane, u, at, size, u_plane, channels, sums, 0, plane, last - first, True)
+                for c in range(0, channels, run):
+                    terms, weights = min(run, channels - c), at + c * size
+                    products(v, c, v_step, v_plane, u, weights, size, u_plane, terms, sums, 0, plane, last - first, c == 0)
                 watch += outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, room)
         if watch != 0:
             failed[0] = 1
@@ -139,9 +141,12 @@ class WinogradContraction:
         rows, vectors = fit_vectors(self.outputs, dtype, tuple(choices))
         chunk = vectors * size
         self.chunks = -(-self.outputs // chunk)
-        part = min(run, max(size, U_BYTES // (n * n * chunk * dtype.itemsize) // size * size)) if self.few else run
+        part = -(-run // -(-run // MOST_TERMS))
+        if self.few:
+            part = min(round_up(part, size), max(size, U_BYTES // (n * n * chunk * dtype.itemsize) // size * size))
         most = -(-self.tiles // self.blocks)
-        v_plane, u_plane, plane = most * v_step + size, part * chunk + size, round_up(most, rows) * chunk + size
+        held = part if self.few else run
+        v_plane, u_plane, plane = most * v_step + size, held * chunk + size, round_up(most, rows) * chunk + size
         self.v_size, self.sums_size, self.room_size = n * n * v_plane, n * n * plane, n * n * size
         self.u_size, self.turn_size = n * n * u_plane, 9 * size * size if turned else 0
         self.geometry = np.array(

@@ -20,6 +20,9 @@ from .winograd_matrices import GRADIENT, INPUT, OUTPUT, WEIGHT_GRADIENT, WEIGHTS
 
 DEPTH = 4
 """How many channels, or tiles, one round of the innermost loop takes."""
+MOST_TERMS = 128
+"""So many products are added up in one number at most, before they are added to the sum of those before: rounding errors add up, and
+the transform back multiplies them."""
 
 
 @cache
@@ -112,7 +115,7 @@ def products_kernel(m, rows, vectors, over_tiles):
 
     @jit
     def winograd_products(v, v_at, v_step, v_plane, u, u_at, u_step, u_plane, run, sums, at, plane, count, fresh):
-        """Set sums[plane][row][vectors] from sums[at] on, or add to it unless `fresh`, for `count` rows.
+        """Set sums[plane][row][vectors] from sums[at] on, or unless `fresh` add the products' sum to it, for `count` rows.
 
         v's tiles are v_step apart. u is read at u_at + k * u_step, for k up to run. There must be room for whole tiles of sums.
         """
@@ -123,10 +126,7 @@ def products_kernel(m, rows, vectors, over_tiles):
             while row < count:
                 height = rows if over_tiles else next_height(count - row, rows)
                 target, weights = at + p * plane + row * channels, u_at + p * u_plane
-                if fresh:
-                    tile = tile_zero(v, rows, vectors)
-                else:
-                    tile = tile_load(sums, target, channels, rows, vectors)
+                tile = tile_zero(v, rows, vectors)
                 if over_tiles:
                     position = v_at + p * v_plane + row
                     for _ in range(0, deep, DEPTH):
@@ -150,6 +150,8 @@ def products_kernel(m, rows, vectors, over_tiles):
                     for k in range(run):
                         tile = tile_outer_top(tile, v, position + k, v_step, u, weights, height)
                         weights += channels
+                if not fresh:
+                    tile = tile_add(tile, tile_load(sums, target, channels, rows, vectors))
                 tile_store_top(tile, sums, target, channels, channels, height)
                 row += height
 
@@ -188,24 +190,35 @@ def outputs_kernel(m, vectors):
 
 
 @cache
-def weight_grads_kernel(m, vectors):
-    """Return the loop that transforms sums back to 3 x 3 weight gradients."""
+def weight_grads_kernel(m, vectors, wide):
+    """Return the loop that transforms sums back to 3 x 3 weight gradients, in float64 and added up if they are `wide`."""
     n = m + 2
 
     @jit
-    def winograd_weight_grads(sums, at, plane, channels, outputs, dw, position, pixel, row, room):
-        """Store (3, 3, channels, outputs) at dw[position], taps `row` apart, channels `pixel`; return as winograd_outputs."""
-        watch = vzero(dw)
+    def winograd_weight_grads(sums, at, plane, channels, outputs, dw, position, pixel, row, room, fresh):
+        """Store (3, 3, channels, outputs) at dw[position], taps `row` apart, channels `pixel`; return as winograd_outputs.
+
+        Wide gradients are added to those that are there, unless `fresh`.
+        """
+        watch = vzero(sums)
         for c in range(channels):
-            for o in range(0, min(outputs, vectors * lanes(dw)), lanes(dw)):
-                start = at + c * vectors * lanes(dw) + o
+            for o in range(0, min(outputs, vectors * lanes(sums)), lanes(sums)):
+                start = at + c * vectors * lanes(sums) + o
                 for j in range(n):
                     tile = tile_transform(tile_load(sums, start + j * plane, n * plane, n, 1), m, WEIGHT_GRADIENT)
-                    tile_store(tile, room, j * lanes(dw), n * lanes(dw), lanes(dw))
+                    tile_store(tile, room, j * lanes(sums), n * lanes(sums), lanes(sums))
                 for a in range(3):
-                    tile = tile_transform(tile_load(room, a * n * lanes(dw), lanes(dw), n, 1), m, WEIGHT_GRADIENT)
+                    tile = tile_transform(tile_load(room, a * n * lanes(sums), lanes(sums), n, 1), m, WEIGHT_GRADIENT)
                     watch = tile_watch(watch, tile)
-                    tile_store(tile, dw, position + 3 * a * row + c * pixel + o, row, outputs - o)
+                    target = position + 3 * a * row + c * pixel + o
+                    if wide:
+                        tile_store(tile, room, a * n * lanes(sums), lanes(sums), lanes(sums))
+                        for k in range(3):
+                            for i in range(min(lanes(sums), outputs - o)):
+                                before = 0.0 if fresh else dw[target + k * row + i]
+                                dw[target + k * row + i] = before + room[(a * n + k) * lanes(sums) + i]
+                    else:
+                        tile_store(tile, dw, target, row, outputs - o)
         return vsum(watch)
 
     return winograd_weight_grads

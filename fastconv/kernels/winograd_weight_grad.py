@@ -10,25 +10,27 @@ from .._jit import jit
 from ..shapes import ConvSpec
 from .call import Call
 from .cost import TILE
-from .pack import add_parts, blocks_of, buffer
+from .pack import add_parts, add_wide_parts, blocks_of, buffer
 from .simd import lanes, lanes_of
 from .tile import fit_tile
 from .winograd import round_up
-from .winograd_tiles import patches_kernel, products_kernel, weight_grads_kernel
+from .winograd_tiles import MOST_TERMS, patches_kernel, products_kernel, weight_grads_kernel
 
 SUMS_BYTES = 640 * 1024
 """So many sums of a block of channels and filters stay in the second-level cache while all tiles add to them."""
 CHUNK_BYTES = 640 * 1024
 """So much of transformed patches, of images and of gradients together, is made and used at a time."""
+SPAN = 16
+"""So many chunks' sums are added up before they are transformed back; if there are more, their gradients are added up in float64."""
 PARTS = 4
 """Where there are few blocks, the tiles are cut into parts, so that there are so many units of work."""
 
 
 @cache
-def winograd_weight_grad_kernel(m, rows, vectors):
+def winograd_weight_grad_kernel(m, rows, vectors, wide):
     """Return the kernel; units are blocks of filters, of channels, parts of the tiles, and groups, the first of these fastest."""
     patches, gradients = patches_kernel(m, False), patches_kernel(m, True)
-    products, gradients_back = products_kernel(m, rows, vectors, True), weight_grads_kernel(m, vectors)
+    products, gradients_back = products_kernel(m, rows, vectors, True), weight_grads_kernel(m, vectors, wide)
 
     @jit
     def winograd_weight_grad(x, dy, parts, g, v, z, sums, room, failed, start, stop):
@@ -43,7 +45,7 @@ def winograd_weight_grad_kernel(m, rows, vectors):
             g[22],
             g[23],
         )
-        v_step, v_plane, z_step, z_plane, plane = g[24], g[25], g[26], g[27], g[28]
+        v_step, v_plane, z_step, z_plane, plane, span = g[24], g[25], g[26], g[27], g[28], g[29]
         size, watch = vectors * lanes(x), 0.0
         for unit in range(start, stop):
             f, c = unit % f_blocks * f_block, unit // f_blocks % c_blocks * c_block
@@ -51,18 +53,22 @@ def winograd_weight_grad_kernel(m, rows, vectors):
             c_count, f_count = min(c_block, channels - c), min(f_block, filters - f)
             c_rows = (c_count + rows - 1) // rows * rows
             begin, end = tiles * part // part_count, tiles * (part + 1) // part_count
-            for first in range(begin, end, chunk):
-                last = min(first + chunk, end)
-                patches(x, source, group * channels + c, c_count, first, last, v, 0, v_step, v_plane, c_rows, room)
-                gradients(dy, target, group * filters + f, f_count, first, last, z, 0, z_step, z_plane, z_step, room)
+            row = channels * groups * filters
+            at = part * 9 * row + c * groups * filters + group * filters + f
+            for spanned in range(begin, end, span):
+                for first in range(spanned, min(spanned + span, end), chunk):
+                    last = min(first + chunk, end)
+                    patches(x, source, group * channels + c, c_count, first, last, v, 0, v_step, v_plane, c_rows, room)
+                    gradients(dy, target, group * filters + f, f_count, first, last, z, 0, z_step, z_plane, z_step, room)
+                    for o in range(0, f_count, size):
+                        products(
+                            v, 0, v_step, v_plane, z, o, z_step, z_plane, last - first, sums, o * c_rows, plane, c_rows,
+                            first == spanned,
+                        )  # fmt: skip
                 for o in range(0, f_count, size):
-                    products(
-                        v, 0, v_step, v_plane, z, o, z_step, z_plane, last - first, sums, o * c_rows, plane, c_rows, first == begin
-                    )  # fmt: skip
-            for o in range(0, f_count, size):
-                at = (part * 9 * channels + c) * groups * filters + group * filters + f + o
-                row = channels * groups * filters
-                watch += gradients_back(sums, o * c_rows, plane, c_count, f_count - o, parts, at, groups * filters, row, room)
+                    watch += gradients_back(
+                        sums, o * c_rows, plane, c_count, f_count - o, parts, at + o, groups * filters, row, room, spanned == begin
+                    )
         if watch != 0:
             failed[0] = 1
 
@@ -90,7 +96,7 @@ class WinogradWeightGradPlan:
         f_block = round_up(f_block, vectors * size)
         c_blocks, f_blocks, c_rows = -(-channels // c_block), -(-filters // f_block), round_up(c_block, rows)
         v_step, z_step = round_up(c_rows, size), f_block
-        chunk = max(8, CHUNK_BYTES // (n * n * (v_step + z_step) * item))
+        chunk = min(MOST_TERMS, max(8, CHUNK_BYTES // (n * n * (v_step + z_step) * item)))
         self._parts = max(1, min(-(-PARTS // (c_blocks * f_blocks * groups)), tiles // 32))
         longest = -(-tiles // self._parts)
         chunk = -(-longest // -(-longest // chunk))  # chunks of one size, nearly
@@ -99,20 +105,23 @@ class WinogradWeightGradPlan:
         self._geometry = np.array(
             [*spec.size, spec.channels, *(before for before, _ in spec.pads), *grid, *spec.outputs, spec.filters, 0, 0, *grid]
             + [channels, filters, groups, self._parts, c_blocks, f_blocks, c_block, f_block, chunk, tiles]
-            + [v_step, v_plane, z_step, z_plane, plane],
+            + [v_step, v_plane, z_step, z_plane, plane, SPAN * chunk],
             np.int64,
         )
         self.units, self.flops = groups * self._parts * c_blocks * f_blocks, spec.flops
         self.name = f"conv_winograd_weight_{dtype.name}_{m}_{rows}x{vectors}x{size}"
-        self._kernel = winograd_weight_grad_kernel(m, rows, vectors)
+        wide = longest > SPAN * chunk
+        self._dtype = np.dtype(np.float64) if wide else dtype
+        self._kernel = winograd_weight_grad_kernel(m, rows, vectors, wide)
 
     def __call__(self, split, x, dy, dw):
         kernel, geometry = self._kernel, self._geometry
-        parts = dw if self._parts == 1 else buffer(self._parts * len(dw), x.dtype)
+        in_place = self._parts == 1 and self._dtype == dw.dtype
+        parts = dw if in_place else buffer(self._parts * len(dw), self._dtype)
         failed = np.zeros(1, np.int64)
         scratch = (partial(buffer, size, x.dtype) for size in self._sizes)
         split(self.units, Call(kernel, x, dy, parts, geometry, *scratch, failed), self.flops)
         if failed[0]:
             self._otherwise()(split, x, dy, dw)
-        elif self._parts > 1:
-            split(blocks_of(dw), Call(add_parts, parts, dw), len(parts))
+        elif not in_place:
+            split(blocks_of(dw), Call(add_parts if self._dtype == dw.dtype else add_wide_parts, parts, dw), len(parts))
