@@ -153,16 +153,24 @@ def check_narrow(case, dtype: str, guard) -> int:
 
 def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
     """Run Winograd's plans, few tiles and many, with tails of pixels and channels, pads and groups; return how many ran."""
+    from fastconv.kernels import winograd_weight_grad
     from fastconv.kernels.winograd import WinogradInputGradPlan, WinogradOutputPlan
     from fastconv.kernels.winograd_weight_grad import WinogradWeightGradPlan
 
     from . import naive
     from .cases import Case, integers
 
+    def short_spans(*arguments):
+        """Add up gradients in float64 after few tiles, as is done after very many."""
+        with mock.patch.multiple(winograd_weight_grad, SPAN=2, CHUNK_BYTES=0):
+            return WinogradWeightGradPlan(*arguments)
+
     count, tiles = 0, (2, 4) if scope == "wide" else (4,)
     cases = [
         Case("few tiles", (1, 7, 6, 20), (3, 3, 20, 40), 1, ((1, 0), (2, 1))),
         Case("many tiles, groups", (1, 15, 18, 34), (3, 3, 17, 34), 1, ((3, 0), (0, 2)), 1, 2),
+        Case("few tiles, channels in pieces", (1, 7, 6, 101), (3, 3, 101, 40), 1, 0),
+        Case("many tiles, channels in pieces", (1, 18, 17, 101), (3, 3, 101, 16), 1, 1),
     ]
     if scope == "wide":
         cases += [Case(f"{n} pixels", (2, n, 11 - n, 16 + n), (3, 3, 16 + n, 17), 1, 1) for n in range(1, 11)]
@@ -173,10 +181,12 @@ def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
             guarded(integers(shape, dtype, seed), back)
             for seed, shape in enumerate((case.x, case.w, case.w[-1:], spec.output_shape))
         )
+        weight_grad = naive.conv_weight_grad(x, dy, case.w, *geometry)
         for plan, operands, expected in (
             (WinogradOutputPlan, (x, w, bias), naive.conv(x, w, bias, *geometry)),
             (WinogradInputGradPlan, (dy, w), naive.conv_input_grad(dy, w, case.x, *geometry)),
-            (WinogradWeightGradPlan, (x, dy), naive.conv_weight_grad(x, dy, case.w, *geometry)),
+            (WinogradWeightGradPlan, (x, dy), weight_grad),
+            (short_spans, (x, dy), weight_grad),
         ):
             result = guarded(np.full(expected.shape, np.nan, dtype), back)
             plan(spec, dtype, None, m)(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))

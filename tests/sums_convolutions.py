@@ -45,7 +45,7 @@ convolution("dot", 2, 23, 1, 20, 64)
 convolution("dot", 1, 22, 3, 2, 17)
 convolution("direct", 2, 20, 16, 4, side=1)
 convolution("auto", 2, 16, 16, 6, side=3)
-convolution("winograd", 2, 16, 16, 6, side=3)
+convolution("winograd", 2, 13, 16, 6, side=3)
 
 
 @sums("conv2d_input_grad, 3 x 3, filters", 16)

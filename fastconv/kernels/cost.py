@@ -28,6 +28,8 @@ TILE = 4
 """The tiles' side. Those of 2 would be faster for images of some 6 or 10 pixels only, and need kernels of their own."""
 MARGIN = 1.15
 """Winograd's convolution must be so many times faster, for its rounding errors are larger."""
+MOST_CHANNELS = 1024
+"""Sums over more channels are plain, in blocks: Winograd's transform back multiplies the rounding errors that add up."""
 LEAST_MICROSECONDS = 50
 """Work that takes less by plain sums isn't worth compiling Winograd's kernels, of which there are more."""
 
@@ -62,6 +64,8 @@ def _total(constants: tuple[float, ...], work: tuple[int, ...], factor: int) -> 
 @lru_cache(maxsize=512)
 def winograd_pays(operation: str, spec: ConvSpec, dtype: np.dtype) -> bool:
     """Return whether Winograd's convolution is the faster by far enough; never in float64, where rounding errors count."""
+    if operation != "weight_grad" and _counts(operation, spec)[0] > MOST_CHANNELS:
+        return False
     direct = direct_cost(operation, spec)
     winograd = winograd_cost(operation, spec, TILE)
     return dtype == FLOAT32 and direct >= max(LEAST_MICROSECONDS, MARGIN * winograd)

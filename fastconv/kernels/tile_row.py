@@ -14,7 +14,9 @@ INT64 = ir.IntType(64)
 
 
 @intrinsic(prefer_literal=True)
-def tile_outer_row(typing_context, tile, x, position, x_step, w, w_position, w_step, taps, stride, distance, edge, low, high, height):
+def tile_outer_row(
+    typing_context, tile, x, position, x_step, w, w_position, w_step, taps, stride, distance, edge, low, high, height
+):
     """tile[i, :] += sum over taps t of pixel[i * stride + t * distance] * w[w_position + t * w_step :].
 
     Pixel j is x[position + j * x_step]. Pixels outside low <= j < high count as zero, and are neither read nor multiplied. Of the

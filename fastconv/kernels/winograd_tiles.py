@@ -20,9 +20,9 @@ from .winograd_matrices import GRADIENT, INPUT, OUTPUT, WEIGHT_GRADIENT, WEIGHTS
 
 DEPTH = 4
 """How many channels, or tiles, one round of the innermost loop takes."""
-MOST_TERMS = 128
-"""So many products are added up in one number at most, before they are added to the sum of those before: rounding errors add up, and
-the transform back multiplies them."""
+MOST_TERMS = 48
+"""So many products at most are added up in one number, and this to the sum of those before: the transform back multiplies rounding
+errors."""
 
 
 @cache

@@ -21,7 +21,7 @@ SUMS_BYTES = 640 * 1024
 CHUNK_BYTES = 640 * 1024
 """So much of transformed patches, of images and of gradients together, is made and used at a time."""
 SPAN = 16
-"""So many chunks' sums are added up before they are transformed back; if there are more, their gradients are added up in float64."""
+"""So many chunks' sums are added up before they are transformed back. If there are more, their gradients are added in float64."""
 PARTS = 4
 """Where there are few blocks, the tiles are cut into parts, so that there are so many units of work."""
 
