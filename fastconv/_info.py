@@ -30,8 +30,8 @@ def info() -> dict[str, Any]:
     from ._cpus import cpu_quota, usable_cpus
     from ._jit import cache_directory
     from ._threads import get_num_threads, used_threads
-    from .kernels.simd import REGISTERS, VECTOR_BYTES, target_cpu
     from .kernels.table import TABLE
+    from .kernels.target import REGISTERS, VECTOR_BYTES, target_cpu
 
     return {
         "fastconv": __version__,

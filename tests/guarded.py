@@ -417,7 +417,7 @@ def check_peak(back: bool, dtypes: list[str]) -> int:
 
 def main(scope: str) -> None:
     """Run everything guarded at both ends and print a line about it; "quick" compiles least, "wide" most."""
-    from fastconv.kernels.simd import REGISTERS, VECTOR_BYTES
+    from fastconv.kernels.target import REGISTERS, VECTOR_BYTES
 
     from .cases import CASES, NARROW_CASES
     from .guarded_training import check_networks, check_one_pass

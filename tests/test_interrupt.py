@@ -21,22 +21,16 @@ runpy.run_module("fastconv", run_name="__main__", alter_sys=True)
 IGNORING = AS_FROM_A_TERMINAL.replace("signal.default_int_handler", "signal.SIG_IGN")
 
 
+def train_command(*options, epochs=1_000_000, code=AS_FROM_A_TERMINAL):
+    """Return the command that trains for so many epochs of a few images."""
+    arguments = "train", "--model", "seed", "--epochs", epochs, "--limit", 3000, *options
+    return [sys.executable, "-c", code, *map(str, arguments)]
+
+
 @contextmanager
 def training(*options, epochs=1_000_000, code=AS_FROM_A_TERMINAL, **changes):
     """A process that trains for hours; it is killed if the test fails."""
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "train",
-        "--model",
-        "seed",
-        "--epochs",
-        str(epochs),
-        "--limit",
-        "3000",
-        *map(str, options),
-    ]
+    command = train_command(*options, epochs=epochs, code=code)
     with subprocess.Popen(
         command, env=environment(**changes), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

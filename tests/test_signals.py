@@ -18,7 +18,7 @@ from fastconv.commands.signals import Answers
 from fastconv.nn import load, models
 
 from .processes import environment
-from .test_interrupt import AS_FROM_A_TERMINAL, training, wait_for
+from .test_interrupt import AS_FROM_A_TERMINAL, train_command, training, wait_for
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no such signals")
 
@@ -118,20 +118,7 @@ def test_a_terminal_that_is_closed_ends_the_training_with_its_network(tmp_path):
     path = tmp_path / "network.npz"
     outer, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    command = [
-        sys.executable,
-        "-c",
-        TERMINAL,
-        "train",
-        "--model",
-        "seed",
-        "--epochs",
-        "1000000",
-        "--limit",
-        "3000",
-        "--save",
-        str(path),
-    ]
+    command = train_command("--save", path, code=TERMINAL)
     with subprocess.Popen(
         command, env=environment(), stdin=inner, stdout=inner, stderr=inner, start_new_session=True, preexec_fn=_take_terminal
     ) as process:

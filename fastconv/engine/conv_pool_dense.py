@@ -17,7 +17,8 @@ from ..kernels.conv_pool_dense import (
 )
 from ..kernels.optim import descend
 from ..kernels.pack import add_parts, blocks_of, buffer
-from ..kernels.simd import REGISTERS, lanes_of
+from ..kernels.simd import lanes_of
+from ..kernels.target import REGISTERS
 from ..kernels.tile import fit_rows
 from .data import Data
 from .operations import Split

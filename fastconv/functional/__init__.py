@@ -17,10 +17,6 @@ from .adaptive_pool import (
     adaptive_avg_pool_grad,
     adaptive_max_pool,
     adaptive_max_pool_grad,
-    global_avg_pool,
-    global_avg_pool_grad,
-    global_max_pool,
-    global_max_pool_grad,
 )
 from .avg_pool import (
     avg_pool1d,
@@ -29,8 +25,6 @@ from .avg_pool import (
     avg_pool2d_grad,
     avg_pool3d,
     avg_pool3d_grad,
-    lp_pool,
-    lp_pool_grad,
 )
 from .conv import (
     conv1d,
@@ -55,8 +49,10 @@ from .conv_transpose import (
     conv_transpose3d_weight_grad,
 )
 from .explain import Explanation, explain
+from .global_pool import global_avg_pool, global_avg_pool_grad, global_max_pool, global_max_pool_grad
 from .linear import linear, linear_grad, linear_input_grad, linear_weight_grad
 from .loss import cross_entropy, cross_entropy_grad
+from .lp_pool import lp_pool, lp_pool_grad
 from .pool import (
     max_pool1d,
     max_pool1d_grad,

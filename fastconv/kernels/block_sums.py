@@ -90,6 +90,13 @@ def _places(builder, tile, pointer):
         yield k, builder.gep(pointer, [ir.Constant(INT64, k * tile.llvm.count)])
 
 
+def _put_where(context, builder, signature, args):
+    """Return the tile, where its sums are put aside in its own type and in float64, and how many blocks have been."""
+    value, sums, wide, start, blocks = args
+    pointers = (element_pointer(context, builder, signature.args[i], array, start) for i, array in ((1, sums), (2, wide)))
+    return value, *pointers, blocks
+
+
 @intrinsic
 def vwide_splat(typing_context, array, scalar):
     """vwide_splat(array, scalar): the scalar as float64, as often as a vector of the array has lanes."""
@@ -119,9 +126,7 @@ def tile_put_aside(typing_context, tile, sums, wide, position, count):
     """tile_put_aside(tile, sums, wide, position, count): keep the sum of a block, before which there were `count` others."""
 
     def generate(context, builder, signature, args):
-        value, sums_array, wide_array, start, blocks = args
-        sums_pointer = element_pointer(context, builder, signature.args[1], sums_array, start)
-        wide_pointer = element_pointer(context, builder, signature.args[2], wide_array, start)
+        value, sums_pointer, wide_pointer, blocks = _put_where(context, builder, signature, args)
         place, zero = builder.and_(blocks, ir.Constant(blocks.type, BLOCKS - 1)), ir.Constant(blocks.type, 0)
         with builder.if_else(builder.icmp_signed("==", place, zero)) as (then, otherwise):
             with then:
@@ -147,9 +152,7 @@ def tile_take_back(typing_context, tile, sums, wide, position, count):
     """tile_take_back(tile, sums, wide, position, count): the sum of a last block and of the `count` that were put aside."""
 
     def generate(context, builder, signature, args):
-        value, sums_array, wide_array, start, blocks = args
-        sums_pointer = element_pointer(context, builder, signature.args[1], sums_array, start)
-        wide_pointer = element_pointer(context, builder, signature.args[2], wide_array, start)
+        value, sums_pointer, wide_pointer, blocks = _put_where(context, builder, signature, args)
         zero, kind = ir.Constant(blocks.type, 0), _wide_vector(tile.llvm)
         with builder.if_then(builder.icmp_signed(">=", blocks, ir.Constant(blocks.type, BLOCKS)), likely=False):
             some = builder.icmp_signed("!=", builder.and_(blocks, ir.Constant(blocks.type, BLOCKS - 1)), zero)

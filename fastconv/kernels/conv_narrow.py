@@ -14,7 +14,8 @@ from .block_sums import pieces_of, tile_put_aside, tile_take_back
 from .conv_output import InputGradPlan, TiledContraction
 from .geometry import pack_geometry, read_geometry, read_groups, read_more, read_weight_layout
 from .lowering import lower_output
-from .simd import REGISTERS, lanes, lanes_of
+from .simd import lanes, lanes_of
+from .target import REGISTERS
 from .tile import tile_load, tile_zero
 from .tile_row import tile_outer_row
 from .tile_top import tile_store_top

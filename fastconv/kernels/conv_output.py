@@ -15,7 +15,8 @@ from .call import Call
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import PACKING_FLOPS, blocks_of, buffer, clear, pack_weights, pad_bias, pad_rows
-from .simd import REGISTERS, lanes, lanes_of, prefetch
+from .simd import lanes, lanes_of, prefetch
+from .target import REGISTERS
 from .tile import fit_vectors, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from .tile_top import WHOLE_APART, next_height, tile_outer_top, tile_store_top
 

@@ -15,7 +15,8 @@ from ..shapes import ConvSpec
 from .call import Call
 from .pack import buffer
 from .plane import Plane, cut_out, locate
-from .simd import REGISTERS, lanes, lanes_of
+from .simd import lanes, lanes_of
+from .target import REGISTERS
 from .tile import most_rows, tile_load, tile_store
 from .tile_plane import tile_correlate
 

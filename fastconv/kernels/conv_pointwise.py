@@ -16,7 +16,8 @@ from .call import LongCall
 from .geometry import pack_geometry, read_geometry
 from .lowering import lower_output
 from .pack import buffer, copy_pixels
-from .simd import VECTOR_BYTES, lanes, lanes_of
+from .simd import lanes, lanes_of
+from .target import VECTOR_BYTES
 from .tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 
 DEPTH = 4

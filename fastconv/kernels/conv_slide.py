@@ -14,7 +14,8 @@ from ..shapes import ConvSpec
 from .call import Call, Chain, LongCall
 from .lines import Lines, input_grad_lines, output_lines
 from .pack import MOST_PARTS, blocks_of, buffer, clear, count_parts
-from .simd import REGISTERS, VECTOR_BYTES, lanes, lanes_of
+from .simd import lanes, lanes_of
+from .target import REGISTERS, VECTOR_BYTES
 from .tile import tile_load, tile_load_part, tile_zero
 from .tile_slide import tile_fold_add, tile_slide, tile_slide_grad, tile_store_lines
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..shapes import ConvSpec, Ints
-from .simd import REGISTERS
+from .target import REGISTERS
 
 MOST_TAPS = 7
 """Longer tap rows are cut into equal ones of up to so many taps, and of up to MOST_WEIGHTS weights a lane."""

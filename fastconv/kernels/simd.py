@@ -1,44 +1,18 @@
 """Vectors of the CPU's own width inside numba code: load, store, arithmetic, compare, reduce.
 
 A vector is a numba type whose data model is an LLVM vector, so LLVM keeps it in a register. Arrays are one-dimensional and
-contiguous, positions are counted in elements and are *not* checked. The width follows the CPU that numba compiles for, not
-the CPU that runs: NUMBA_CPU_NAME and NUMBA_CPU_FEATURES count.
+contiguous, positions are counted in elements and are *not* checked.
 """
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
+
+from .target import VECTOR_BYTES
 
 INT32 = ir.IntType(32)
 LLVM_FLOAT = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 ITEM_BYTES = {types.float32: 4, types.float64: 8}
-
-
-def _target_features() -> set[str]:
-    """Return the CPU features that numba's code generator has switched on, for example {"avx2", "fma"}."""
-    _triple, _name, features = cpu_target.target_context.codegen().magic_tuple()
-    return {flag[1:] for flag in features.split(",") if flag.startswith("+")}
-
-
-def target_cpu() -> str:
-    """Return the name of the CPU that numba compiles for."""
-    return cpu_target.target_context.codegen().magic_tuple()[1]
-
-
-def _target_width() -> tuple[int, int]:
-    """Return (bytes in a vector, number of vector registers) of the CPU that numba compiles for."""
-    features = _target_features()
-    if "avx512f" in features:
-        return 64, 32
-    if "avx" in features:
-        return 32, 16
-    if cpu_target.target_context.codegen().magic_tuple()[0].startswith(("aarch64", "arm64")):
-        return 16, 32
-    return 16, 16
-
-
-VECTOR_BYTES, REGISTERS = _target_width()
 
 
 def lanes_of(dtype) -> int:

@@ -24,7 +24,8 @@ from .conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
 from .conv_weight_grad import WeightGradPlan
 from .cost import winograd_pays
 from .lowering import join_columns
-from .simd import VECTOR_BYTES, lanes_of
+from .simd import lanes_of
+from .target import VECTOR_BYTES
 from .winograd import WinogradInputGradPlan, WinogradOutputPlan
 from .winograd_weight_grad import WinogradWeightGradPlan
 

@@ -10,7 +10,6 @@ from numba.core import types
 from numba.extending import intrinsic, models, register_model
 
 from .simd import (
-    REGISTERS,
     Vector,
     element_pointer,
     lane_mask,
@@ -22,6 +21,7 @@ from .simd import (
     splat,
     store,
 )
+from .target import REGISTERS
 
 
 def most_rows(vectors: int, limit: int = 14) -> int:
@@ -178,15 +178,20 @@ def tile_store(typing_context, tile, y, position, step, count):
 
 
 def _store_rows(builder, tile, value, pointer, step, masks):
-    for i in range(tile.rows):
-        for j, mask in enumerate(masks):
-            part = builder.extract_value(value, i * tile.vectors + j)
-            target = _advance(builder, pointer, j * tile.llvm.count)
-            if mask is None:
-                store(builder, part, target)
-            else:
-                masked_store(builder, part, target, mask)
+    for row in range(tile.rows):
+        store_row(builder, tile, value, row, pointer, masks)
         pointer = builder.gep(pointer, [step])
+
+
+def store_row(builder, tile, value, row, pointer, masks):
+    """Store one row of the tile's vectors behind a pointer, a whole vector where its mask is None."""
+    for j, mask in enumerate(masks):
+        part = builder.extract_value(value, row * tile.vectors + j)
+        target = _advance(builder, pointer, j * tile.llvm.count)
+        if mask is None:
+            store(builder, part, target)
+        else:
+            masked_store(builder, part, target, mask)
 
 
 @intrinsic(prefer_literal=True)

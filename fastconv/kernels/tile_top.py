@@ -8,8 +8,9 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .._jit import jit
-from .simd import REGISTERS, element_pointer, load, masked_store, multiply_add, splat, store
-from .tile import _advance, _part_mask
+from .simd import element_pointer, load, multiply_add, splat
+from .target import REGISTERS
+from .tile import _advance, _part_mask, store_row
 
 WHOLE_APART = REGISTERS < 32
 """Whether whole tiles have code of their own, without a branch a row. (Zen 4: with 32 registers that has 0.7 to 1.0 of the speed,
@@ -80,13 +81,7 @@ def tile_store_top(typing_context, tile, y, position, step, count, rows):
 
         def put(row, masks):
             place = builder.gep(pointer, [builder.mul(distance, ir.Constant(distance.type, row))])
-            for j, mask in enumerate(masks):
-                part = builder.extract_value(value, row * tile.vectors + j)
-                target = _advance(builder, place, j * tile.llvm.count)
-                if mask is None:
-                    store(builder, part, target)
-                else:
-                    masked_store(builder, part, target, mask)
+            store_row(builder, tile, value, row, place, masks)
 
         whole = builder.icmp_signed(">=", valid, ir.Constant(valid.type, tile.vectors * tile.llvm.count))
         with builder.if_else(whole, likely=True) as (then, otherwise):

@@ -9,21 +9,11 @@ import numpy as np
 from .._arrays import FLOAT64, aligned_copy, as_array
 from ..functional.planned import PlannedDenseSoftmax, planned_dense_softmax
 from ..shapes import as_int, check_shape
-from .checks import (
-    check_dtype,
-    check_forward_done,
-    check_init,
-    check_rate,
-    check_updatable,
-    compute_type,
-    described,
-    is_plain,
-    is_ready,
-    ready,
-)
+from .checks import check_forward_done, check_rate, check_updatable, compute_type, described, is_plain, is_ready, ready
+from .weights import LayerWithWeights
 
 
-class _DenseSoftmax:
+class _DenseSoftmax(LayerWithWeights):
     """What the two families' last layers share: weights (inputs, outputs), biases (outputs,), and the softmax behind them."""
 
     _weight_name: str
@@ -33,9 +23,7 @@ class _DenseSoftmax:
     _totals_name: str
 
     def __init__(self, inputs: int, outputs: int, init: str, dtype: Any):
-        self._name = type(self).__name__
-        check_init(self._name, init)
-        self._init, self._dtype = init, check_dtype(self._name, dtype)
+        super().__init__(init, dtype)
         inputs = as_int(self._name, "the number of inputs", inputs, 1)
         outputs = as_int(self._name, "the number of outputs", outputs, 1)
         if init == "xavier":
@@ -49,12 +37,10 @@ class _DenseSoftmax:
         self._row_shape, self._output_shape = (inputs,), (outputs,)
 
     def _described(self, init: str) -> str:
-        options = {
-            "init": None if self._init == init else self._init,
-            "dtype": None if self._dtype is FLOAT64 else self._dtype.name,
-        }
         shape = getattr(self, self._shape_name, None)
-        return described(self._name, self._weight_shape, options, None if shape is None else (shape, self._output_shape))
+        return described(
+            self._name, self._weight_shape, self._options(init), None if shape is None else (shape, self._output_shape)
+        )
 
     def _live(self, dtype: np.dtype) -> tuple[PlannedDenseSoftmax, np.ndarray, np.ndarray]:
         """Return the plan, and the live weights and biases, checked, as it takes them: themselves where they are so already."""

@@ -47,7 +47,7 @@ class State(Fixed):
 
     @parameters.setter
     def parameters(self, value: Any) -> None:
-        self._parameters[...] = as_weights("Sequential", "parameters", value, self._parameters.shape, self.dtype)
+        _put("parameters", value, self._parameters)
 
     @property
     def buffers(self) -> np.ndarray:
@@ -56,7 +56,7 @@ class State(Fixed):
 
     @buffers.setter
     def buffers(self, value: Any) -> None:
-        self._buffers[...] = as_weights("Sequential", "buffers", value, self._buffers.shape, self.dtype)
+        _put("buffers", value, self._buffers)
 
     @property
     def loss(self) -> str:
@@ -103,6 +103,11 @@ class State(Fixed):
     def history(self) -> History:
         """The figures of the running fit's epochs, or of the last one's, also if that was interrupted."""
         return self._history
+
+
+def _put(name: str, value: Any, vector: np.ndarray) -> None:
+    """Copy what is assigned to a model's vector into it."""
+    vector[...] = as_weights("Sequential", name, value, vector.shape, vector.dtype)
 
 
 def as_weights(operation: str, name: str, value: Any, shape: Ints, dtype: np.dtype) -> np.ndarray:
