@@ -81,7 +81,8 @@ def generic_weight_grad(
 def repeat_bias(bias, y, start, stop):
     """Write the bias to the pixels start..stop of y."""
     for pixel in range(start, stop):
-        y[pixel * len(bias) : (pixel + 1) * len(bias)] = bias
+        for f in range(len(bias)):  # a slice would compile its own error message, for seconds
+            y[pixel * len(bias) + f] = bias[f]
 
 
 class _GenericPlan:

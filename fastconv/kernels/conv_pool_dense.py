@@ -176,7 +176,8 @@ def pack_conv_pool_dense(kernel, bias, weight, dense_bias, sizes, packed, start,
                 packed[tap * padded + f] = kernel[tap * filters + f]
         for f in range(len(bias)):
             packed[taps * padded + f] = bias[f]
-        packed[len(packed) - classes :] = dense_bias
+        for c in range(classes):
+            packed[len(packed) - classes + c] = dense_bias[c]
 
 
 @jit
@@ -194,4 +195,5 @@ def unpack_conv_pool_dense(packed, sizes, kernel, bias, weight, dense_bias, star
                 kernel[tap * filters + f] = packed[tap * padded + f]
         for f in range(len(bias)):
             bias[f] = packed[taps * padded + f]
-        dense_bias[:] = packed[len(packed) - classes :]
+        for c in range(classes):
+            dense_bias[c] = packed[len(packed) - classes + c]
