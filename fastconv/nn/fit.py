@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..engine.team import team_of
 from ..shapes import as_int
+from .alone import one_at_a_time
 from .augmentation import Shift
 from .callbacks import Callback
 from .checkpoint import Resumed, fingerprint, load_checkpoint, named
@@ -142,6 +143,9 @@ def fit(
     RuntimeWarning
         Once, if the loss is NaN, or if its mean over 1,000 images in a row (or an epoch, if it has fewer) is over 10 times that of
         the first batch before its update, and of guessing: the training comes apart, mostly for too large a learning rate.
+    RuntimeError
+        If another fit of this model is running, in another thread or as the one whose callback calls this one. Nothing has been
+        changed then, and the other one goes on.
     OSError
         If `checkpoint`, or the file of a `Checkpoint`, can't be written: at once where that shows before the training. Where it
         comes later (the disk is full), a warning says so, the file stays as it is, the training goes on, and the error comes at its
@@ -204,26 +208,27 @@ def fit(
         settings |= {} if samples.classes is None else {"classes": [*samples.classes]}
         to_json("fit", settings)
         resumed = _resumed(path, resume, model, settings, optimizer, used, batch, callbacks)
-    first, slots, before = _start(model, optimizer, initial, resumed)
-    as_int("fit", "the last epoch's number", first + total, 0, MOST_EPOCHS)
-    per_epoch = -(-used // batch)
-    factors = rate_factors(schedule, first, total, per_epoch)
-    if resumed is not None:
-        check_factors(schedule, factors, resumed, total, per_epoch)
-    updates = Updates(used, batch, order, optimizer, factors, augment.pixels if augment else 0)
-    course = Course(first, total, slots, before)
-    begun: list[Training] = []
-    try:
-        with _or_as_before(model, begun):
-            model.loss, model.classes, model._optimizer = name, samples.classes, optimizer
-            model.input_range = samples.range if total else model.input_range
-            training = Training(model, data, course, updates, callbacks, path, settings, resumed, progress)
-            begun.append(training)
-            with team_of(1 if training.online else count) as team:
-                training.run(team, validation)
-    except KeyboardInterrupt as stop:
-        stop.args = stop.args or (f"fit: interrupted {begun[0].reached if begun else 'before the first update'}",)
-        raise stop.with_traceback(None) from None  # whoever pressed Ctrl-C need not see where
+    with one_at_a_time(model):
+        first, slots, before = _start(model, optimizer, initial, resumed)
+        as_int("fit", "the last epoch's number", first + total, 0, MOST_EPOCHS)
+        per_epoch = -(-used // batch)
+        factors = rate_factors(schedule, first, total, per_epoch)
+        if resumed is not None:
+            check_factors(schedule, factors, resumed, total, per_epoch)
+        updates = Updates(used, batch, order, optimizer, factors, augment.pixels if augment else 0)
+        course = Course(first, total, slots, before)
+        begun: list[Training] = []
+        try:
+            with _or_as_before(model, begun):
+                model.loss, model.classes, model._optimizer = name, samples.classes, optimizer
+                model.input_range = samples.range if total else model.input_range
+                training = Training(model, data, course, updates, callbacks, path, settings, resumed, progress)
+                begun.append(training)
+                with team_of(1 if training.online else count) as team:
+                    training.run(team, validation)
+        except KeyboardInterrupt as stop:
+            stop.args = stop.args or (f"fit: interrupted {begun[0].reached if begun else 'before the first update'}",)
+            raise stop.with_traceback(None) from None  # whoever pressed Ctrl-C need not see where
     return training.history
 
 
