@@ -89,7 +89,7 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
     count = 0
     for case, dtype in product(convolution_cases(scope), map(np.dtype, dtypes)):
         if scope == "full" and dtype == np.float64 and case in CASES and case not in CASES[::3]:
-            continue  # as in test_conv.py: compiling takes long, and "wide" runs them all
+            continue  # compiling takes long, and "wide" runs them all
         spec, geometry = case.spec, case.naive_geometry
         x, w, bias, dy = (
             guarded(integers(shape, dtype, seed), back)
