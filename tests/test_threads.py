@@ -273,8 +273,16 @@ def test_a_second_caller_works_alone_while_the_helpers_are_busy():
     assert box.tolist() == [2, 1, 2]
 
 
+@pytest.fixture
+def interruptible():
+    """Let SIGINT raise KeyboardInterrupt where these tests run in the background, too, and have inherited it as ignored."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals are sent to a process otherwise")
-def test_an_interrupt_comes_out_after_the_helpers_are_done():
+def test_an_interrupt_comes_out_after_the_helpers_are_done(interruptible):
     fastconv.set_num_threads(2)
     box = numbers(3)
 
