@@ -123,11 +123,12 @@ def check_blocks(back: bool) -> int:
     from fastconv.kernels import block_sums
 
     from .cases import NARROW_CASES
+    from .guarded_training import check_one_pass
 
     with mock.patch.multiple(block_sums, ONE_SUM=2, BLOCK_TERMS=4, TILE_TERMS=4):
         count = check_convolutions(back, "blocks", ["float32"]) + check_dense(back, ["float32"])
         count += sum(check_narrow(case, "float32", partial(guarded, back=back)) for case in NARROW_CASES)
-        return count + check_weight_parts(back, ["float32"]) + check_steps(back, ["float32"])
+        return count + check_weight_parts(back, ["float32"]) + check_steps(back, ["float32"]) + check_one_pass(back)
 
 
 def check_narrow(case, dtype: str, guard) -> int:

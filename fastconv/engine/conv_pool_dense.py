@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels.block_sums import FLOAT64, block_of, is_long
 from ..kernels.call import Call
 from ..kernels.conv_pool_dense import (
     FORWARD,
@@ -76,15 +78,19 @@ class ConvPoolDense(NamedTuple):
         parts = {ONLINE: 1, FORWARD: min(batch, 4 * PARTS)}.get(mode, sums.size // packed.size)
         pooled = (self.width - self.size + 1) // 2
         pixels, padded = pooled * pooled, self._padded
+        long, many = is_long(pixels, packed.dtype), mode == GRADIENT and is_long(batch, packed.dtype)
         rows, biased = fit_rows(pooled, (REGISTERS - 2) // 4), len(self.weights[1]) > 0
-        kernel = conv_pool_dense_kernel(self.size, self.classes, rows, mode, biased, self.relu, self.first)
+        kernel = conv_pool_dense_kernel(self.size, self.classes, rows, mode, biased, self.relu, self.first, long, many)
+        room = max(self.size**2, self.classes) * lanes_of(packed.dtype) if long else 0
+        wide = room + (packed.size if many else 0)
         rooms = (
-            lambda n=n: buffer(n, packed.dtype)
-            for n in (self.width**2, 4 * pixels * padded, pixels * padded, *[self.classes] * 3)
+            partial(buffer, n, packed.dtype)
+            for n in (self.width**2, room + 4 * pixels * padded, pixels * padded, *[self.classes] * 3)
         )  # fmt: skip
+        sizes = self.width, self.filters, padded, batch, parts, block_of(max(batch, pixels))
         call = Call(
             kernel, data.images, data.targets, data.order, data.state, data.scale, rates,
-            (self.width, self.filters, padded, batch, parts), packed, sums, data.losses, data.correct, *rooms,
+            sizes, packed, sums, data.losses, data.correct, *rooms, partial(buffer, wide, FLOAT64),
         )  # fmt: skip
         split(parts, call, 6 * batch * packed.size)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._jit import jit
 from .batch import POSITION, STEP
+from .block_sums import tile_put_aside, tile_take_back, vnarrow, vwide_add, vwide_splat
 from .loss import exponentials
 from .simd import lanes, vadd, vload, vload_part, vmul_add, vsplat, vstore, vsum, vzero
 from .tile import tile_load, tile_outer, tile_outer_patch, tile_store, tile_zero
@@ -45,34 +46,57 @@ def add_unpooled(image, width, size, filters, sums, at):
                     sums[start : start + filters] = np.nan
 
 
+@jit
+def put_images_aside(sums, start, wide, room):
+    """Add the images' sums from sums[start] on to those from wide[room] on, and let them begin again."""
+    for k in range(len(wide) - room):
+        wide[room + k] += sums[start + k]
+        sums[start + k] = 0
+
+
+@jit
+def take_images_back(sums, start, wide, room):
+    """Add what was put aside to the sums from sums[start] on."""
+    for k in range(len(wide) - room):
+        sums[start + k] = wide[room + k] + sums[start + k]
+
+
 @cache
-def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
+def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first, long, many):
     """Return the kernel for kernels of size x size and so many classes, with tiles of `rows` pooled pixels.
 
     `biased`: the kernels' bias is trained. `relu`: the pooled pixels go through one. `first`: of equal maxima the first gets the
-    gradient, else all.
+    gradient, else all. `long` sums over an image's pixels are those of block_sums.py, with room first in convolved and in wide.
+    So are those over `many` images.
     """
     taps = size * size
+    most = max(taps, classes)
 
     @jit
     def conv_pool_dense(
         images, labels, order, state, scale, rates, sizes, packed, parts, losses, correct,
-        image, convolved, maxima, totals, gradient, step, start, stop,
+        image, convolved, maxima, totals, gradient, step, wide, start, stop,
     ):  # fmt: skip
         """Take the batch's images in parts, which are the units; sizes are the images' width, filters, these filled up to whole
-        vectors, batch, parts.
+        vectors, batch, parts, and the terms of a block.
 
         images is flat, `width` pixels high and wide, scaled by scale[0]. rates are the updates', the last one going on. Losses and
         correct are by place in the order. Online there is one part; else each part's gradient is summed in parts[part], ordered as
-        packed is.
+        packed is; of many, that of so many images as a block has is put aside in wide.
         """
-        width, given, filters, batch, part_count = sizes
+        width, given, filters, batch, part_count, terms = sizes
         pooled = (width - size + 1) // 2
         pixels, between, dense = pooled * pooled, 4 * filters, (taps + 1) * filters
         bias = dense + pixels * classes * filters
+        room = most * lanes(packed) if long else 0
+        pixel_block = min(pixels, terms) if long else pixels
+        across = min(pooled, terms if first else (terms + 3) // 4) if long else pooled
         for part in range(start, stop):
+            left_of_block = terms
             if mode == GRADIENT:
                 parts[part * len(packed) : (part + 1) * len(packed)] = 0
+                if many:
+                    wide[room:] = 0
             for i in range(batch * part // part_count, batch * (part + 1) // part_count):
                 place = state[POSITION] + i
                 at, label = order[place] * width * width, labels[order[place]]
@@ -95,19 +119,25 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
                                     d = tile_outer(d, image, source + width + 1, 2, packed, w)
                             pixel = row * pooled + column
                             if mode != FORWARD:
-                                tile_store(a, convolved, pixel * between + f, between, lanes(packed))
-                                tile_store(b, convolved, pixel * between + filters + f, between, lanes(packed))
-                                tile_store(c, convolved, pixel * between + 2 * filters + f, between, lanes(packed))
-                                tile_store(d, convolved, pixel * between + 3 * filters + f, between, lanes(packed))
+                                tile_store(a, convolved, room + pixel * between + f, between, lanes(packed))
+                                tile_store(b, convolved, room + pixel * between + filters + f, between, lanes(packed))
+                                tile_store(c, convolved, room + pixel * between + 2 * filters + f, between, lanes(packed))
+                                tile_store(d, convolved, room + pixel * between + 3 * filters + f, between, lanes(packed))
                             tile_store(
                                 tile_max(tile_max(a, b), tile_max(c, d)), maxima, pixel * filters + f, filters, lanes(packed)
                             )
                     sums = tile_zero(packed, classes, 1)
-                    for pixel in range(pixels):
-                        maximum = vload(maxima, pixel * filters + f)
-                        if relu:
-                            maximum = vwhere_positive(maximum, maximum, vzero(packed))
-                        sums = tile_scale_add(sums, packed, dense + pixel * classes * filters + f, filters, maximum)
+                    for begin in range(0, pixels, pixel_block):
+                        if long and begin:
+                            tile_put_aside(sums, convolved, wide, 0, begin // pixel_block - 1)
+                            sums = tile_zero(packed, classes, 1)
+                        for pixel in range(begin, min(begin + pixel_block, pixels)):
+                            maximum = vload(maxima, pixel * filters + f)
+                            if relu:
+                                maximum = vwhere_positive(maximum, maximum, vzero(packed))
+                            sums = tile_scale_add(sums, packed, dense + pixel * classes * filters + f, filters, maximum)
+                    if long:
+                        sums = tile_take_back(sums, convolved, wide, 0, (pixels - 1) // pixel_block)
                     tile_row_sum(sums, totals, 0, given - f)  # what fills up has weights of zero, but infinity times zero is NaN
 
                 best, total = exponentials(totals, 0, classes)
@@ -123,29 +153,39 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
                     step[k] = rate * gradient[k]
                     target[origin + bias + k] += step[k]
                 for f in range(0, filters, lanes(packed)):
-                    sums, shares = tile_zero(packed, taps, 1), vzero(packed)
+                    sums, shares, blocks_aside = tile_zero(packed, taps, 1), vzero(packed), 0
+                    shares_aside = vwide_splat(packed, 0)
                     for row in range(pooled):
-                        for column in range(pooled):
-                            pixel = row * pooled + column
-                            w = dense + pixel * classes * filters + f
-                            weights = tile_load(packed, w, filters, classes, 1)
-                            back = tile_weighted_sum(weights, gradient, 0)
-                            maximum, source = vload(maxima, pixel * filters + f), pixel * filters + f
-                            if mode == GRADIENT:
-                                weights = tile_load(parts, origin + w, filters, classes, 1)
-                            if relu:
-                                back = vwhere_positive(maximum, back, vzero(packed))
-                                vstore(maxima, source, vwhere_positive(maximum, maximum, vzero(packed)))
-                            tile_store(tile_outer(weights, step, 0, 1, maxima, source), target, origin + w, filters, lanes(packed))
-                            for y in range(2):
-                                for x in range(2):
-                                    value = vload(convolved, pixel * between + (2 * y + x) * filters + f)
-                                    share = vwhere_equal(value, maximum, back)
-                                    if first:
-                                        back = vwhere_unequal(value, maximum, back)
-                                    shares = vadd(shares, share)
-                                    corner = (2 * row + y) * width + 2 * column + x
-                                    sums = tile_outer_patch(sums, image, corner, size, width, share)
+                        for begin in range(0, pooled, across):
+                            for column in range(begin, min(begin + across, pooled)):
+                                pixel = row * pooled + column
+                                w = dense + pixel * classes * filters + f
+                                weights = tile_load(packed, w, filters, classes, 1)
+                                back = tile_weighted_sum(weights, gradient, 0)
+                                maximum, source = vload(maxima, pixel * filters + f), pixel * filters + f
+                                if mode == GRADIENT:
+                                    weights = tile_load(parts, origin + w, filters, classes, 1)
+                                if relu:
+                                    back = vwhere_positive(maximum, back, vzero(packed))
+                                    vstore(maxima, source, vwhere_positive(maximum, maximum, vzero(packed)))
+                                tile_store(
+                                    tile_outer(weights, step, 0, 1, maxima, source), target, origin + w, filters, lanes(packed)
+                                )
+                                for y in range(2):
+                                    for x in range(2):
+                                        value = vload(convolved, room + pixel * between + (2 * y + x) * filters + f)
+                                        share = vwhere_equal(value, maximum, back)
+                                        if first:
+                                            back = vwhere_unequal(value, maximum, back)
+                                        shares = vadd(shares, share)
+                                        corner = (2 * row + y) * width + 2 * column + x
+                                        sums = tile_outer_patch(sums, image, corner, size, width, share)
+                            if long:
+                                tile_put_aside(sums, convolved, wide, 0, blocks_aside)
+                                sums, blocks_aside = tile_zero(packed, taps, 1), blocks_aside + 1
+                                shares, shares_aside = vzero(packed), vwide_add(shares_aside, shares)
+                    if long:
+                        sums, shares = tile_take_back(sums, convolved, wide, 0, blocks_aside), vnarrow(packed, shares_aside)
                     kernels = tile_load(target, origin + f, filters, taps, 1)
                     tile_store(tile_scaled_add(kernels, rate, sums), target, origin + f, filters, lanes(packed))
                     at = origin + taps * filters + f
@@ -153,6 +193,13 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first):
                         vstore(target, at, vmul_add(vsplat(packed, rate), shares, vload(target, at)))
                 if 2 * pooled < width - size + 1 and not all_finite(image):
                     add_unpooled(image, width, size, filters, target, origin)
+                if many:
+                    left_of_block -= 1
+                    if left_of_block == 0:
+                        put_images_aside(parts, origin, wide, room)
+                        left_of_block = terms
+            if many:
+                take_images_back(parts, part * len(packed), wide, room)
 
     return conv_pool_dense
 
