@@ -48,7 +48,7 @@ MAY_IMPORT = [
     ("kernels.tile_math", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_row", "numba llvmlite kernels.simd kernels.tile_top", ""),
     ("kernels.tile_top", "numba llvmlite _jit kernels.simd kernels.target kernels.tile", ""),
-    ("kernels.tile_slide", "numba llvmlite kernels.simd", ""),
+    ("kernels.tile_slide", "numba llvmlite kernels.simd kernels.tile_top", ""),
     ("kernels.tile_plane", "numba llvmlite kernels.simd", ""),
     ("kernels.tile_transform", "numba llvmlite kernels.simd kernels.tile kernels.winograd_matrices", ""),
     ("kernels.segments", "numba llvmlite kernels.simd kernels.tile", ""),

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from fastconv._jit import _identity
+from fastconv.kernels import block_sums
+from fastconv.kernels.conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from fastconv.kernels.conv_narrow import NarrowInputGradPlan, NarrowOutputPlan
+from fastconv.kernels.conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
+from fastconv.kernels.pool import ALL, MAX, PoolPlan
 from fastconv.kernels.table import TABLE, choose
-from fastconv.shapes import conv_spec
+from fastconv.shapes import conv_spec, pool_spec
 
 from . import naive
 from .cases import Case, integers
@@ -31,6 +35,13 @@ CONVOLUTIONS = {
     "1-D, stride 2": ((8, 0, 8), (3, 8, 8), 2, "same"),
     "3-D": ((1, 6, 7, 0, 8), (3, 3, 3, 8, 16), 1, "same"),
     "3-D patches": ((1, 6, 8, 0, 8), (2, 2, 2, 8, 16), 2, "valid"),
+    "depthwise": ((1, 0, 0, 32), (3, 3, 1, 32), 1, "same", 32),
+    "depthwise, few channels": ((4, 0, 0, 5), (3, 3, 1, 5), 1, "same", 5),
+    "depthwise 5x5": ((1, 0, 0, 32), (5, 5, 1, 32), 1, "same", 32),
+    "depthwise 7x7": ((1, 0, 0, 144), (7, 7, 1, 144), 1, "same", 144),
+    "depthwise 1-D": ((8, 0, 32), (9, 1, 32), 1, "same", 32),
+    "groups of 2": ((1, 0, 0, 32), (3, 3, 2, 32), 1, "same", 16),
+    "groups of 8": ((1, 0, 0, 32), (3, 3, 8, 32), 1, "same", 4),
 }
 
 
@@ -74,3 +85,53 @@ def test_narrow_tiles_do_every_width(stride, padding):
         NarrowInputGradPlan(case.spec, dtype)(in_pieces, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
         np.testing.assert_array_equal(y, naive.conv(x, w, np.zeros(3), *case.naive_geometry), case.name)
         np.testing.assert_array_equal(dx, naive.conv_input_grad(dy, w, case.x, *case.naive_geometry), case.name)
+
+
+SLIDING = {
+    "3x3": ((3, 3, 1, 19), 1, "same"),
+    "3x3, few channels": ((3, 3, 1, 3), 1, "valid"),
+    "3x3, stride 2": ((3, 3, 1, 19), 2, 1),
+    "3x3, wide borders": ((3, 3, 1, 19), 1, 2),
+    "5x5": ((5, 5, 1, 19), 1, 2),
+    "groups of 4": ((3, 3, 4, 32), 1, "same"),
+}
+
+
+@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize("name", SLIDING)
+def test_sliding_tiles_do_every_width(name, long, monkeypatch):
+    """As above, for depthwise and grouped convolutions, with sums in one number and in blocks."""
+    weights, stride, padding = SLIDING[name]
+    dtype = np.dtype("float32")
+    if long:
+        monkeypatch.setattr(block_sums, "ONE_SUM", 2)
+        monkeypatch.setattr(block_sums, "TILE_TERMS", 4)
+    for width in (*range(3, 34), 43):
+        case = Case(f"width {width}", (2, 5, width, weights[3]), weights, stride, padding, 1, weights[3] // weights[2])
+        x, w, dy = integers(case.x, "float32", 1), integers(case.w, "float32", 2), integers(case.spec.output_shape, "float32", 3)
+        for plan, generic, operands, result in (
+            (SlideOutputPlan, GenericOutputPlan, (x, w, None), dy),
+            (SlideInputGradPlan, GenericInputGradPlan, (dy, w), x),
+            (SlideWeightGradPlan, GenericWeightGradPlan, (x, dy), w),
+        ):
+            found, right = np.full(result.size, np.nan, np.float32), np.full(result.size, np.nan, np.float32)
+            for kernel, into in ((plan, found), (generic, right)):
+                kernel(case.spec, dtype)(in_pieces, *(a if a is None else a.reshape(-1) for a in operands), into)
+            np.testing.assert_array_equal(found, right, f"{case.name} {plan.__name__}")
+
+
+POOLS = {"2": (2, None, "valid"), "2, stride 1": (2, 1, "same"), "3, stride 2": (3, 2, 1), "3, within the image": (3, 2, "valid")}
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_many_widths_need_few_pooling_kernels(name):
+    found = {"max": set(), "its gradient": set(), "average": set()}
+    for width in WIDTHS:
+        spec = pool_spec("test", (1, width, width, 32), *POOLS[name])
+        x, y = (np.empty(np.prod(s), np.float32) for s in (spec.input_shape, spec.output_shape))
+        plan = PoolPlan(spec)
+        found["max"] |= kernels_of(plan.pick, (MAX, x, y))
+        found["its gradient"] |= kernels_of(plan.pick_grad, (MAX, ALL, y, x, x))
+        found["average"] |= kernels_of(plan.average, (0, x, y))
+    for operation, kernels in found.items():
+        assert 0 < len(kernels) <= MOST, operation

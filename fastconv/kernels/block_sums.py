@@ -60,6 +60,11 @@ def lines_of_block(lines: int, pixels: int) -> int:
     return -(-lines // -(-lines // most))
 
 
+def most_terms(sums: int) -> int:
+    """Return after how many terms a tile that spreads them over so many sums is put aside."""
+    return TILE_TERMS * sums
+
+
 def rooms(elements: int, blocks: int, dtype: np.dtype) -> tuple[Any, Any]:
     """Return what gives a thread `sums` and `wide` for a tile of so many elements; no room where there is none to put aside."""
     sums = partial(buffer, elements, dtype) if blocks > 1 else np.empty(0, dtype)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .block_sums import FLOAT64, is_long, most_terms
 from .call import Call, Chain, LongCall
 from .lines import Lines, input_grad_lines, output_lines
 from .pack import MOST_PARTS, blocks_of, buffer, clear, count_parts
@@ -37,13 +38,13 @@ def slide_output_kernel(shape, narrow):
     size = lines * pixels
 
     @jit
-    def conv_slide(x, w, bias, y, x_lines, y_lines, starts, w_rows, numbers, window, start, stop):
+    def conv_slide(x, w, bias, y, x_lines, y_lines, starts, w_rows, numbers, window, height, start, stop):
         channels, length, count, x_step, y_step, y_line, w_step, w_run, w_line, x_image, y_image = numbers
         tap_rows = len(w_rows)
         for unit in range(start, stop):
             image, item = unit // len(y_lines), unit % len(y_lines)
-            for p in range(0, count, pixels):
-                pixel = min(p, count - pixels)  # the last tile, and vector, move back and overlap: they only store, so they may
+            for p in range(0, count, height):
+                pixel = min(p, count - height)  # the last tile, and vector, move back and overlap: they only store, so they may
                 end = image * y_image + y_lines[item] + pixel * y_step
                 for block in range(0, channels, lanes(x)):
                     c = 0 if narrow else min(block, channels - lanes(x))
@@ -53,33 +54,36 @@ def slide_output_kernel(shape, narrow):
                         at, wt = image * x_image - low * x_step + c, w_rows[r] + c
                         steps, bounds = (w_line, w_step, w_run), (low, low + length)
                         if narrow:
-                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, channels, shape)
+                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, height, channels, shape)
                         else:
-                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, 0, shape)
+                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, height, 0, shape)
                     if narrow:
-                        tile_store_lines(tile, y, end, y_line, y_step, channels, lines)
+                        tile_store_lines(tile, y, end, y_line, y_step, height, channels, shape)
                     else:
-                        tile_store_lines(tile, y, end + c, y_line, y_step, 0, lines)
+                        tile_store_lines(tile, y, end + c, y_line, y_step, height, 0, shape)
 
     return conv_slide
 
 
 @cache
-def slide_weight_grad_kernel(shape, one, narrow, sums):
-    """Return the kernel that takes the pixels of one shape at once and, where fewer are left, of one, with `sums` sums for a tap.
+def slide_weight_grad_kernel(whole, rest, narrow, sums, long):
+    """Return the kernel that takes the pixels of the shape `whole` at once and, where fewer are left, up to those of `rest`.
 
-    It adds to parts[part][tap row][tap, channel of a segment][lanes of all vectors], the last of which moves back.
+    Without whole tiles, both shapes are `rest`. For each tap there are `sums` sums. It adds to
+    parts[part][tap row][tap, channel of a segment][lanes of all vectors], the last of which moves back. `long` sums are those of
+    block_sums.py: the parts are float64, and a tile is added to them after so many terms.
     """
-    pixels, stride = shape[4], shape[6]
-    weights = shape[1] * shape[5] * shape[8]
+    pixels, stride, two = whole[4], whole[6], whole != rest
+    weights = whole[1] * whole[5] * whole[8]
     tile_rows = weights * sums
 
     @jit
-    def conv_slide_weight_grad(x, dy, parts, x_lines, y_lines, starts, numbers, window, block, part_count, start, stop):
+    def conv_slide_weight_grad(x, dy, parts, x_lines, y_lines, starts, numbers, window, block, part_count, tiles, start, stop):
         channels, length, count, x_step, y_step, _, _, _, _, x_image, y_image, images = numbers
         lines, tap_rows = len(y_lines), len(starts)
         blocks, vectors = (lines + block - 1) // block, (channels + lanes(x) - 1) // lanes(x)
         items, room = images * blocks, vectors * lanes(x)
+        whole_tiles, rest_tiles, height, higher, most_terms = tiles
         for part in range(start // vectors, (stop + vectors - 1) // vectors):
             for item in range(items * part // part_count, items * (part + 1) // part_count):
                 image, first_line = item // blocks, item % blocks * block
@@ -87,31 +91,48 @@ def slide_weight_grad_kernel(shape, one, narrow, sums):
                     vector = (unit - part * vectors) * lanes(x)
                     c = 0 if narrow else min(vector, channels - lanes(x))
                     for r in range(tap_rows):
-                        tile = tile_zero(x, tile_rows, 1)
+                        tile, terms = tile_zero(x, tile_rows, 1), 0
+                        place = (part * tap_rows + r) * weights * room + vector
                         for line in range(first_line, min(first_line + block, lines)):
                             first, end = (line * tap_rows + r) * window, image * y_image + y_lines[line] + c
-                            low, left = -starts[r], image * x_image + c
-                            pixel = 0
-                            while pixel + pixels <= count:
-                                at, here = left - low * x_step, end + pixel * y_step
+                            low, at = -starts[r], image * x_image + starts[r] * x_step + c
+                            for _ in range(whole_tiles if two else 0):
                                 bounds = (low, low + length)
                                 if narrow:
                                     tile = tile_slide_grad(
-                                        tile, x, at, x_step, x_lines, first, dy, here, y_step, bounds, channels, shape
+                                        tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, pixels, channels, whole
                                     )
                                 else:
-                                    tile = tile_slide_grad(tile, x, at, x_step, x_lines, first, dy, here, y_step, bounds, 0, shape)
-                                pixel += pixels
+                                    tile = tile_slide_grad(
+                                        tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, pixels, 0, whole
+                                    )
+                                at += pixels * stride * x_step
+                                end += pixels * y_step
                                 low -= pixels * stride
-                            while pixel < count:
-                                at, here = left - low * x_step, end + pixel * y_step
-                                bounds = (low, low + length)
-                                tile = tile_slide_grad(
-                                    tile, x, at, x_step, x_lines, first, dy, here, y_step, bounds, channels - c, one
-                                )
-                                pixel += 1
-                                low -= stride
-                        tile_fold_add(tile, parts, (part * tap_rows + r) * weights * room + vector, room, sums)
+                                if long:
+                                    terms += pixels
+                                    if terms >= most_terms:
+                                        tile_fold_add(tile, parts, place, room, sums)
+                                        tile, terms = tile_zero(x, tile_rows, 1), 0
+                            for k in range(rest_tiles):
+                                bounds, taken = (low, low + length), height + 1 if k < higher else height
+                                if narrow:
+                                    tile = tile_slide_grad(
+                                        tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, taken, channels, rest
+                                    )
+                                else:
+                                    tile = tile_slide_grad(
+                                        tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, taken, 0, rest
+                                    )
+                                at += taken * stride * x_step
+                                end += taken * y_step
+                                low -= taken * stride
+                                if long:
+                                    terms += taken
+                                    if terms >= most_terms:
+                                        tile_fold_add(tile, parts, place, room, sums)
+                                        tile, terms = tile_zero(x, tile_rows, 1), 0
+                        tile_fold_add(tile, parts, place, room, sums)
 
     return conv_slide_weight_grad
 
@@ -152,8 +173,11 @@ def _numbers(lines: Lines, channels: int) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def _fit(lines: Lines) -> tuple[int, int]:
-    """Return how many lines and pixels of a tile cover a plane at least cost: loads, multiply-adds and stores."""
+def _fit(lines: Lines) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Return how many lines and pixels of a tile cover a plane at least cost (loads, multiply-adds and stores), and its shape.
+
+    Few shapes, however long lines are: of one line or two, as long as there is room for, or half as long.
+    """
     most = min(14, REGISTERS - 2 - lines.rows * lines.taps)
 
     def cost(tile: tuple[int, int]) -> int:
@@ -163,21 +187,41 @@ def _fit(lines: Lines) -> tuple[int, int]:
         window = len({i * lines.stride + t * lines.distance for i in range(pixels) for t in range(lines.taps)})
         return tiles * (met * window + line_count * pixels * (lines.rows * lines.taps + 1))
 
-    choices = [(n, p) for n in (1, 2)[: min(lines.height, lines.rows)] for p in range(min(most // n, lines.count), 0, -1)]
-    return min(choices, key=cost)
+    choices = [(1, p) for p in range(min(most, lines.count), 0, -1)]
+    if min(lines.height, lines.rows) > 1:
+        choices += [(2, p) for p in range(min(most // 2, lines.count), most // 4, -1)]
+    line_count, pixels = min(choices, key=cost)
+    room = most // line_count
+    shape = lines.shape(line_count, room, room // 2 + 1) if pixels > room // 2 else lines.shape(1, room // 2)
+    return (line_count, pixels), shape
+
+
+def _split(lines: Lines) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, int, int, int]]:
+    """Return the shapes of a weight gradient's tiles, whole ones and others, and how many there are in a line.
+
+    That is (whole tiles, others, these others' pixels, how many of them have one more). Of all tap rows, longer tiles spill (7
+    pixels: 39 for 45 GFLOP/s). Of one, two shapes are slower than one for all heights (14 pixels: 0.8).
+    """
+    most = 4 if lines.rows > 1 else 14
+    if lines.rows > 1:
+        left = lines.count % most
+        return lines.shape(1, most, most), lines.shape(1, most - 1), (lines.count // most, int(left > 0), left, 0)
+    tiles, half = -(-lines.count // most), most // 2
+    rest = lines.shape(1, most, half) if lines.count >= half else lines.shape(1, half - 1)
+    return rest, rest, (0, tiles, *divmod(lines.count, tiles))
 
 
 class _Slide:
     """The results of some Lines with everything chosen; called with (split, x, w, bias, y), all flat."""
 
     def __init__(self, lines: Lines, channels: int, dtype: np.dtype, flops: int):
-        tile = _fit(lines)
+        tile, shape = _fit(lines)
         x_lines, first = lines.tiles(tile[0])
         self.units, self.flops = lines.images * len(first), flops
         self.name = f"conv_slide_{dtype.name}_{tile[0] * tile[1]}x{lines.taps}x{lanes_of(dtype)}"
         tap_rows = (lines.pixels[:: lines.rows].copy(), lines.w_rows[:: lines.rows].copy())
-        self._tables = (x_lines.ravel(), lines.y_lines[first], *tap_rows, _numbers(lines, channels), x_lines.shape[2])
-        self._kernel = slide_output_kernel(lines.shape(*tile), channels < lanes_of(dtype))
+        self._tables = (x_lines.ravel(), lines.y_lines[first], *tap_rows, _numbers(lines, channels), x_lines.shape[2], tile[1])
+        self._kernel = slide_output_kernel(shape, channels < lanes_of(dtype))
         self._no_bias = np.zeros(channels, dtype)
 
     def __call__(self, split, x, w, bias, y):
@@ -228,25 +272,23 @@ class SlideWeightGradPlan:
         lines, size = output_lines(spec), lanes_of(dtype)
         weights = lines.rows * lines.taps * lines.segment
         vectors, sums = -(-spec.channels // size), -(-PARTIAL_SUMS // weights)
-        # Of all tap rows, longer tiles spill (7 pixels: 39 for 45 GFLOP/s); prefetches of the next line or vector lose.
-        most = min(lines.count, 4 if lines.rows > 1 else 14)
-        pixels = min(range(1, most + 1), key=lambda n: lines.count // n * (n + 1) + lines.count % n * 3)
+        whole, rest, tiles = _split(lines)
         sums_bytes = prod(spec.weight_shape[:-1]) * vectors * VECTOR_BYTES
         data_bytes = (prod(spec.input_shape) + prod(spec.output_shape)) * dtype.itemsize
         parts = count_parts(lines.images * len(lines.y_lines), vectors, sums_bytes, data_bytes, spec.flops)
-        self.flops, self.name = spec.flops, f"conv_slide_weight_{dtype.name}_{pixels}x{lines.taps}x{size}"
+        self._long = is_long(lines.images * len(lines.y_lines) * lines.count, dtype)
+        self.flops, self.name = spec.flops, f"conv_slide_weight_{dtype.name}_{whole[4]}x{lines.taps}x{size}"
         block = max(1, BLOCK_BYTES // (lines.rows * VECTOR_BYTES * (lines.size + lines.count)))
         numbers = (*_numbers(lines, spec.channels), lines.images)
         x_lines, _ = lines.tiles(1)
         tables = (x_lines.ravel(), lines.y_lines, lines.pixels[:: lines.rows].copy())
-        self._tables = (*tables, numbers, x_lines.shape[2], block, parts)
-        shapes = lines.shape(1, pixels), lines.shape(1, 1)
-        self._kernel = slide_weight_grad_kernel(*shapes, spec.channels < size, sums)
+        self._tables = (*tables, numbers, x_lines.shape[2], block, parts, (*tiles, most_terms(sums)))
+        self._kernel = slide_weight_grad_kernel(whole, rest, spec.channels < size, sums, self._long)
         self._units, self._shape = vectors * parts, (parts, prod(spec.weight_shape[:-1]), vectors * size)
 
     def __call__(self, split, x, dy, dw):
         part_count, rows, room = self._shape
-        parts = buffer(prod(self._shape), x.dtype)
+        parts = buffer(prod(self._shape), FLOAT64 if self._long else x.dtype)
         split(blocks_of(parts), Call(clear, parts), parts.size)
         call = Call if part_count == MOST_PARTS else LongCall
         split(self._units, call(self._kernel, x, dy, parts, *self._tables), self.flops)

@@ -72,8 +72,8 @@ class Lines:
             window[:, :, i * self.line_stride + r * self.line_distance] = x_lines[first + i, :, r]
         return window, first
 
-    def shape(self, lines: int, pixels: int) -> tuple[int, ...]:
-        """Return the `shape` that tile_slide is told, for tiles of so many lines and pixels.
+    def shape(self, lines: int, pixels: int, least: int = 1) -> tuple[int, ...]:
+        """Return the `shape` that tile_slide is told, for tiles of so many lines and up to so many pixels, `least` at least.
 
         The edge is how many pixels at either end of a tile's window may be outside the line: none, those of one tap less, or all.
         """
@@ -82,7 +82,7 @@ class Lines:
         outside = max(0, -self.pixels.min(), last + 1 - self.size)
         edge = min(n for n in (0, (self.taps - 1) * self.distance, window) if n >= min(outside, window))
         along = (self.line_stride, self.line_distance)
-        return lines, self.rows, *along, pixels, self.taps, self.stride, self.distance, self.segment, edge
+        return lines, self.rows, *along, pixels, self.taps, self.stride, self.distance, self.segment, edge, least
 
 
 def output_lines(spec: ConvSpec) -> Lines:

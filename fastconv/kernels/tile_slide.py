@@ -9,6 +9,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .simd import INT32, element_pointer, lane_mask, load, masked_load, masked_store, multiply_add, splat, store
+from .tile_top import each_row, opaque
 
 INT64 = ir.IntType(64)
 
@@ -18,22 +19,14 @@ def _zeros(builder, vector):
     return cgutils.global_constant(builder, "fastconv_zeros", ir.Constant(vector, [0.0] * vector.count))
 
 
-def _opaque(builder, pointer):
-    """Return the pointer, as one of which LLVM knows nothing.
-
-    Else, in a loop over tiles, it would keep a pointer to every pixel, in memory, and add to all of them each time.
-    """
-    return builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], side_effect=False)
-
-
 class _Line:
     """The vectors of a line's `pixels` pixels from `pointer` on, `step` elements apart, each loaded when it is first asked for.
 
-    With bounds (low, high), LLVM integers, pixels outside low <= pixel < high are zero and not touched; only the first and the
-    last `edge` pixels may be. With a count, an LLVM integer, only so many lanes are there, and the others are zero.
+    With bounds (low, high), LLVM integers, those of the pixels `edge`, a range, that are outside low <= pixel < high are zero and
+    not touched; no others may be outside. With a count, an LLVM integer, only so many lanes are there, and the others are zero.
     """
 
-    def __init__(self, builder, vector, pointer, step, pixels, bounds=None, edge=0, count=None):
+    def __init__(self, builder, vector, pointer, step, pixels, bounds=None, edge=(), count=None):
         self._builder, self._vector, self._pointer, self._step, self._pixels = builder, vector, pointer, step, pixels
         self._bounds, self._edge, self._count = bounds, edge, count
         self._loaded: dict = {}
@@ -61,7 +54,7 @@ class _Line:
         if pixel not in self._places:
             b, index = self._builder, ir.Constant(INT64, pixel)
             pointer, count = b.gep(self._pointer, [b.mul(index, self._step)]), self._count
-            if self._bounds is not None and not self._edge <= pixel < self._pixels - self._edge:
+            if pixel in self._edge:
                 low, high = self._bounds
                 here = b.icmp_unsigned("<", b.sub(index, low), b.sub(high, low))
                 if count is None:
@@ -130,22 +123,46 @@ def _each_line(builder, table, first, meetings):
             yield start, [meeting[1:] for meeting in group]
 
 
+def _slide(builder, shape, height, line_of, meet):
+    """Emit meet(line, source, result, tap) for all meetings of a line with a tile's first `height` results, an LLVM integer.
+
+    They come by sources. line_of(edge) returns a line of which only the pixels `edge` may be outside.
+    """
+    pixels, taps, stride, distance, _, edge, least = shape
+    meetings, reach = _meetings(pixels, taps, stride, distance), (taps - 1) * distance
+    window = range((pixels - 1) * stride + reach + 1)
+    shared = line_of(window[: edge if edge <= reach else None])
+
+    def up_to(i):
+        for source, result, tap in meetings:
+            if (i - 1) * stride < source <= i * stride:
+                meet(shared, source, result, tap)
+
+    def behind(n):
+        line = line_of(window if edge else ())
+        for source, result, tap in meetings:
+            if source > (n - 1) * stride and result < n:
+                meet(line, source, result, tap)
+
+    each_row(builder, pixels, opaque(builder, height), up_to, behind, least)
+
+
 @intrinsic(prefer_literal=True)
-def tile_slide(typing_context, tile, x, position, step, x_lines, first, w, w_position, w_steps, bounds, count, shape):
+def tile_slide(typing_context, tile, x, position, step, x_lines, first, w, w_position, w_steps, bounds, height, count, shape):
     """tile[l * pixels + i, :] += sum over r, t, c of spread(pixel[l, r, i, t], c) * w[w_position + (r, t, c) * w_steps :].
 
-    For lines l and pixels i of the tile, tap rows r, taps t, and lanes c < segment. Pixel (l, r, i, t) is number
-    j = i * stride + t * distance of line x_lines[first + l * line_stride + r * line_distance]: the vector x[position + line +
-    j * step :], cut into segments of lanes; spread fills each with its own lane c. A line of -1 counts as zero, and so do pixels
-    outside bounds[0] <= j < bounds[1]; only the first and the last `edge` pixels may be outside. Only the first `count` lanes are
-    there; a constant count of 0 stands for whole vectors. For one-vector tiles. See Lines.shape for the shape.
+    For lines l and the first `height` pixels i of the tile, `least` at least, tap rows r, taps t, and lanes c < segment. Pixel
+    (l, r, i, t) is number j = i * stride + t * distance of line x_lines[first + l * line_stride + r * line_distance]: the vector
+    x[position + line + j * step :], cut into segments of lanes; spread fills each with its own lane c. A line of -1 counts as zero,
+    and so do pixels outside bounds[0] <= j < bounds[1]; only the first and the last `edge` pixels may be outside. Only the first
+    `count` lanes are there; a constant count of 0 stands for whole vectors. For one-vector tiles. See Lines.shape for the shape.
     """
     whole, constants = _is_whole(count), _literals(shape)
-    line_meetings, meetings, segment, edge = _meetings(*constants[:4]), _meetings(*constants[4:8]), *constants[8:]
-    rows, pixels, taps = constants[1], constants[4], constants[5]
+    line_meetings, pixels, taps, segment = _meetings(*constants[:4]), constants[4], constants[5], constants[8]
+    rows, window = constants[1], (pixels - 1) * constants[6] + (taps - 1) * constants[7] + 1
 
     def generate(context, builder, signature, args):
-        value, x_array, start, x_step, table, first, w_array, w_start, w_steps, bounds, count, _ = args
+        value, x_array, start, x_step, table, first, w_array, w_start, w_steps, bounds, height, count, _ = args
         x_pointer = element_pointer(context, builder, signature.args[1], x_array, start)
         w_pointer = element_pointer(context, builder, signature.args[6], w_array, w_start)
         row_step, tap_step, run_step = cgutils.unpack_tuple(builder, w_steps)
@@ -162,34 +179,43 @@ def tile_slide(typing_context, tile, x, position, step, x_lines, first, w, w_pos
         table = element_pointer(context, builder, signature.args[4], table, ir.Constant(INT64, 0))
         for source, pairs in _each_line(builder, table, first, line_meetings):
             here = builder.gep(x_pointer, [source])
-            line = _Line(builder, tile.llvm, here, x_step, meetings[-1][0] + 1, line_ends, edge, lanes)
             for c in range(segment):
-                spread = cache(lambda j, c=c, line=line: line.spread(j, c, segment, by_loads=True))
-                for j, i, t in meetings:
+                for _, r in pairs:
+                    weights[r, c].load()
+
+                def line_of(edge, c=c, here=here):
+                    line = _Line(builder, tile.llvm, here, x_step, window, line_ends, edge, lanes)
+                    return cache(lambda j: line.spread(j, c, segment, by_loads=True))
+
+                def meet(line, source, result, tap, c=c, pairs=pairs):
                     for line_number, r in pairs:
-                        sums.add(line_number * pixels + i, spread(j), weights[r, c][t])
+                        sums.add(line_number * pixels + result, line(source), weights[r, c][tap])
+
+                _slide(builder, constants[4:], height, line_of, meet)
         return sums.value()
 
     if tile.vectors != 1:
         return None
     n = types.intp
-    return tile(tile, x, n, n, x_lines, n, w, n, w_steps, bounds, count if whole else n, shape), generate
+    return tile(tile, x, n, n, x_lines, n, w, n, w_steps, bounds, n, count if whole else n, shape), generate
 
 
 @intrinsic(prefer_literal=True)
-def tile_slide_grad(typing_context, tile, x, position, step, x_lines, first, dy, dy_position, dy_step, bounds, count, shape):
+def tile_slide_grad(
+    typing_context, tile, x, position, step, x_lines, first, dy, dy_position, dy_step, bounds, height, count, shape
+):
     """tile[((r * taps + t) * segment + c) * parts + i % parts, :] += spread(pixel[0, r, i, t], c) * dy[row i].
 
     The gradient of tile_slide's w, for tiles of one line, with its pixels. Row i is dy[dy_position + i * dy_step :].
     The products are spread over as many partial sums as the tile has rows for, since a sum waits for the one before.
     """
     whole, constants = _is_whole(count), _literals(shape)
-    line_meetings, meetings, segment, edge = _meetings(*constants[:4]), _meetings(*constants[4:8]), *constants[8:]
-    rows, pixels, taps = constants[1], constants[4], constants[5]
+    line_meetings, pixels, taps, segment = _meetings(*constants[:4]), constants[4], constants[5], constants[8]
+    rows, window = constants[1], (pixels - 1) * constants[6] + (taps - 1) * constants[7] + 1
     parts = tile.rows // (rows * taps * segment)
 
     def generate(context, builder, signature, args):
-        value, x_array, start, x_step, table, first, dy_array, dy_start, dy_distance, bounds, count, _ = args
+        value, x_array, start, x_step, table, first, dy_array, dy_start, dy_distance, bounds, height, count, _ = args
         x_pointer = element_pointer(context, builder, signature.args[1], x_array, start)
         dy_pointer = element_pointer(context, builder, signature.args[6], dy_array, dy_start)
         table = element_pointer(context, builder, signature.args[4], table, first)
@@ -200,14 +226,17 @@ def tile_slide_grad(typing_context, tile, x, position, step, x_lines, first, dy,
 
         def add(tap_rows):
             gradients = _Line(builder, tile.llvm, dy_pointer, dy_distance, pixels, count=lanes)
-            heres = {r: _opaque(builder, builder.gep(x_pointer, [starts[r]])) for r in tap_rows}
-            lines = {
-                r: _Line(builder, tile.llvm, here, x_step, meetings[-1][0] + 1, line_ends, edge, lanes) for r, here in heres.items()
-            }
-            spread = cache(lambda r, j, c: lines[r].spread(j, c, segment))
-            for j, i, t in meetings:
+            heres = {r: opaque(builder, builder.gep(x_pointer, [starts[r]])) for r in tap_rows}
+
+            def line_of(edge):
+                lines = {r: _Line(builder, tile.llvm, heres[r], x_step, window, line_ends, edge, lanes) for r in tap_rows}
+                return cache(lambda r, j, c: lines[r].spread(j, c, segment))
+
+            def meet(line, source, result, tap):
                 for r, c in product(tap_rows, range(segment)):
-                    sums.add(((r * taps + t) * segment + c) * parts + i % parts, spread(r, j, c), gradients[i])
+                    sums.add(((r * taps + tap) * segment + c) * parts + result % parts, line(r, source, c), gradients[result])
+
+            _slide(builder, constants[4:], height, line_of, meet)
 
         with builder.if_else(reduce(builder.and_, there), likely=True) as (then, otherwise):
             with then:
@@ -221,48 +250,56 @@ def tile_slide_grad(typing_context, tile, x, position, step, x_lines, first, dy,
     if tile.vectors != 1 or constants[0] != 1:
         return None
     n = types.intp
-    return tile(tile, x, n, n, x_lines, n, dy, n, n, bounds, count if whole else n, shape), generate
+    return tile(tile, x, n, n, x_lines, n, dy, n, n, bounds, n, count if whole else n, shape), generate
 
 
 @intrinsic(prefer_literal=True)
-def tile_store_lines(typing_context, tile, y, position, line_step, step, count, lines):
-    """tile_store_lines(tile, y, position, line_step, step, count, lines): tile_store for tiles of so many lines, line_step apart.
+def tile_store_lines(typing_context, tile, y, position, line_step, step, height, count, shape):
+    """tile_store_lines(tile, y, position, line_step, step, height, count, shape): the results of tile_slide.
 
-    A constant count of 0 stands for whole vectors.
+    Lines are line_step apart, rows step. A constant count of 0 stands for whole vectors.
     """
-    whole, pixels = _is_whole(count), tile.rows // lines.literal_value
+    whole, pixels, least = _is_whole(count), shape[4].literal_value, shape[10].literal_value
 
     def generate(context, builder, signature, args):
-        value, array, start, line_distance, distance, valid, _ = args
+        value, array, start, line_distance, distance, height, valid, _ = args
         pointer = element_pointer(context, builder, signature.args[1], array, start)
+        mask = None if whole else lane_mask(builder, tile.llvm, valid)
+
         for line in range(0, tile.rows, pixels):
-            target = pointer
-            for k in range(line, line + pixels):
-                part = builder.extract_value(value, k)
+
+            def put(i, line=line, pointer=pointer):
+                target = builder.gep(pointer, [builder.mul(ir.Constant(INT64, i), distance)])
+                part = builder.extract_value(value, line + i)
                 if whole:
                     store(builder, part, target)
                 else:
-                    masked_store(builder, part, target, lane_mask(builder, tile.llvm, valid))
-                target = builder.gep(target, [distance])
+                    masked_store(builder, part, target, mask)
+
+            each_row(builder, pixels, opaque(builder, height), put, least=least)
             pointer = builder.gep(pointer, [line_distance])
         return context.get_dummy_value()
 
     n = types.intp
-    return (types.void(tile, y, n, n, n, count if whole else n, lines), generate) if tile.vectors == 1 else None
+    return (types.void(tile, y, n, n, n, n, count if whole else n, shape), generate) if tile.vectors == 1 else None
 
 
 @intrinsic(prefer_literal=True)
 def tile_fold_add(typing_context, tile, y, position, step, count):
-    """tile_fold_add(tile, y, position, step, count): y[position + k * step :] += the sum of `count` tile rows from k * count on."""
-    size = count.literal_value
+    """tile_fold_add(tile, y, position, step, count): y[position + k * step :] += the sum of `count` tile rows from k * count on.
+
+    y may be of float64, for tiles of float32.
+    """
+    size, wider = count.literal_value, y.dtype != tile.dtype
 
     def generate(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[1], args[1], args[2])
+        kind = ir.VectorType(ir.DoubleType(), tile.llvm.count) if wider else tile.llvm
         for first in range(0, tile.rows, size):
-            total = load(builder, tile.llvm, pointer)
-            for i in range(first, first + size):
-                total = builder.fadd(total, builder.extract_value(args[0], i))
-            store(builder, total, pointer)
+            parts = [builder.extract_value(args[0], i) for i in range(first, first + size)]
+            if wider:
+                parts = [builder.fpext(reduce(builder.fadd, parts), kind)]
+            store(builder, reduce(builder.fadd, parts, load(builder, kind, pointer)), pointer)
             pointer = builder.gep(pointer, [args[3]])
         return context.get_dummy_value()
 

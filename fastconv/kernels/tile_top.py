@@ -34,14 +34,29 @@ def opaque(builder, value):
     return builder.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", [value], side_effect=False)
 
 
-def each_row(builder, tile, count, emit):
-    """Emit the code of the tile's rows in turn, from the second on in blocks that are passed over where there are no more rows."""
+def each_row(builder, rows, count, emit, finish=None, least=1):
+    """Emit the code of a tile's rows in turn, in blocks that are passed over where there are no more rows.
+
+    There are `least` rows at least. `finish(n)` emits what comes after n rows, if these are all.
+    """
 
     def emit_from(row):
         emit(row)
-        if row + 1 < tile.rows:
-            with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, row + 1))):
-                emit_from(row + 1)
+        behind = row + 1
+        if behind < least:
+            emit_from(behind)
+        elif behind == rows:
+            if finish:
+                finish(rows)
+        elif finish:
+            with builder.if_else(builder.icmp_signed(">", count, ir.Constant(count.type, behind))) as (then, otherwise):
+                with then:
+                    emit_from(behind)
+                with otherwise:
+                    finish(behind)
+        else:
+            with builder.if_then(builder.icmp_signed(">", count, ir.Constant(count.type, behind))):
+                emit_from(behind)
 
     emit_from(0)
 
@@ -63,7 +78,7 @@ def tile_outer_top(typing_context, tile, x, x_position, x_step, w, w_position, r
             for slot, weight in zip(slots[row * tile.vectors :], weights, strict=False):
                 builder.store(multiply_add(builder, scalar, weight, builder.load(slot)), slot)
 
-        each_row(builder, tile, opaque(builder, count), add)
+        each_row(builder, tile.rows, opaque(builder, count), add)
         for k, slot in enumerate(slots):
             value = builder.insert_value(value, builder.load(slot), k)
         return value
@@ -92,10 +107,10 @@ def tile_store_top(typing_context, tile, y, position, step, count, rows):
                         for row in range(tile.rows):
                             put(row, [None] * tile.vectors)
                     with short:
-                        each_row(builder, tile, top, lambda row: put(row, [None] * tile.vectors))
+                        each_row(builder, tile.rows, top, lambda row: put(row, [None] * tile.vectors))
             with otherwise:
                 masks = [_part_mask(builder, tile, valid, j) for j in range(tile.vectors)]
-                each_row(builder, tile, top, lambda row: put(row, masks))
+                each_row(builder, tile.rows, top, lambda row: put(row, masks))
         return context.get_dummy_value()
 
     return types.void(tile, y, types.intp, types.intp, types.intp, types.intp), generate
