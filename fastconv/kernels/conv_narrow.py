@@ -13,20 +13,15 @@ from ..shapes import ConvSpec
 from .block_sums import pieces_of, tile_put_aside, tile_take_back
 from .conv_output import InputGradPlan, TiledContraction
 from .geometry import pack_geometry, read_geometry, read_groups, read_more, read_weight_layout
-from .lowering import lower_output
+from .lowering import Contraction, lower_output
 from .simd import lanes, lanes_of
 from .target import REGISTERS
 from .tile import tile_load, tile_zero
 from .tile_row import tile_outer_row
 from .tile_top import tile_store_top
 
-HEIGHTS = (8, 10, 14)
-"""The tiles' heights, few whatever the lines' length, since each is compiled; a tile never has more rows than fit in registers.
-Of the shorter ones rows of few taps, which Winograd's kernels take where lines are long, gain nothing.
-
-Longer tiles gain nothing, and lose where little is summed (26 for 13 rows, 3 x 3 taps of one channel: 0.85 of the speed).
-"""
-FEW_TAPS = 4
+MOST_ROWS = 16
+"""Longer tiles gain nothing, and lose where little is summed (26 for 13 rows, 3 x 3 taps of one channel: 0.85 of the speed)."""
 LEAST_ROWS = 8
 """Where a tile has fewer rows, multiply-adds wait for those before."""
 MOST_PRODUCTS = 160
@@ -35,7 +30,20 @@ MOST_PRODUCTS = 160
 
 def most_pixels(taps: int, vectors: int = 1) -> int:
     """Return the most rows of a tile that leaves registers for the weights of a row of taps, and for one pixel."""
-    return min(HEIGHTS[-1], (REGISTERS - 1) // vectors - taps, MOST_PRODUCTS // (taps * vectors))
+    return max(1, min(MOST_ROWS, (REGISTERS - 1) // vectors - taps, MOST_PRODUCTS // (taps * vectors)))
+
+
+def heights(c: Contraction) -> tuple[int, ...]:
+    """Return how many rows tiles may have: a few numbers whatever the lines' length, since a kernel is compiled for each.
+
+    Where many taps are summed the shorter ones waste little of a line's last tile; where few are, whole tiles count (one channel,
+    3 x 3 taps, lines of 26: 14 rows have 0.9 of the speed of 13). Phases of a stride have kernels of their own, so one height.
+    """
+    if c.y_step > c.groups * c.outputs:
+        return (14,)
+    if c.row_taps > 4:
+        return (8, 10, 14)
+    return (13, 14, 16) if c.w_run <= 8 else (14, 16)
 
 
 @cache
@@ -91,16 +99,15 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
     return conv_narrow
 
 
-def fit_narrow(count: int, taps: int, outputs: int, dtype: np.dtype) -> tuple[int, int]:
+def fit_narrow(c: Contraction, dtype: np.dtype) -> tuple[int, int]:
     """Return the (rows, vectors) of a tile, two vectors if they divide the outputs' and leave it rows enough.
 
     Of the heights, it is that with the fewest rows to spare after a line's last pixel, most of which are multiplied for nothing;
     and each tile takes about a row's time besides.
     """
-    vectors = 2 if -(-outputs // lanes_of(dtype)) % 2 == 0 and most_pixels(taps, 2) >= LEAST_ROWS else 1
-    most = max(1, most_pixels(taps, vectors))
-    heights = [most, *(rows for rows in HEIGHTS if rows < most and taps > FEW_TAPS)]
-    return min(heights, key=lambda rows: -(-count // rows) * (rows + 1)), vectors
+    vectors = 2 if -(-c.outputs // lanes_of(dtype)) % 2 == 0 and most_pixels(c.row_taps, 2) >= LEAST_ROWS else 1
+    fitting = {min(rows, most_pixels(c.row_taps, vectors)) for rows in heights(c)}
+    return min(sorted(fitting, reverse=True), key=lambda rows: -(-c.count // rows) * (rows + 1)), vectors
 
 
 class NarrowContraction(TiledContraction):
@@ -108,7 +115,7 @@ class NarrowContraction(TiledContraction):
 
     def fit(self, dtype: np.dtype) -> None:
         c, border = self.contraction, self.contraction.border
-        self.rows, self.vectors = fit_narrow(c.count, c.row_taps, c.outputs, dtype)
+        self.rows, self.vectors = fit_narrow(c, dtype)
         taps = np.add.outer(c.taps, np.arange(0, c.run, c.w_run)).ravel()  # as they were before lowering.py joined them
         stride, distance = c.x_step // c.x_pixel, int(taps[1] - taps[0]) // c.x_pixel if c.row_taps > 1 else 1
         sources, first, size = c.x_lines[:, None] + taps[:: c.row_taps], 0, (c.count - 1) * stride + (c.row_taps - 1) * distance + 1
