@@ -228,7 +228,7 @@ def _(n, numbers):
 
 for outputs in (2, 37):
 
-    @sums(f"SoftmaxLayer, {outputs} outputs, inputs", 20)
+    @sums(f"SoftmaxLayer, {outputs} outputs, inputs", 20, True)
     def _(n, numbers, outputs=outputs):
         layer, x = SoftmaxLayer(n, outputs, dtype="float32"), numbers((n,))
         layer.weight = numbers((n, outputs))
@@ -236,7 +236,7 @@ for outputs in (2, 37):
         return layer.output, *dot(x, layer.weight)
 
 
-@sums("SoftmaxLayer, gradient, outputs", 20)
+@sums("SoftmaxLayer, gradient, outputs", 14, True)
 def _(n, numbers):
     layer, x, dy = SoftmaxLayer(20, n, dtype="float32"), np.zeros(20, np.float32), numbers((n,))
     layer.weight = w = numbers((20, n)) + 0

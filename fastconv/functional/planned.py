@@ -27,6 +27,10 @@ from ..kernels.pool import ALL, MAX, PoolPlan, pick_grad_kernel, pool_kernel
 from ..kernels.segments import segment_sizes
 from ..kernels.simd import lanes_of
 from ..shapes import conv_spec, pool_spec
+from .activation import softmax
+
+MOST_TERMS = 256
+"""So many products of a dense layer's inputs and weights are added up in one float32 number."""
 
 
 class PlannedConvolution:
@@ -108,20 +112,32 @@ class PlannedDenseSoftmax:
         lanes, narrow = lanes_of(dtype), segment_sizes(outputs, dtype)
         self.outputs, self.dtype = outputs, dtype
         if narrow is not None:
-            self._room = narrow[1] * lanes
+            self._room, self._block = narrow[1] * lanes, MOST_TERMS * narrow[0]
             self._forward = narrow_dense_softmax_kernel(outputs, *narrow)
             self._update = narrow_dense_softmax_update_kernel(outputs, *narrow)
         else:
             vectors = dense_softmax_vectors(outputs, dtype)
-            self._room = outputs + vectors * lanes
+            self._room, self._block = outputs + vectors * lanes, MOST_TERMS * 4
             self._forward = dense_softmax_kernel(vectors)
             self._update = dense_softmax_update_kernel(lanes, vectors)
 
     def output(self, x: np.ndarray, w: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the totals x w + bias, and their softmax."""
+        """Return the totals x w + bias, and their softmax.
+
+        In float32 so many inputs are taken at a time that a kernel's sums have MOST_TERMS each; their totals are added in float64.
+        """
         totals, probabilities = np.empty(self.outputs, self.dtype), np.empty(self.outputs, self.dtype)
-        self._forward(x, w.ravel(), bias, totals, probabilities, buffer(self._room, self.dtype))
-        return totals, probabilities
+        room = buffer(self._room, self.dtype)
+        if self.dtype == np.float64 or len(x) <= self._block:
+            self._forward(x, w.ravel(), bias, totals, probabilities, room)
+            return totals, probabilities
+        sums, nothing = bias.astype(np.float64), np.zeros_like(bias)
+        for first in range(0, len(x), self._block):
+            some = slice(first, first + self._block)
+            self._forward(x[some], w[some].ravel(), nothing, totals, probabilities, room)
+            sums += totals
+        totals = sums.astype(self.dtype)
+        return totals, softmax(totals)
 
     def step(self, dy: np.ndarray, totals: np.ndarray, x: np.ndarray, w: np.ndarray, bias: np.ndarray, alpha: float) -> np.ndarray:
         """Update w and bias in place by one step of gradient descent; return the gradient of x, of the weights before it."""

@@ -57,9 +57,10 @@ def dense_softmax_update_kernel(rows, vectors):
         """
         inputs, outputs, chunk = len(x), len(bias), vectors * lanes(x)
         softmax_row(totals, 0, outputs, dz)
-        mean, rate = dy.dtype.type(0), dy.dtype.type(alpha)
+        total, rate = 0.0, dy.dtype.type(alpha)
         for o in range(outputs):
-            mean += dy[o] * dz[o]
+            total += dy[o] * dz[o]
+        mean = dy.dtype.type(total)
         for o in range(outputs):
             dz[o] *= dy[o] - mean
             step[o] = -rate * dz[o]
@@ -68,13 +69,13 @@ def dense_softmax_update_kernel(rows, vectors):
         step[outputs:] = 0
         whole = inputs // rows * rows
         for i in range(0, whole, rows):
-            total = vzero(x)
+            products = vzero(x)
             for o in range(0, outputs, chunk):
                 tile = tile_load_part(w, i * outputs + o, outputs, rows, vectors, outputs - o)
-                total = vadd(total, tile_dot(tile, dz, o))
+                products = vadd(products, tile_dot(tile, dz, o))
                 tile = tile_outer(tile, x, i, 1, step, o)
                 tile_store(tile, w, i * outputs + o, outputs, outputs - o)
-            vstore(dx, i, total)
+            vstore(dx, i, products)
         for i in range(whole, inputs):
             dx[i] = 0
             for o in range(outputs):
@@ -117,9 +118,10 @@ def narrow_dense_softmax_update_kernel(outputs, rows, vectors):
         """dz and step are room for vectors x lanes elements each: the totals' gradient and the step, repeated row by row."""
         block = vectors * lanes(x)
         softmax_row(totals, 0, outputs, dz)
-        mean, rate = dy.dtype.type(0), dy.dtype.type(alpha)
+        total, rate = 0.0, dy.dtype.type(alpha)
         for o in range(outputs):
-            mean += dy[o] * dz[o]
+            total += dy[o] * dz[o]
+        mean = dy.dtype.type(total)
         for o in range(outputs):
             dz[o] *= dy[o] - mean
             step[o] = -rate * dz[o]
