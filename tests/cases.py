@@ -100,6 +100,7 @@ PLANE_CASES = [
     Case("plane, all outside", (1, 2, 17, 1), (1, 5, 1, 1), 1, ((3, 0), (20, 0))),
     Case("plane, 1-D", (2, 24, 1), (5, 1, 1), 1, "same"),
     Case("plane, dilated", (1, 9, 24, 1), (3, 3, 1, 1), 1, ((1, 2), (0, 4)), (3, 2)),
+    Case("plane, tall kernel", (1, 22, 34, 1), (20, 3, 1, 1), 1, ((3, 0), (1, 1))),
 ]
 """More for the kernels for one channel and one filter, which the others need not run."""
 

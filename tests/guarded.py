@@ -70,7 +70,7 @@ def convolution_cases(scope: str):
     else:
         names = BLOCKS if scope == "blocks" else QUICK
         yield from (case for case in CASES if case.name in names or (scope == "single" and case in CASES[::5]))
-        yield from PLANE_CASES[: 3 if scope == "blocks" else 1]
+        yield from [*PLANE_CASES[:3], PLANE_CASES[-1]] if scope == "blocks" else PLANE_CASES[:1]
     if scope == "wide":
         for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47):
             yield Case(f"{n} filters", (2, 4, 7, 2), (2, 3, 2, n))
@@ -120,12 +120,13 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
 
 def check_blocks(back: bool) -> int:
     """Run all on a few cases with sums in blocks of a few terms, as otherwise only those of many have; return how many ran."""
-    from fastconv.kernels import block_sums
+    from fastconv.kernels import block_sums, conv_plane
 
     from .cases import NARROW_CASES
     from .guarded_training import check_one_pass
 
-    with mock.patch.multiple(block_sums, ONE_SUM=2, BLOCK_TERMS=4, TILE_TERMS=4):
+    short = mock.patch.multiple(block_sums, ONE_SUM=2, BLOCK_TERMS=4, TILE_TERMS=4)
+    with short, mock.patch.object(conv_plane, "BLOCK_ROWS", conv_plane.MOST_ROWS):
         count = check_convolutions(back, "blocks", ["float32"]) + check_dense(back, ["float32"])
         count += sum(check_narrow(case, "float32", partial(guarded, back=back)) for case in NARROW_CASES)
         return count + check_weight_parts(back, ["float32"]) + check_steps(back, ["float32"]) + check_one_pass(back)

@@ -32,7 +32,7 @@ def convolution(
 
 
 for axes in (1, 2):
-    convolution("plane", axes, 25, 1, 32)
+    convolution("plane", axes, 25, 1, 32, quick=True)
     convolution("direct", axes, 22, 8, 2)
     convolution("generic", axes, 22, 2, quick=True)
 convolution("auto", 1, 13)
@@ -41,8 +41,8 @@ convolution("auto", 3, 22, 4)
 convolution("direct", 2, 20, 32, 14, 64, quick=True)
 convolution("narrow", 2, 20, 17, 9, side=3, quick=True)
 convolution("narrow", 2, 20, 9, 40, side=5)
-convolution("dot", 2, 23, 1, 20, 64)
-convolution("dot", 1, 22, 3, 2, 17)
+convolution("dot", 2, 23, 1, 20, 64, quick=True)
+convolution("dot", 1, 22, 3, 2, 17, quick=True)
 convolution("direct", 2, 20, 16, 4, side=1)
 convolution("auto", 2, 16, 16, 6, side=3)
 convolution("winograd", 2, 13, 16, 6, side=3)

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
+from .block_sums import is_long, pieces_of, rooms, tile_put_aside, tile_take_back
 from .call import Call
 from .conv_output import InputGradPlan
 from .geometry import pack_geometry, read_geometry, read_weight_layout
@@ -23,20 +24,20 @@ BLOCK_BYTES = 192 * 1024
 
 
 @cache
-def dot_kernel(pixels, outputs, rows):
+def dot_kernel(pixels, outputs, rows, long):
     """Return the kernel for tiles of `pixels` pixels with `outputs` results each, in `rows` rows, as many as a vector has lanes.
 
-    It needs lines of at least so many pixels.
+    It needs lines of at least so many pixels. `long` sums are those of
+    block_sums.py: a run is taken in pieces, some of which are a block.
     """
     results = pixels * outputs
 
     @jit
-    def conv_dot(x, w, bias, y, scratch, sums, geometry, start, stop):
+    def conv_dot(x, w, bias, y, scratch, totals, sums, wide, geometry, piece, block_pieces, start, stop):
         (
             taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, _, border_rows, left, width, right, block,
         ) = read_geometry(geometry)  # fmt: skip
         blocks, row = (len(x_lines) + block - 1) // block, left + width + right
-        whole = run // lanes(x) * lanes(x)
         for item in range(start, stop):
             image, first = item // blocks, item % blocks * block
             last = min(first + block, len(x_lines))
@@ -50,19 +51,30 @@ def dot_kernel(pixels, outputs, rows):
                     pixel = min(p, count - pixels)  # the last tile moves back and overlaps: it only stores, so it may
                     begin = origin + x_lines[line] + pixel * x_step
                     end = image * y_image + y_lines[line] + pixel * y_step
-                    tile, at = tile_zero(x, rows, 1), 0
+                    tile, at, blocks, left_of_block = tile_zero(x, rows, 1), 0, 0, block_pieces
                     for tap in taps:
-                        for c in range(0, whole, lanes(x)):
-                            tile = tile_add_products(tile, source, begin + tap + c, x_step, w, at + c, run, pixels, outputs, 0)
-                        if whole < run:
-                            c = whole
-                            tile = tile_add_products(
-                                tile, source, begin + tap + c, x_step, w, at + c, run, pixels, outputs, run - c
-                            )
+                        for low in range(0, run, piece):
+                            high = min(low + piece, run)
+                            whole = low + (high - low) // lanes(x) * lanes(x)
+                            for c in range(low, whole, lanes(x)):
+                                tile = tile_add_products(
+                                    tile, source, begin + tap + c, x_step, w, at + c, run, pixels, outputs, 0
+                                )  # fmt: skip
+                            if whole < high:
+                                tile = tile_add_products(
+                                    tile, source, begin + tap + whole, x_step, w, at + whole, run, pixels, outputs, high - whole
+                                )
+                            if long:
+                                left_of_block -= 1
+                                if left_of_block == 0:
+                                    tile_put_aside(tile, sums, wide, 0, blocks)
+                                    tile, blocks, left_of_block = tile_zero(x, rows, 1), blocks + 1, block_pieces
                         at += outputs * run
-                    vstore(sums, 0, tile_lane_sums(tile))
+                    if long:
+                        tile = tile_take_back(tile, sums, wide, 0, blocks)
+                    vstore(totals, 0, tile_lane_sums(tile))
                     for k in range(results):
-                        y[end + k // outputs * y_step + k % outputs] = sums[k] + bias[k % outputs]
+                        y[end + k // outputs * y_step + k % outputs] = totals[k] + bias[k % outputs]
 
     return conv_dot
 
@@ -88,7 +100,13 @@ class DotContraction:
         self.units, self.flops = c.images * -(-len(c.x_lines) // block), c.flops
         self.name = f"conv_dot_{dtype.name}_{pixels}x{c.outputs}x{lanes_of(dtype)}"
         self._geometry, self._scratch_size = pack_geometry(c, block), c.scratch_size(block)
-        self._kernel = dot_kernel(pixels, c.outputs, lanes_of(dtype))
+        steps = -(-c.run // lanes_of(dtype))
+        long = is_long(steps * len(c.taps), dtype)
+        piece, block_pieces = pieces_of(steps) if long else (steps, 1)
+        self._pieces = piece * lanes_of(dtype), block_pieces
+        blocks = -(-steps // piece) * len(c.taps) // block_pieces + 1 if long else 1
+        self._rooms = rooms(lanes_of(dtype) ** 2, blocks, dtype)
+        self._kernel = dot_kernel(pixels, c.outputs, lanes_of(dtype), long)
         self._no_bias, self._lanes = np.zeros(c.outputs, dtype), lanes_of(dtype)
 
     def __call__(self, split, x, w, bias, y):
@@ -96,8 +114,8 @@ class DotContraction:
         packed = buffer(len(c.taps) * c.run * c.outputs, x.dtype)
         split(len(c.w_taps), Call(pack_dots, w, geometry, c.run, packed), 0)
         bias = self._no_bias if bias is None else bias
-        room, sums = (partial(buffer, n, x.dtype) for n in (size, self._lanes))
-        split(self.units, Call(kernel, x, packed, bias, y, room, sums, geometry), self.flops)
+        room, totals = (partial(buffer, n, x.dtype) for n in (size, self._lanes))
+        split(self.units, Call(kernel, x, packed, bias, y, room, totals, *self._rooms, geometry, *self._pieces), self.flops)
 
 
 class DotOutputPlan(DotContraction):
