@@ -51,7 +51,7 @@ def dot_kernel(pixels, outputs, rows, long):
                     pixel = min(p, count - pixels)  # the last tile moves back and overlaps: it only stores, so it may
                     begin = origin + x_lines[line] + pixel * x_step
                     end = image * y_image + y_lines[line] + pixel * y_step
-                    tile, at, blocks, left_of_block = tile_zero(x, rows, 1), 0, 0, block_pieces
+                    tile, at, aside, left_of_block = tile_zero(x, rows, 1), 0, 0, block_pieces
                     for tap in taps:
                         for low in range(0, run, piece):
                             high = min(low + piece, run)
@@ -67,11 +67,11 @@ def dot_kernel(pixels, outputs, rows, long):
                             if long:
                                 left_of_block -= 1
                                 if left_of_block == 0:
-                                    tile_put_aside(tile, sums, wide, 0, blocks)
-                                    tile, blocks, left_of_block = tile_zero(x, rows, 1), blocks + 1, block_pieces
+                                    tile_put_aside(tile, sums, wide, 0, aside)
+                                    tile, aside, left_of_block = tile_zero(x, rows, 1), aside + 1, block_pieces
                         at += outputs * run
                     if long:
-                        tile = tile_take_back(tile, sums, wide, 0, blocks)
+                        tile = tile_take_back(tile, sums, wide, 0, aside)
                     vstore(totals, 0, tile_lane_sums(tile))
                     for k in range(results):
                         y[end + k // outputs * y_step + k % outputs] = totals[k] + bias[k % outputs]
