@@ -201,7 +201,7 @@ def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
 def check_weight_parts(back: bool, dtypes: list[str]) -> int:
     """Run weight gradients cut by images into parts, as those of large layers are; return how many ran."""
     from fastconv.kernels import pack
-    from fastconv.kernels.conv_slide import SlideWeightGradPlan
+    from fastconv.kernels.conv_slide_weight_grad import SlideWeightGradPlan
     from fastconv.kernels.conv_weight_grad import WeightGradPlan
 
     from . import naive

@@ -76,14 +76,14 @@ def _(n, numbers):
 
 for name, groups in (("depthwise", 16), ("grouped", 4)):
 
-    @sums(f"conv1d, {name}", 20)
+    @sums(f"conv1d, {name}", 20, True)
     def _(n, numbers, name=name, groups=groups):
         inner = 16 // groups
         x, w = numbers((1, n // inner, 16)), numbers((n // inner, inner, 16))
         pairs = [dot(x[0, :, g * inner : (g + 1) * inner].reshape(-1), w[..., g * inner].reshape(-1)) for g in range(groups)]
         return fn.conv1d(x, w, groups=groups, algorithm=name)[0, 0, ::inner], *np.transpose(pairs)
 
-    @sums(f"conv1d_input_grad, {name}", 18)
+    @sums(f"conv1d_input_grad, {name}", 18, True)
     def _(n, numbers, name=name, groups=groups):
         inner = 16 // groups
         dy, w = numbers((1, n // inner + 1, 16)), numbers((n // inner, inner, 16))

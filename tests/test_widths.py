@@ -7,7 +7,8 @@ from fastconv._jit import _identity
 from fastconv.kernels import block_sums
 from fastconv.kernels.conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from fastconv.kernels.conv_narrow import NarrowInputGradPlan, NarrowOutputPlan
-from fastconv.kernels.conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
+from fastconv.kernels.conv_slide import SlideInputGradPlan, SlideOutputPlan
+from fastconv.kernels.conv_slide_weight_grad import SlideWeightGradPlan
 from fastconv.kernels.pool import ALL, MAX, PoolPlan
 from fastconv.kernels.table import TABLE, choose
 from fastconv.shapes import conv_spec, pool_spec

@@ -51,7 +51,12 @@ def pieces_of(run: int, multiple: int = 1) -> tuple[int, int]:
     if run > TILE_TERMS:
         piece = -(-run // -(-run // TILE_TERMS))
         piece = -(-piece // multiple) * multiple
-    return piece, max(1, TILE_TERMS // piece)
+    return piece, runs_of_block(piece)
+
+
+def runs_of_block(run: int) -> int:
+    """Return how many runs of so many terms a tile's block has."""
+    return max(1, TILE_TERMS // run)
 
 
 def lines_of_block(lines: int, pixels: int) -> int:

@@ -20,7 +20,8 @@ from .conv_output import InputGradPlan, OutputPlan
 from .conv_plane import PlaneInputGradPlan, PlaneOutputPlan
 from .conv_plane_weight_grad import PlaneWeightGradPlan
 from .conv_pointwise import PointwiseWeightGradPlan, pointwise_pays
-from .conv_slide import SlideInputGradPlan, SlideOutputPlan, SlideWeightGradPlan
+from .conv_slide import SlideInputGradPlan, SlideOutputPlan
+from .conv_slide_weight_grad import SlideWeightGradPlan
 from .conv_weight_grad import WeightGradPlan
 from .cost import winograd_pays
 from .lowering import join_columns
