@@ -90,7 +90,8 @@ def conv(
     -------
     (n, {out}, f) ndarray
         For each axis floor((size + before + after - ((kernel - 1) * dilation + 1)) / stride) + 1 pixels; a new, C-contiguous
-        array unless `out` is given.
+        array unless `out` is given. In float32 the error is below 1e-6 of the sum of the products' absolute values, but for the
+        worst of roundings (1e-5), however many taps and channels there are: sums of more than 512 products are made in blocks.
 
     Raises
     ------
@@ -164,6 +165,7 @@ def conv_input_grad(
     Returns
     -------
     ndarray of input_shape
+        In float32 as precise as conv{n}d.
 
     Raises
     ------
@@ -233,7 +235,8 @@ def conv_weight_grad(
     Returns
     -------
     ndarray of weight_shape
-        The bias's gradient is dy's sum over images and spatial axes.
+        The bias's gradient is dy's sum over images and spatial axes. In float32 as precise as conv{n}d, however many images and
+        pixels there are.
 
     Raises
     ------

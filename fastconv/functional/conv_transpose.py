@@ -78,7 +78,8 @@ def conv_transpose(
     Returns
     -------
     (n, {out}, c) ndarray
-        For each axis (size - 1) * stride + (kernel - 1) * dilation + 1 - before - after + output_padding pixels.
+        For each axis (size - 1) * stride + (kernel - 1) * dilation + 1 - before - after + output_padding pixels. In
+        float32 as precise as conv{n}d.
 
     Raises
     ------
@@ -152,6 +153,7 @@ def conv_transpose_input_grad(
     Returns
     -------
     ndarray of input_shape
+        In float32 as precise as conv{n}d.
 
     Raises
     ------
@@ -222,7 +224,7 @@ def conv_transpose_weight_grad(
     Returns
     -------
     ndarray of weight_shape
-        The bias's gradient is dy's sum over images and spatial axes.
+        The bias's gradient is dy's sum over images and spatial axes. In float32 as precise as conv{n}d.
 
     Raises
     ------
