@@ -5,6 +5,7 @@ import pytest
 
 from fastconv._jit import _identity
 from fastconv.kernels import block_sums
+from fastconv.kernels.conv_dot import DotOutputPlan
 from fastconv.kernels.conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from fastconv.kernels.conv_narrow import NarrowInputGradPlan, NarrowOutputPlan
 from fastconv.kernels.conv_slide import SlideInputGradPlan, SlideOutputPlan
@@ -42,6 +43,10 @@ CONVOLUTIONS = {
     "depthwise 7x7": ((1, 0, 0, 144), (7, 7, 1, 144), 1, "same", 144),
     "depthwise 1-D": ((8, 0, 32), (9, 1, 32), 1, "same", 32),
     "groups of 2": ((1, 0, 0, 32), (3, 3, 2, 32), 1, "same", 16),
+    "few filters": ((1, 0, 0, 64), (3, 3, 64, 1), 1, "same"),
+    "few filters 1x1": ((4, 0, 0, 64), (1, 1, 64, 3), 1, "valid"),
+    "few channels": ((1, 0, 0, 1), (3, 3, 1, 32), 1, "valid"),
+    "three channels": ((1, 0, 0, 3), (5, 5, 3, 64), 1, "same"),
     "groups of 8": ((1, 0, 0, 32), (3, 3, 8, 32), 1, "same", 4),
 }
 
@@ -86,6 +91,19 @@ def test_narrow_tiles_do_every_width(stride, padding):
         NarrowInputGradPlan(case.spec, dtype)(in_pieces, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
         np.testing.assert_array_equal(y, naive.conv(x, w, np.zeros(3), *case.naive_geometry), case.name)
         np.testing.assert_array_equal(dx, naive.conv_input_grad(dy, w, case.x, *case.naive_geometry), case.name)
+
+
+@pytest.mark.parametrize("results", [1, 3, 5])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dot_tiles_do_every_width(dtype, results):
+    """As above, for convolutions of few results a pixel."""
+    for width in range(3, 36):
+        case = Case(f"width {width}", (2, 4, width, 37), (3, 3, 37, results), 1, "same")
+        x, w, dy = (integers(shape, dtype, seed) for seed, shape in enumerate((case.x, case.w, case.spec.output_shape)))
+        y, right = np.full(dy.size, np.nan, dtype), np.full(dy.size, np.nan, dtype)
+        for plan, into in ((DotOutputPlan, y), (GenericOutputPlan, right)):
+            plan(case.spec, np.dtype(dtype))(in_pieces, x.reshape(-1), w.reshape(-1), None, into)
+        np.testing.assert_array_equal(y, right, case.name)
 
 
 SLIDING = {

@@ -24,20 +24,20 @@ BLOCK_BYTES = 192 * 1024
 
 
 @cache
-def dot_kernel(pixels, outputs, rows, long):
-    """Return the kernel for tiles of `pixels` pixels with `outputs` results each, in `rows` rows, as many as a vector has lanes.
+def dot_kernel(shape, rows, long):
+    """Return the kernel for tiles of a shape, (fewest pixels, most, results of each), in as many `rows` as a vector has lanes.
 
-    It needs lines of at least so many pixels. `long` sums are those of
+    It needs lines of at least a tile's pixels, the `height`. `long` sums are those of
     block_sums.py: a run is taken in pieces, some of which are a block.
     """
-    results = pixels * outputs
+    least, most, outputs = shape
 
     @jit
-    def conv_dot(x, w, bias, y, scratch, totals, sums, wide, geometry, piece, block_pieces, start, stop):
+    def conv_dot(x, w, bias, y, scratch, totals, sums, wide, geometry, piece, block_pieces, height, start, stop):
         (
             taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, _, border_rows, left, width, right, block,
         ) = read_geometry(geometry)  # fmt: skip
-        blocks, row = (len(x_lines) + block - 1) // block, left + width + right
+        blocks, row, top = (len(x_lines) + block - 1) // block, left + width + right, most if least == most else height
         for item in range(start, stop):
             image, first = item // blocks, item % blocks * block
             last = min(first + block, len(x_lines))
@@ -47,8 +47,8 @@ def dot_kernel(pixels, outputs, rows, long):
                 pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
                 source, origin = scratch, -low * row
             for line in range(first, last):
-                for p in range(0, count, pixels):
-                    pixel = min(p, count - pixels)  # the last tile moves back and overlaps: it only stores, so it may
+                for p in range(0, count, top):
+                    pixel = min(p, count - top)  # the last tile moves back and overlaps: it only stores, so it may
                     begin = origin + x_lines[line] + pixel * x_step
                     end = image * y_image + y_lines[line] + pixel * y_step
                     tile, at, aside, left_of_block = tile_zero(x, rows, 1), 0, 0, block_pieces
@@ -58,11 +58,11 @@ def dot_kernel(pixels, outputs, rows, long):
                             whole = low + (high - low) // lanes(x) * lanes(x)
                             for c in range(low, whole, lanes(x)):
                                 tile = tile_add_products(
-                                    tile, source, begin + tap + c, x_step, w, at + c, run, pixels, outputs, 0
+                                    tile, source, begin + tap + c, x_step, w, at + c, run, 0, top, shape
                                 )  # fmt: skip
                             if whole < high:
                                 tile = tile_add_products(
-                                    tile, source, begin + tap + whole, x_step, w, at + whole, run, pixels, outputs, high - whole
+                                    tile, source, begin + tap + whole, x_step, w, at + whole, run, high - whole, top, shape
                                 )
                             if long:
                                 left_of_block -= 1
@@ -73,7 +73,7 @@ def dot_kernel(pixels, outputs, rows, long):
                     if long:
                         tile = tile_take_back(tile, sums, wide, 0, aside)
                     vstore(totals, 0, tile_lane_sums(tile))
-                    for k in range(results):
+                    for k in range(top * outputs):
                         y[end + k // outputs * y_step + k % outputs] = totals[k] + bias[k % outputs]
 
     return conv_dot
@@ -95,18 +95,23 @@ class DotContraction:
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self._contraction = c = contraction
-        pixels = max(1, min(c.count, lanes_of(dtype) // c.outputs))
+        most = max(1, lanes_of(dtype) // c.outputs)
+        height = max(1, min(c.count, most))
+        if height < most:  # one kernel for tiles of at least half as many pixels, and one for fewer
+            shape = (most // 2 + 1, most, c.outputs) if height > most // 2 else (1, most // 2, c.outputs)
+        else:
+            shape = (most, most, c.outputs)
         block = min(len(c.x_lines), max(1, BLOCK_BYTES // c.line_bytes(dtype.itemsize)))
         self.units, self.flops = c.images * -(-len(c.x_lines) // block), c.flops
-        self.name = f"conv_dot_{dtype.name}_{pixels}x{c.outputs}x{lanes_of(dtype)}"
+        self.name = f"conv_dot_{dtype.name}_{height}x{c.outputs}x{lanes_of(dtype)}"
         self._geometry, self._scratch_size = pack_geometry(c, block), c.scratch_size(block)
         steps = -(-c.run // lanes_of(dtype))
         long = is_long(steps * len(c.taps), dtype)
         piece, block_pieces = pieces_of(steps) if long else (steps, 1)
-        self._pieces = piece * lanes_of(dtype), block_pieces
+        self._pieces = piece * lanes_of(dtype), block_pieces, height
         blocks = -(-steps // piece) * len(c.taps) // block_pieces + 1 if long else 1
         self._rooms = rooms(lanes_of(dtype) ** 2, blocks, dtype)
-        self._kernel = dot_kernel(pixels, c.outputs, lanes_of(dtype), long)
+        self._kernel = dot_kernel(shape, lanes_of(dtype), long)
         self._no_bias, self._lanes = np.zeros(c.outputs, dtype), lanes_of(dtype)
 
     def __call__(self, split, x, w, bias, y):

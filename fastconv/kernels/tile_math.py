@@ -1,7 +1,7 @@
 """Whole register tiles as numbers: sums, maxima, products with vectors, and reductions of their rows."""
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .simd import (
@@ -18,6 +18,7 @@ from .simd import (
     splat,
     store,
 )
+from .tile_top import each_row, opaque
 
 INT64 = ir.IntType(64)
 
@@ -83,15 +84,18 @@ def tile_lane_sums(typing_context, tile):
 
 
 @intrinsic(prefer_literal=True)
-def tile_add_products(typing_context, tile, x, position, x_step, w, w_position, w_step, pixels, outputs, count):
-    """tile[i * outputs + o, :] += x[position + i * x_step :] * w[w_position + o * w_step :] for i < pixels and o < outputs.
+def tile_add_products(typing_context, tile, x, position, x_step, w, w_position, w_step, count, height, shape):
+    """tile[i * outputs + o, :] += x[position + i * x_step :] * w[w_position + o * w_step :] for i < height and o < outputs.
 
-    Only the first `count` lanes are loaded, the others count as zero; a constant 0 stands for whole vectors. For one-vector tiles.
+    The height is from the shape's (least, most, outputs), constants. Only the first `count` lanes are loaded, the others count as
+    zero; a constant 0 stands for whole vectors. For one-vector tiles.
     """
     whole = isinstance(count, types.Literal) and count.literal_value == 0
+    least, most, outputs = (number.literal_value for number in shape)
 
     def generate(context, builder, signature, args):
-        value, x_array, x_start, x_distance, w_array, w_start, w_distance, _, _, valid = args
+        value, x_array, x_start, x_distance, w_array, w_start, w_distance, valid, top, _ = args
+        slots = [cgutils.alloca_once_value(builder, builder.extract_value(value, k)) for k in range(tile.rows)]
         mask = None if whole else lane_mask(builder, tile.llvm, valid)
 
         def row(array_type, array, start, distance, index):
@@ -99,14 +103,19 @@ def tile_add_products(typing_context, tile, x, position, x_step, w, w_position, 
             pointer = builder.gep(pointer, [builder.mul(distance, ir.Constant(INT64, index))])
             return load(builder, tile.llvm, pointer) if whole else masked_load(builder, tile.llvm, pointer, mask)
 
-        weights = [row(signature.args[4], w_array, w_start, w_distance, o) for o in range(outputs.literal_value)]
-        for i in range(pixels.literal_value):
+        weights = [row(signature.args[4], w_array, w_start, w_distance, o) for o in range(outputs)]
+
+        def add(i):
             pixel = row(signature.args[1], x_array, x_start, x_distance, i)
-            for k, weight in enumerate(weights, i * len(weights)):
-                value = builder.insert_value(value, multiply_add(builder, pixel, weight, builder.extract_value(value, k)), k)
+            for slot, weight in zip(slots[i * len(weights) :], weights, strict=False):
+                builder.store(multiply_add(builder, pixel, weight, builder.load(slot)), slot)
+
+        each_row(builder, most, opaque(builder, top), add, least=least)
+        for k, slot in enumerate(slots):
+            value = builder.insert_value(value, builder.load(slot), k)
         return value
 
-    numbers = (pixels, outputs, count if whole else types.intp)
+    numbers = (count if whole else types.intp, types.intp, shape)
     return tile(tile, x, types.intp, types.intp, w, types.intp, types.intp, *numbers), generate
 
 
