@@ -6,13 +6,15 @@ from itertools import product
 
 import numpy as np
 
-from .._arrays import FLOAT32
+from .._arrays import FLOAT32, FLOAT64
 from ..functional import conv1d, conv2d, conv3d
 from ..shapes import Ints, Pads
 from .cost import engine_is_faster
 from .problem import Problem
 
 CONVOLUTIONS = (conv1d, conv2d, conv3d)
+MOST_TERMS = 64
+"""Up to so many float32 products are added up in float32, where arrays are added."""
 
 
 def direct(p: Problem) -> np.ndarray:
@@ -23,14 +25,15 @@ def direct(p: Problem) -> np.ndarray:
 def plain(p: Problem) -> np.ndarray:
     """Return the convolution by NumPy's one-dimensional one, or by adding x, shifted and scaled, for each element of w.
 
-    Only elements that overlap are multiplied, so that what isn't finite in w doesn't meet zeros outside x.
+    Only elements that overlap are multiplied, so that what isn't finite in w doesn't meet zeros outside x. Sums of very many
+    float32 products are made in float64.
     """
     dtype = FLOAT32 if p.result == np.float16 else p.result
     x, w = p.x.astype(dtype, copy=False), p.w.astype(dtype, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
         if x.ndim == 1:
             return p.as_result(np.convolve(x, w)[p.start[0] : p.start[0] + p.size[0]])
-        y = np.zeros(p.size, dtype)
+        y = np.zeros(p.size, np.result_type(dtype, FLOAT64) if w.size > MOST_TERMS and dtype.kind in "fc" else dtype)
         for index in product(*map(range, w.shape)):
             to, of = [], []
             for j, start, size, n in zip(index, p.start, p.size, x.shape, strict=True):
@@ -38,7 +41,7 @@ def plain(p: Problem) -> np.ndarray:
                 to.append(slice(first, max(first, last)))
                 of.append(slice(first + start - j, max(first, last) + start - j))
             y[tuple(to)] += x[tuple(of)] * w[index]
-    return p.as_result(y)
+    return p.as_result(y.astype(dtype, copy=False))
 
 
 def by_engine(p: Problem) -> np.ndarray:
