@@ -65,9 +65,9 @@ def lines_of_block(lines: int, pixels: int) -> int:
     return -(-lines // -(-lines // most))
 
 
-def most_terms(sums: int) -> int:
-    """Return after how many terms a tile that spreads them over so many sums is put aside."""
-    return TILE_TERMS * sums
+def spans_of(terms: int, sums: int) -> int:
+    """Return into how many spans a line of so many terms is cut, each a block for a tile that spreads them over so many sums."""
+    return max(1, -(-terms // (TILE_TERMS * sums * 7 // 6)))
 
 
 def rooms(elements: int, blocks: int, dtype: np.dtype) -> tuple[Any, Any]:

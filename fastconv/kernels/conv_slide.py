@@ -20,6 +20,8 @@ from .target import REGISTERS
 from .tile import tile_load, tile_load_part, tile_zero
 from .tile_slide import tile_slide, tile_store_lines
 
+FLEXIBLE = 1.4
+"""A tile of any number of pixels takes so many times as long as one that is compiled for its number. (Zen 4: 1.2 to 2.3.)"""
 PHASE_BYTES = 512 * 1024
 """So much of the input gradient stays in the second-level cache for all phases of the stride."""
 
@@ -31,17 +33,17 @@ def slide_output_kernel(shape, narrow, long):
     The same computes the input gradient. `narrow`: there are fewer channels than lanes.
     `long` sums are those of block_sums.py: `block_rows` rows of taps are a block.
     """
-    lines, pixels, stride = shape[0], shape[4], shape[6]
+    lines, pixels, stride, whole = shape[0], shape[4], shape[6], shape[4] == shape[10]
     size = lines * pixels
 
     @jit
     def conv_slide(x, w, bias, y, sums, wide, x_lines, y_lines, starts, w_rows, numbers, window, height, block_rows, start, stop):
         channels, length, count, x_step, y_step, y_line, w_step, w_run, w_line, x_image, y_image = numbers
-        tap_rows = len(w_rows)
+        tap_rows, rows = len(w_rows), pixels if whole else height
         for unit in range(start, stop):
             image, item = unit // len(y_lines), unit % len(y_lines)
-            for p in range(0, count, height):
-                pixel = min(p, count - height)  # the last tile, and vector, move back and overlap: they only store, so they may
+            for p in range(0, count, rows):
+                pixel = min(p, count - rows)  # the last tile, and vector, move back and overlap: they only store, so they may
                 end = image * y_image + y_lines[item] + pixel * y_step
                 for block in range(0, channels, lanes(x)):
                     c = 0 if narrow else min(block, channels - lanes(x))
@@ -52,9 +54,9 @@ def slide_output_kernel(shape, narrow, long):
                         at, wt = image * x_image - low * x_step + c, w_rows[r] + c
                         steps, bounds = (w_line, w_step, w_run), (low, low + length)
                         if narrow:
-                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, height, channels, shape)
+                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, rows, channels, shape)
                         else:
-                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, height, 0, shape)
+                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, rows, 0, shape)
                         if long:
                             left_of_block -= 1
                             if left_of_block == 0:
@@ -63,9 +65,9 @@ def slide_output_kernel(shape, narrow, long):
                     if long:
                         tile = tile_take_back(tile, sums, wide, 0, aside)
                     if narrow:
-                        tile_store_lines(tile, y, end, y_line, y_step, height, channels, shape)
+                        tile_store_lines(tile, y, end, y_line, y_step, rows, channels, shape)
                     else:
-                        tile_store_lines(tile, y, end + c, y_line, y_step, height, 0, shape)
+                        tile_store_lines(tile, y, end + c, y_line, y_step, rows, 0, shape)
 
     return conv_slide
 
@@ -94,24 +96,23 @@ def slide_numbers(lines: Lines, channels: int) -> tuple[int, ...]:
 def _fit(lines: Lines) -> tuple[tuple[int, int], tuple[int, ...]]:
     """Return how many lines and pixels of a tile cover a plane at least cost (loads, multiply-adds and stores), and its shape.
 
-    Few shapes, however long lines are: of one line or two, as long as there is room for, or half as long.
+    There are up to three shapes, however long lines are: two whole ones, without a branch, of one line or two, and one of any
+    number of pixels, which takes FLEXIBLE times as long.
     """
     most = min(14, REGISTERS - 2 - lines.rows * lines.taps)
+    whole = [(1, most), (2, most // 2) if min(lines.height, lines.rows) > 1 else (1, most // 2)]
 
-    def cost(tile: tuple[int, int]) -> int:
+    def cost(tile: tuple[int, int]) -> float:
         line_count, pixels = tile
         tiles = -(-lines.height // line_count) * -(-lines.count // pixels)
         met = len({i * lines.line_stride + r * lines.line_distance for i in range(line_count) for r in range(lines.rows)})
         window = len({i * lines.stride + t * lines.distance for i in range(pixels) for t in range(lines.taps)})
-        return tiles * (met * window + line_count * pixels * (lines.rows * lines.taps + 1))
+        each = 1 if tile in whole else FLEXIBLE
+        return each * tiles * (met * window + line_count * pixels * (lines.rows * lines.taps + 1))
 
-    choices = [(1, p) for p in range(min(most, lines.count), 0, -1)]
-    if min(lines.height, lines.rows) > 1:
-        choices += [(2, p) for p in range(min(most // 2, lines.count), most // 4, -1)]
-    line_count, pixels = min(choices, key=cost)
-    room = most // line_count
-    shape = lines.shape(line_count, room, room // 2 + 1) if pixels > room // 2 else lines.shape(1, room // 2)
-    return (line_count, pixels), shape
+    fitting = [tile for tile in whole if 0 < tile[1] <= lines.count]
+    tile = min(fitting + [(1, p) for p in range(min(most, lines.count), 0, -1)], key=cost)
+    return tile, lines.shape(*tile, tile[1]) if tile in fitting else lines.shape(1, most)
 
 
 class _Slide:

@@ -10,9 +10,9 @@ import numpy as np
 
 from .._jit import jit
 from ..shapes import ConvSpec
-from .block_sums import FLOAT64, is_long, most_terms
+from .block_sums import BLOCKS, FLOAT64, NOTHING, is_long, spans_of
 from .call import Call, LongCall
-from .conv_slide import slide_numbers
+from .conv_slide import FLEXIBLE, slide_numbers
 from .lines import Lines, output_lines
 from .pack import MOST_PARTS, blocks_of, buffer, clear, count_parts
 from .simd import lanes, lanes_of
@@ -27,73 +27,86 @@ PARTIAL_SUMS = 8
 
 
 @cache
-def slide_weight_grad_kernel(whole, rest, narrow, sums, long):
+def slide_weight_grad_kernel(whole, rest, narrow, sums):
     """Return the kernel that takes the pixels of the shape `whole` at once and, where fewer are left, up to those of `rest`.
 
     Without whole tiles, both shapes are `rest`. For each tap there are `sums` sums. It adds to
-    parts[part][tap row][tap, channel of a segment][lanes of all vectors], the last of which moves back. `long` sums are those of
-    block_sums.py: the parts are float64, and a tile is added to them after so many terms.
+    parts[part][tap row][tap, channel of a segment][lanes of all vectors], the last of which moves back. Long sums are made
+    as in block_sums.py: lines are cut into spans, and after every BLOCKS blocks of lines the parts are added to `wide`, float64,
+    and begin again from zero; of more spans than one, each is added to `wide` at once. An empty `wide`: that isn't needed.
     """
     pixels, stride, two = whole[4], whole[6], whole != rest
     weights = whole[1] * whole[5] * whole[8]
     tile_rows = weights * sums
 
     @jit
-    def conv_slide_weight_grad(x, dy, parts, x_lines, y_lines, starts, numbers, window, block, part_count, tiles, start, stop):
+    def conv_slide_weight_grad(
+        x, dy, parts, wide, x_lines, y_lines, starts, numbers, window, block, part_count, tiles, start, stop
+    ):  # fmt: skip
         channels, length, count, x_step, y_step, _, _, _, _, x_image, y_image, images = numbers
         lines, tap_rows = len(y_lines), len(starts)
         blocks, vectors = (lines + block - 1) // block, (channels + lanes(x) - 1) // lanes(x)
         items, room = images * blocks, vectors * lanes(x)
-        whole_tiles, rest_tiles, height, higher, most_terms = tiles
+        whole_tiles, rest_tiles, height, higher, spans, whole_span, rest_span = tiles
         for part in range(start // vectors, (stop + vectors - 1) // vectors):
-            for item in range(items * part // part_count, items * (part + 1) // part_count):
+            first_vector, behind = max(start - part * vectors, 0), min(stop - part * vectors, vectors)
+            first_item, last_item = items * part // part_count, items * (part + 1) // part_count - 1
+            for item in range(first_item, last_item + 1):
                 image, first_line = item // blocks, item % blocks * block
-                for unit in range(max(start, part * vectors), min(stop, (part + 1) * vectors)):
-                    vector = (unit - part * vectors) * lanes(x)
+                for unit in range(first_vector, behind):
+                    vector = unit * lanes(x)
                     c = 0 if narrow else min(vector, channels - lanes(x))
-                    for r in range(tap_rows):
-                        tile, terms = tile_zero(x, tile_rows, 1), 0
-                        place = (part * tap_rows + r) * weights * room + vector
-                        for line in range(first_line, min(first_line + block, lines)):
-                            first, end = (line * tap_rows + r) * window, image * y_image + y_lines[line] + c
-                            low, at = -starts[r], image * x_image + starts[r] * x_step + c
-                            for _ in range(whole_tiles if two else 0):
-                                bounds = (low, low + length)
-                                if narrow:
-                                    tile = tile_slide_grad(
-                                        tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, pixels, channels, whole
-                                    )
-                                else:
-                                    tile = tile_slide_grad(
-                                        tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, pixels, 0, whole
-                                    )
-                                at += pixels * stride * x_step
-                                end += pixels * y_step
-                                low -= pixels * stride
-                                if long:
-                                    terms += pixels
-                                    if terms >= most_terms:
-                                        tile_fold_add(tile, parts, place, room, sums)
-                                        tile, terms = tile_zero(x, tile_rows, 1), 0
-                            for k in range(rest_tiles):
-                                bounds, taken = (low, low + length), height + 1 if k < higher else height
-                                if narrow:
-                                    tile = tile_slide_grad(
-                                        tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, taken, channels, rest
-                                    )
-                                else:
-                                    tile = tile_slide_grad(
-                                        tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, taken, 0, rest
-                                    )
-                                at += taken * stride * x_step
-                                end += taken * y_step
-                                low -= taken * stride
-                                if long:
-                                    terms += taken
-                                    if terms >= most_terms:
-                                        tile_fold_add(tile, parts, place, room, sums)
-                                        tile, terms = tile_zero(x, tile_rows, 1), 0
-                        tile_fold_add(tile, parts, place, room, sums)
+                    for span in range(spans):
+                        first_tile, first_rest = min(span * whole_span, whole_tiles), min(span * rest_span, rest_tiles)
+                        last_tile, last_rest = min(first_tile + whole_span, whole_tiles), min(first_rest + rest_span, rest_tiles)
+                        pixel = first_tile * pixels
+                        other = whole_tiles * pixels + first_rest * height + min(first_rest, higher) - last_tile * pixels
+                        for r in range(tap_rows):
+                            place = (part * tap_rows + r) * weights * room + vector
+                            tile = tile_zero(x, tile_rows, 1)
+                            for line in range(first_line, min(first_line + block, lines)):
+                                first = (line * tap_rows + r) * window
+                                low, end = -starts[r] - pixel * stride, image * y_image + y_lines[line] + c + pixel * y_step
+                                at = image * x_image - low * x_step + c
+                                for _ in range(last_tile - first_tile if two else 0):
+                                    bounds = (low, low + length)
+                                    if narrow:
+                                        tile = tile_slide_grad(
+                                            tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, pixels, channels, whole
+                                        )
+                                    else:
+                                        tile = tile_slide_grad(
+                                            tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, pixels, 0, whole
+                                        )
+                                    at += pixels * stride * x_step
+                                    end += pixels * y_step
+                                    low -= pixels * stride
+                                if first_rest < last_rest:
+                                    at += other * stride * x_step
+                                    end += other * y_step
+                                    low -= other * stride
+                                for k in range(first_rest, last_rest):
+                                    bounds, taken = (low, low + length), height + 1 if k < higher else height
+                                    if narrow:
+                                        tile = tile_slide_grad(
+                                            tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, taken, channels, rest
+                                        )
+                                    else:
+                                        tile = tile_slide_grad(
+                                            tile, x, at, x_step, x_lines, first, dy, end, y_step, bounds, taken, 0, rest
+                                        )
+                                    at += taken * stride * x_step
+                                    end += taken * y_step
+                                    low -= taken * stride
+                            if spans > 1 and len(wide):
+                                tile_fold_add(tile, wide, place, room, sums)
+                            else:
+                                tile_fold_add(tile, parts, place, room, sums)
+                if len(wide) and (item == last_item or (item - first_item) % BLOCKS == BLOCKS - 1):
+                    for row in range(part * tap_rows * weights, (part + 1) * tap_rows * weights):
+                        for i in range(row * room + first_vector * lanes(x), row * room + behind * lanes(x)):
+                            wide[i] += parts[i]
+                            parts[i] = 0
 
     return conv_slide_weight_grad
 
@@ -114,18 +127,22 @@ def unpack_lanes(parts, part_count, rows, room, dw, start, stop):
 
 
 def _split(lines: Lines) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, int, int, int]]:
-    """Return the shapes of a weight gradient's tiles, whole ones and others, and how many there are in a line.
+    """Return the shapes of a weight gradient's tiles, whole ones and others, and how many there are in a line, at least cost.
 
-    That is (whole tiles, others, these others' pixels, how many of them have one more). Of all tap rows, longer tiles spill (7
-    pixels: 39 for 45 GFLOP/s). Of one, two shapes are slower than one for all heights (14 pixels: 0.8).
+    That is (whole tiles, others, these others' pixels, how many of them have one more). There are up to three pairs of shapes,
+    however long lines are: whole tiles and single pixels or, of one tap row, tiles of any height. Of all tap rows, longer tiles
+    spill (7 pixels: 39 for 45 GFLOP/s).
     """
-    most = 4 if lines.rows > 1 else 14
-    if lines.rows > 1:
-        left = lines.count % most
-        return lines.shape(1, most, most), lines.shape(1, most - 1), (lines.count // most, int(left > 0), left, 0)
-    tiles, half = -(-lines.count // most), most // 2
-    rest = lines.shape(1, most, half) if lines.count >= half else lines.shape(1, half - 1)
-    return rest, rest, (0, tiles, *divmod(lines.count, tiles))
+
+    def cost(pixels: int) -> float:
+        return lines.count // pixels * (pixels + 1) + lines.count % pixels * 3
+
+    best = min((2, 3, 4) if lines.rows > 1 else (14, 7), key=cost)
+    tiles = -(-lines.count // 14)
+    if lines.rows == 1 and FLEXIBLE * (lines.count + tiles) < cost(best):
+        flexible = lines.shape(1, 14)
+        return flexible, flexible, (0, tiles, *divmod(lines.count, tiles))
+    return lines.shape(1, best, best), lines.shape(1, 1), (*divmod(lines.count, best), 1, 0)
 
 
 class SlideWeightGradPlan:
@@ -142,20 +159,31 @@ class SlideWeightGradPlan:
         sums_bytes = prod(spec.weight_shape[:-1]) * vectors * VECTOR_BYTES
         data_bytes = (prod(spec.input_shape) + prod(spec.output_shape)) * dtype.itemsize
         parts = count_parts(lines.images * len(lines.y_lines), vectors, sums_bytes, data_bytes, spec.flops)
-        self._long = is_long(lines.images * len(lines.y_lines) * lines.count, dtype)
         self.flops, self.name = spec.flops, f"conv_slide_weight_{dtype.name}_{whole[4]}x{lines.taps}x{size}"
-        block = max(1, BLOCK_BYTES // (lines.rows * VECTOR_BYTES * (lines.size + lines.count)))
+        block = min(max(1, BLOCK_BYTES // (lines.rows * VECTOR_BYTES * (lines.size + lines.count))), max(1, len(lines.y_lines)))
+        long = is_long(lines.images * len(lines.y_lines) * lines.count, dtype)
+        spans = spans_of(block * lines.count, sums) if long else 1
+        self._wide = long and lines.images * -(-len(lines.y_lines) // block) * spans > BLOCKS * parts
         numbers = (*slide_numbers(lines, spec.channels), lines.images)
         x_lines, _ = lines.tiles(1)
         tables = (x_lines.ravel(), lines.y_lines, lines.pixels[:: lines.rows].copy())
-        self._tables = (*tables, numbers, x_lines.shape[2], block, parts, (*tiles, most_terms(sums)))
-        self._kernel = slide_weight_grad_kernel(whole, rest, spec.channels < size, sums, self._long)
+        self._tables = (
+            *tables,
+            numbers,
+            x_lines.shape[2],
+            block,
+            parts,
+            (*tiles, spans, -(-tiles[0] // spans), -(-tiles[1] // spans)),
+        )
+        self._kernel = slide_weight_grad_kernel(whole, rest, spec.channels < size, sums)
         self._units, self._shape = vectors * parts, (parts, prod(spec.weight_shape[:-1]), vectors * size)
 
     def __call__(self, split, x, dy, dw):
         part_count, rows, room = self._shape
-        parts = buffer(prod(self._shape), FLOAT64 if self._long else x.dtype)
-        split(blocks_of(parts), Call(clear, parts), parts.size)
+        parts = buffer(prod(self._shape), x.dtype)
+        wide = buffer(parts.size, FLOAT64) if self._wide else NOTHING
+        for cleared in (parts, wide) if self._wide else (parts,):
+            split(blocks_of(cleared), Call(clear, cleared), cleared.size)
         call = Call if part_count == MOST_PARTS else LongCall
-        split(self._units, call(self._kernel, x, dy, parts, *self._tables), self.flops)
-        split(rows, Call(unpack_lanes, parts, part_count, rows, room, dw), parts.size)
+        split(self._units, call(self._kernel, x, dy, parts, wide, *self._tables), self.flops)
+        split(rows, Call(unpack_lanes, wide if self._wide else parts, part_count, rows, room, dw), parts.size)

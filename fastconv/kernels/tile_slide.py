@@ -267,14 +267,15 @@ def tile_store_lines(typing_context, tile, y, position, line_step, step, height,
         mask = None if whole else lane_mask(builder, tile.llvm, valid)
 
         for line in range(0, tile.rows, pixels):
+            targets = [pointer]
 
-            def put(i, line=line, pointer=pointer):
-                target = builder.gep(pointer, [builder.mul(ir.Constant(INT64, i), distance)])
+            def put(i, line=line, targets=targets):
                 part = builder.extract_value(value, line + i)
                 if whole:
-                    store(builder, part, target)
+                    store(builder, part, targets[i])
                 else:
-                    masked_store(builder, part, target, mask)
+                    masked_store(builder, part, targets[i], mask)
+                targets.append(builder.gep(targets[i], [distance]))
 
             each_row(builder, pixels, opaque(builder, height), put, least=least)
             pointer = builder.gep(pointer, [line_distance])
