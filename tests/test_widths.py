@@ -126,7 +126,8 @@ def test_sliding_tiles_do_every_width(name, long, monkeypatch):
         monkeypatch.setattr(block_sums, "ONE_SUM", 2)
         monkeypatch.setattr(block_sums, "TILE_TERMS", 4)
     for width in (*range(3, 34), 43):
-        case = Case(f"width {width}", (2, 5, width, weights[3]), weights, stride, padding, 1, weights[3] // weights[2])
+        height = 40 if width == 4 else 5  # more blocks of lines than are added up in float32
+        case = Case(f"width {width}", (2, height, width, weights[3]), weights, stride, padding, 1, weights[3] // weights[2])
         x, w, dy = integers(case.x, "float32", 1), integers(case.w, "float32", 2), integers(case.spec.output_shape, "float32", 3)
         for plan, generic, operands, result in (
             (SlideOutputPlan, GenericOutputPlan, (x, w, None), dy),
