@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
-from math import isfinite, prod
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
+from .runtime.memory import aligned_empty
+
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-ALIGNED = 1024
-"""Below this many elements, finding an aligned place costs more than it brings."""
 
 
 def as_array(operation: str, name: str, value: Any, *, complex_too: bool = False) -> np.ndarray:
@@ -78,26 +77,6 @@ def kernel_ready(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if not flags.writeable:
         return np.asarray(_WritableAlias(array))
     return array
-
-
-def aligned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return an array, not set to anything, that starts at a multiple of 64 bytes, so that no vector of it crosses a cache line.
-
-    Below ALIGNED elements it may start anywhere.
-    """
-    size = prod(shape)
-    if size < ALIGNED:
-        return np.empty(shape, dtype)
-    room = np.empty(size + 64 // dtype.itemsize, dtype)
-    start = -ctypes.addressof(ctypes.c_char.from_buffer(room.data)) % 64 // dtype.itemsize  # NumPy's ways take four times as long
-    return room[start : start + size].reshape(shape)
-
-
-def aligned_copy(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return a C-contiguous copy in aligned memory."""
-    copy = aligned_empty(array.shape, dtype)
-    copy[...] = array
-    return copy
 
 
 class _WritableAlias:

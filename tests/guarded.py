@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import inspect
 import mmap
 import pkgutil
 import sys
 from functools import partial
 from itertools import product
-from unittest import mock
 
 import numpy as np
+
+import fastconv.kernels
+from fastconv.runtime import memory
+from fastconv.runtime.memory import Allocator
 
 PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -40,408 +44,110 @@ def guarded(array: np.ndarray, back: bool) -> np.ndarray:
     return copy
 
 
-def guard_buffers(back: bool) -> None:
-    """Let the kernels' own memory come guarded, too: packed weights, borders, partial sums, room."""
-    from fastconv import engine, functional, kernels
-
-    for package in (engine, functional, kernels):
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
-
-    def buffer(size, dtype):
-        return guarded(np.full(size, np.nan, dtype), back)
-
-    for name, module in list(sys.modules.items()):
-        if name.startswith("fastconv.") and hasattr(module, "buffer"):
-            module.buffer = buffer
+def is_guarded(array: np.ndarray) -> bool:
+    """Return whether an array lies between pages that can't be touched."""
+    owner = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return isinstance(owner.obj if isinstance(owner, memoryview) else owner, mmap.mmap)
 
 
-QUICK = ("first layer, 10 filters", "asymmetric", "depthwise", "plane, same")
-BLOCKS = (*QUICK, "3x3 same, deep", "one filter", "grouped, 4 channels each", "1x1, blocks of pixels")
+class Guarded(Allocator):
+    """Gives out guarded memory, each array between pages of its own, full of NaN; it counts the arrays."""
+
+    def __init__(self, back: bool):
+        self.back, self.count = back, 0
+
+    def take(self, shape, dtype):
+        self.count += 1
+        return guarded(np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -1, dtype), self.back)
+
+    def cut(self, block, start, stop):
+        return self.take(stop - start, block.dtype)
 
 
-def convolution_cases(scope: str):
-    """Yield shapes: "quick" and "blocks": a few, "single": a fifth, "full": all, "wide": also every tail."""
-    from .cases import CASES, PLANE_CASES, Case
-
-    if scope in ("full", "wide"):
-        yield from CASES
-        yield from PLANE_CASES
-    else:
-        names = BLOCKS if scope == "blocks" else QUICK
-        yield from (case for case in CASES if case.name in names or (scope == "single" and case in CASES[::5]))
-        yield from [*PLANE_CASES[:3], PLANE_CASES[-1]] if scope == "blocks" else PLANE_CASES[:1]
-    if scope == "wide":
-        for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47):
-            yield Case(f"{n} filters", (2, 4, 7, 2), (2, 3, 2, n))
-            yield Case(f"{n} channels", (1, 4, 6, n), (3, 3, n, 4), 1, 1)
-            yield Case(f"{n} pixels", (1, 2, n, 1), (1, 1, 1, 3))
-            yield Case(f"plane, {n} pixels more", (1, 4, 16 + n, 1), (3, 3, 1, 1), 1, 1)
-
-
-def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
-    """Run every kernel of the table on every case; return how many ran."""
-    from fastconv.kernels.table import TABLE
-
-    from . import naive
-    from .cases import CASES, PLANE_CASES, integers
-
-    count = 0
-    for case, dtype in product(convolution_cases(scope), map(np.dtype, dtypes)):
-        if scope == "full" and dtype == np.float64 and case in CASES and case not in CASES[::3]:
-            continue  # compiling takes long, and "wide" runs them all
-        spec, geometry = case.spec, case.naive_geometry
-        x, w, bias, dy = (
-            guarded(integers(shape, dtype, seed), back)
-            for seed, shape in enumerate((case.x, case.w, case.w[-1:], spec.output_shape))
-        )
-        expected = {
-            "output": naive.conv(x, w, bias, *geometry),
-            "input_grad": naive.conv_input_grad(dy, w, case.x, *geometry),
-            "weight_grad": naive.conv_weight_grad(x, dy, case.w, *geometry),
-        }
-        for operation, kernels in TABLE.items():
-            operands = {"output": (x, w, bias), "input_grad": (dy, w), "weight_grad": (x, dy)}[operation]
-            for kernel in kernels:
-                wanted = kernel.automatic and (kernel.algorithm == "plane" or case not in PLANE_CASES)
-                if wanted and kernel.accepts(spec):
-                    result = guarded(np.full(expected[operation].shape, np.nan, dtype), back)
-                    kernel.plan(spec, dtype)(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
-                    label = f"{case.name} {operation} {kernel.algorithm}"
-                    if kernel.algorithm == "winograd":
-                        np.testing.assert_allclose(
-                            result, expected[operation], 0, 1e-3 if dtype == "float32" else 1e-11, err_msg=label
-                        )
-                    else:
-                        np.testing.assert_array_equal(result, expected[operation], label)
-                    count += 1
-    return count
-
-
-def check_blocks(back: bool) -> int:
-    """Run all on a few cases with sums in blocks of a few terms, as otherwise only those of many have; return how many ran."""
-    from fastconv.kernels import block_sums, conv_plane
-
-    from .cases import NARROW_CASES
-    from .guarded_training import check_one_pass
-
-    short = mock.patch.multiple(block_sums, ONE_SUM=2, BLOCK_TERMS=4, TILE_TERMS=4)
-    with short, mock.patch.object(conv_plane, "BLOCK_ROWS", conv_plane.MOST_ROWS):
-        count = check_convolutions(back, "blocks", ["float32"]) + check_dense(back, ["float32"])
-        count += sum(check_narrow(case, "float32", partial(guarded, back=back)) for case in NARROW_CASES)
-        return count + check_weight_parts(back, ["float32"]) + check_steps(back, ["float32"]) + check_one_pass(back)
-
-
-def check_narrow(case, dtype: str, guard) -> int:
-    """Run the plans of "narrow", which tables choose for much work only, on one case; return how many ran."""
-    from fastconv.kernels.conv_narrow import NarrowInputGradPlan, NarrowOutputPlan
-
-    from . import naive
-    from .cases import integers
-
-    spec, geometry = case.spec, case.naive_geometry
-    x, w, bias, dy = (
-        guard(integers(shape, dtype, seed)) for seed, shape in enumerate((case.x, case.w, case.w[-1:], spec.output_shape))
-    )
-    for plan, operands, expected in (
-        (NarrowOutputPlan, (x, w, bias), naive.conv(x, w, bias, *geometry)),
-        (NarrowInputGradPlan, (dy, w), naive.conv_input_grad(dy, w, case.x, *geometry)),
-    ):
-        result = guard(np.full(expected.shape, np.nan, dtype))
-        plan(spec, np.dtype(dtype))(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
-        np.testing.assert_array_equal(result, expected, f"{case.name} {plan.__name__}")
-    return 2
-
-
-def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
-    """Run Winograd's plans, few tiles and many, with tails of pixels and channels, pads and groups; return how many ran."""
-    from fastconv.kernels import winograd_weight_grad
-    from fastconv.kernels.winograd import WinogradInputGradPlan, WinogradOutputPlan
-    from fastconv.kernels.winograd_weight_grad import WinogradWeightGradPlan
-
-    from . import naive
-    from .cases import Case, integers
-
-    def short_spans(*arguments):
-        """Add up gradients in float64 after few tiles, as is done after very many."""
-        with mock.patch.multiple(winograd_weight_grad, SPAN=2, CHUNK_BYTES=0):
-            return WinogradWeightGradPlan(*arguments)
-
-    count, tiles = 0, (2, 4) if scope == "wide" else (4,)
-    cases = [
-        Case("few tiles", (1, 7, 6, 20), (3, 3, 20, 40), 1, ((1, 0), (2, 1))),
-        Case("many tiles, groups", (1, 15, 18, 34), (3, 3, 17, 34), 1, ((3, 0), (0, 2)), 1, 2),
-        Case("few tiles, channels in pieces", (1, 7, 6, 101), (3, 3, 101, 40), 1, 0),
-        Case("many tiles, channels in pieces", (1, 18, 17, 101), (3, 3, 101, 16), 1, 1),
-    ]
-    if scope == "wide":
-        cases += [Case(f"{n} pixels", (2, n, 11 - n, 16 + n), (3, 3, 16 + n, 17), 1, 1) for n in range(1, 11)]
-        cases += [Case("large", (3, 30, 29, 16), (3, 3, 16, 33), 1, 0)]
-    for case, m, dtype in product(cases, tiles, map(np.dtype, dtypes)):
-        spec, geometry = case.spec, case.naive_geometry
-        x, w, bias, dy = (
-            guarded(integers(shape, dtype, seed), back)
-            for seed, shape in enumerate((case.x, case.w, case.w[-1:], spec.output_shape))
-        )
-        weight_grad = naive.conv_weight_grad(x, dy, case.w, *geometry)
-        for plan, operands, expected in (
-            (WinogradOutputPlan, (x, w, bias), naive.conv(x, w, bias, *geometry)),
-            (WinogradInputGradPlan, (dy, w), naive.conv_input_grad(dy, w, case.x, *geometry)),
-            (WinogradWeightGradPlan, (x, dy), weight_grad),
-            (short_spans, (x, dy), weight_grad),
-        ):
-            result = guarded(np.full(expected.shape, np.nan, dtype), back)
-            plan(spec, dtype, None, m)(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
-            close = (1e-5 if dtype == "float32" else 1e-13) * max(1, np.abs(expected).max())
-            np.testing.assert_allclose(result, expected, rtol=0, atol=close, err_msg=f"{case.name} {plan.__name__} {m}")
-            count += 1
-    return count
-
-
-def check_weight_parts(back: bool, dtypes: list[str]) -> int:
-    """Run weight gradients cut by images into parts, as those of large layers are; return how many ran."""
-    from fastconv.kernels import pack
-    from fastconv.kernels.conv_slide_weight_grad import SlideWeightGradPlan
-    from fastconv.kernels.conv_weight_grad import WeightGradPlan
-
-    from . import naive
-    from .cases import Case, integers
-
-    cases = [
-        (WeightGradPlan, Case("", (4, 9, 8, 3), (3, 3, 3, 5), 1, 1)),
-        (WeightGradPlan, Case("", (11, 8, 7, 1), (2, 3, 1, 17), (2, 1))),
-        (SlideWeightGradPlan, Case("", (9, 12, 9, 18), (3, 3, 1, 18), 1, 1, 1, 18)),
-        (SlideWeightGradPlan, Case("", (3, 6, 5, 39), (3, 3, 1, 39), 2, ((0, 2), (1, 1)), 1, 39)),
-        (SlideWeightGradPlan, Case("", (1, 7, 8, 22), (3, 3, 2, 22), 1, 1, 1, 11)),
-    ]
-    least, pack.LEAST_PART_FLOPS = pack.LEAST_PART_FLOPS, 1
-    try:
-        for (plan, case), dtype in product(cases, map(np.dtype, dtypes)):
-            x, dy = (guarded(integers(shape, dtype, seed), back) for seed, shape in enumerate((case.x, case.spec.output_shape)))
-            result = guarded(np.full(case.w, np.nan, dtype), back)
-            plan(case.spec, dtype)(in_pieces, x.reshape(-1), dy.reshape(-1), result.reshape(-1))
-            np.testing.assert_array_equal(result, naive.conv_weight_grad(x, dy, case.w, *case.naive_geometry), str(case))
-    finally:
-        pack.LEAST_PART_FLOPS = least
-    return len(cases) * len(dtypes)
+def guard_buffers(back: bool) -> Guarded:
+    """Let all memory that fastconv makes come guarded: results, packed weights, borders, partial sums, rooms, arenas."""
+    memory.allocator = allocator = Guarded(back)
+    return allocator
 
 
 def in_pieces(units, work, flops):
-    """Run the units as three threads would, one piece after the other, and see that threads could be given the calls."""
+    """Run the units as three threads would, one piece after the other, and see that threads could be given the calls.
+
+    Where memory is guarded, the tables of positions that plans have made are, too.
+    """
     from fastconv.kernels.call import MOST_WORDS
 
+    pairs = []
     for call, _ in work.calls(units):
+        if isinstance(memory.allocator, Guarded):
+            call.arguments = _guard_tables(call.arguments, pairs)
         call.put(np.empty(MOST_WORDS, np.int64), 0, 0, 1)
     bounds = [units * i // 3 for i in range(4)]
     for start, stop in zip(bounds, bounds[1:]):
         if start < stop:
             work(start, stop)
+    for table, copy in pairs:
+        assert table.tobytes() == copy.tobytes(), f"{work.calls(units)[0][0].kernel} writes to memory that no allocator gave"
 
 
-def check_pools(back: bool, dtypes: list[str]) -> int:
-    """Run every pooling kernel on some windows and channel tails; return how many ran."""
-    from fastconv.kernels.pool import ALL, FIRST, MAX, MIN, SPLIT, PoolPlan
-    from fastconv.shapes import pool_spec
-
-    from . import naive
-    from .cases import integers
-
-    count = 0
-    shapes = [((2, 4, 6, n), 2, None, "valid") for n in (1, 3, 4, 8, 11, 16, 17, 33)]
-    shapes += [((1, 7, 6, 5), 3, 2, 1), ((1, 6, 6, 3), (2, 4), (3, 1), ((1, 0), (3, 2)))]
-    shapes += [((2, 9, 13, 19), (9, 12), None, ((1, 0), (2, 3))), ((1, 1, 300, 1), (1, 150), 1, "same")]  # sums in blocks
-    for (shape, window, stride, padding), dtype in product(shapes, dtypes):
-        spec = pool_spec("test", shape, window, stride, padding)
-        plans, axes = (
-            {i: PoolPlan(spec, i) for i in (False, True)},
-            list(map(naive.pool_axis, spec.size, spec.kernel, spec.stride, spec.pads)),
-        )
-        x = guarded(integers(shape, dtype, 1), back)
-        dy = guarded(12 * integers(spec.output_shape, dtype, 2), back)
-        for pick, chosen in ((MAX, max), (MIN, min)):
-            y = guarded(np.full(spec.output_shape, np.nan, dtype), back)
-            plans[False].pick(in_pieces, pick, x.reshape(-1), y.reshape(-1))
-            np.testing.assert_array_equal(y, naive.pick_pool(x, axes, chosen)[0])
-            y, places = (guarded(np.full(spec.output_shape, -1, kind), back) for kind in (dtype, np.int64))
-            plans[False].pick_index(in_pieces, pick, x.reshape(-1), y.reshape(-1), places.reshape(-1))
-            for mine, theirs in zip((y, places), naive.pick_pool(x, axes, chosen)):
-                np.testing.assert_array_equal(mine, theirs)
-            count += 1
-            for ties, rule in ((ALL, "all"), (FIRST, "first"), (SPLIT, "split")):
-                dx = guarded(np.full(shape, np.nan, dtype), back)
-                plans[False].pick_grad(in_pieces, pick, ties, dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
-                expected = naive.pick_pool_grad(dy, x, axes, chosen, rule)
-                np.testing.assert_allclose(dx, expected, rtol=0, atol=1e-4 if rule == "split" else 0)
-                count += 2
-        for include in (False, True):
-            y, dx = (guarded(np.full(s, np.nan, dtype), back) for s in (spec.output_shape, shape))
-            plans[include].average(in_pieces, 0, x.reshape(-1), y.reshape(-1))
-            plans[include].average_grad(in_pieces, 0, dy.reshape(-1), dx.reshape(-1))
-            np.testing.assert_allclose(y, naive.avg_pool(x, axes, include), rtol=0, atol=1e-5)
-            np.testing.assert_allclose(dx, naive.avg_pool_grad(dy, shape, axes, include), rtol=0, atol=1e-4)
-            count += 2
-    return count
+def _guard_tables(arguments, pairs):
+    """Return a call's arguments with what isn't guarded in guarded copies; add each array and its copy to the pairs."""
+    replaced = []
+    for argument in arguments:
+        if isinstance(argument, tuple):
+            argument = _guard_tables(argument, pairs)
+        elif isinstance(argument, np.ndarray) and not is_guarded(argument):
+            pairs.append((argument, guarded(argument, memory.allocator.back)))
+            argument = pairs[-1][1]
+        replaced.append(argument)
+    return tuple(replaced)
 
 
-def check_odd_geometry(back: bool, dtypes: list[str]) -> int:
-    """Run pooling with dilation, overhang and adaptive windows, and transposed convolution with output_padding; return how many."""
-    from fastconv.kernels.pool import ALL, MAX, PoolPlan
-    from fastconv.kernels.table import TABLE
-    from fastconv.shapes import adaptive_spec, pool_spec, transposed_spec
-
-    from . import naive
-    from .cases import integers
-
-    count = 0
-    dilated = pool_spec("test", (2, 7, 6, 5), 2, (2, 3), ((1, 0), (1, 1)), (2, 3), True)
-    axes = list(map(naive.pool_axis, dilated.size, dilated.kernel, dilated.stride, dilated.pads, dilated.dilation, (True, True)))
-    adaptive = adaptive_spec("test", (1, 5, 7, 9), (3, 4))
-    cases = [(dilated, axes), (adaptive, list(map(naive.adaptive_axis, adaptive.size, adaptive.outputs)))]
-    for (spec, windows), dtype in product(cases, dtypes):
-        x, dy = (guarded(integers(s, dtype, 1), back) for s in (spec.input_shape, spec.output_shape))
-        for plan_run, wanted in (
-            (lambda p, y: p.pick(in_pieces, MAX, x.reshape(-1), y), naive.pick_pool(x, windows, max)[0]),
-            (
-                lambda p, y: p.pick_grad(in_pieces, MAX, ALL, dy.reshape(-1), x.reshape(-1), y),
-                naive.pick_pool_grad(dy, x, windows, max, "all"),
-            ),
-            (lambda p, y: p.average(in_pieces, 3, x.reshape(-1), y), naive.avg_pool(x, windows, False, 3)),
-            (lambda p, y: p.average_grad(in_pieces, 1, dy.reshape(-1), y), naive.avg_pool_grad(dy, x.shape, windows, False, 1)),
-        ):
-            result = guarded(np.full(wanted.shape, np.nan, dtype), back)
-            plan_run(PoolPlan(spec), result.reshape(-1))
-            np.testing.assert_allclose(result, wanted, rtol=1e-6)
-            count += 1
-    for filters, channels, groups in ((6, 5, 1), (6, 2, 1), (9, 9, 9), (6, 6, 3)):
-        weights = (3, 2, channels // groups, filters)
-        spec = transposed_spec("test", (2, 4, 3, filters), weights, (3, 2), ((0, 0), (1, 0)), (2, 1), 1, groups)
-        geometry = (spec.stride, spec.dilation, ((0, 0), (1, 0)), (2, 1), groups)
-        for dtype, (operation, rows) in product(map(np.dtype, dtypes), TABLE.items()):
-            shapes = (spec.output_shape, spec.weight_shape, spec.input_shape)
-            x, w, dy = (guarded(integers(s, dtype, i), back) for i, s in enumerate(shapes))
-            expected = naive.conv_transpose(x, w, None, *geometry)
-            operands, argument = {"output": ((dy, w, None), x), "input_grad": ((x, w), dy), "weight_grad": ((dy, x), w)}[operation]
-            for kernel in rows:
-                if kernel.automatic and kernel.accepts(spec):
-                    result = guarded(np.full(argument.shape, np.nan, dtype), back)
-                    flat = (None if a is None else a.reshape(-1) for a in operands)
-                    kernel.plan(spec, dtype)(in_pieces, *flat, result.reshape(-1))
-                    assert np.vdot(result, argument) == np.vdot(expected, dy), (operation, kernel.algorithm, groups)
-                    if operation == "input_grad":
-                        np.testing.assert_array_equal(result, expected)
-                    count += 1
-    return count
-
-
-def check_dense(back: bool, dtypes: list[str]) -> int:
-    """Run the dense kernels, batches and one row with softmax; return how many ran."""
-    from fastconv.functional.planned import PlannedDenseSoftmax
-    from fastconv.kernels.dense import LinearPlan
-
-    from .cases import integers
-
-    count = 0
-    shapes = [(1, 5, 3), (7, 9, 10), (60, 17, 33), (3, 40, 1), (113, 6, 16), (270, 230, 33), (7, 1300, 5), (1300, 5, 9)]
-    for (rows, inputs, outputs), dtype in product(shapes, dtypes):
-        plan = LinearPlan(rows, inputs, outputs, np.dtype(dtype))
-        x, w, b, dy = (
-            guarded(integers(shape, dtype, seed), back)
-            for seed, shape in enumerate(((rows, inputs), (inputs, outputs), (outputs,), (rows, outputs)))
-        )
-        for run, operands, expected in (
-            (plan.output, (x, w, b), x @ w + b),
-            (plan.input_grad, (dy, w), dy @ w.T),
-            (plan.weight_grad, (x, dy), x.T @ dy),
-        ):
-            result = guarded(np.full(expected.shape, np.nan, dtype), back)
-            run(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
-            np.testing.assert_array_equal(result, expected, f"dense {rows} {inputs} {outputs}")
-            count += 1
-    for (inputs, outputs), dtype in product([(1, 1), (8, 10), (37, 10), (64, 16), (33, 17), (19, 70)], dtypes):
-        rng = np.random.default_rng(inputs)
-        x, w, b, dy = (
-            guarded(rng.standard_normal(shape).astype(dtype), back)
-            for shape in ((inputs,), (inputs, outputs), (outputs,), (outputs,))
-        )
-        plan = PlannedDenseSoftmax(outputs, np.dtype(dtype))
-        totals, p = plan.output(x, w, b)
-        logits = x.astype(np.float64) @ w + b
-        softmax = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-        dz = softmax * (dy - dy @ softmax)
-        dx, w_after, b_after = w @ dz, w - 0.5 * np.outer(x, dz), b - 0.5 * dz
-        result = plan.step(dy, totals, x, w, b, 0.5)
-        close = {"rtol": 0, "atol": 1e-4 if dtype == "float32" else 1e-12}
-        for mine, theirs in ((totals, logits), (p, softmax), (result, dx), (w, w_after), (b, b_after)):
-            np.testing.assert_allclose(mine, theirs, **close)
-            count += 1
-    return count
-
-
-def check_steps(back: bool, dtypes: list[str]) -> int:
-    """Run the layers' kernels, which do a whole image in one call; return how many ran."""
-    from fastconv.kernels.conv_step import WeightStep, WholeOutput
-    from fastconv.shapes import conv_spec
-
-    from . import naive
-    from .cases import integers
-
-    count, geometry = 0, ((1, 1), (1, 1), ((0, 0), (0, 0)), 1)
-    shapes = [((5, 6, 1), (9, 3, 3, 1)), ((7, 7, 3), (17, 2, 2, 3)), ((4, 9, 1), (1, 4, 4, 1)), ((6, 5, 12), (8, 3, 3, 12))]
-    for (image, kernels), dtype in product(shapes, map(np.dtype, dtypes)):
-        spec = conv_spec("test", (1, *image), (*kernels[1:], kernels[0]))
-        x, w, dy = (
-            guarded(integers(shape, dtype, seed), back) for seed, shape in enumerate(((1, *image), kernels, spec.output_shape))
-        )
-        y, dw = guarded(np.full(spec.output_shape, np.nan, dtype), back), guarded(np.full(kernels, np.nan, dtype), back)
-        WholeOutput(spec, dtype, filters_first=True)(x.reshape(-1), w.reshape(-1), y.reshape(-1))
-        np.testing.assert_array_equal(y, naive.conv(x, np.moveaxis(w, 0, -1), None, *geometry))
-        expected = np.moveaxis(naive.conv_weight_grad(x, dy, spec.weight_shape, *geometry), -1, 0)
-        stepped = w - 0.5 * expected
-        WeightStep(spec, dtype, filters_first=True)(x.reshape(-1), dy.reshape(-1), w.reshape(-1), dw.reshape(-1), 0.5)
-        np.testing.assert_array_equal(dw, expected)
-        np.testing.assert_array_equal(w, stepped)
-        count += 2
-    return count
-
-
-def check_peak(back: bool, dtypes: list[str]) -> int:
-    """Run the loop of multiply-adds that the machine's peak is measured with; return how many ran."""
-    from fastconv.kernels.peak import ROWS, VECTORS, multiply_add
-    from fastconv.kernels.simd import lanes_of
-
-    for dtype in dtypes:
-        w = np.arange(VECTORS * lanes_of(np.dtype(dtype)), dtype=dtype)
-        y = guarded(np.full(ROWS * w.size, np.nan, dtype), back)
-        multiply_add(guarded(np.full(1, 2, dtype), back), guarded(w, back), y, 5)
-        np.testing.assert_array_equal(y, np.tile(10 * w, ROWS))
-    return len(dtypes)
+def kernels_run() -> dict[str, bool]:
+    """Return for each compiled function in fastconv.kernels, and what makes such, whether this process has run, or made, one."""
+    found = {}
+    for module in pkgutil.walk_packages(fastconv.kernels.__path__, "fastconv.kernels."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if hasattr(value, "py_func") and value.py_func.__module__ == module.name:
+                found[f"{module.name}.{name}"] = bool(value.overloads)
+            elif hasattr(value, "cache_info") and value.__module__ == module.name and "@jit" in inspect.getsource(value):
+                found[f"{module.name}.{name}"] = value.cache_info().currsize > 0
+    return found
 
 
 def main(scope: str) -> None:
-    """Run everything guarded at both ends and print a line about it; "quick" compiles least, "wide" most."""
+    """Run everything guarded at both ends and print what; "quick" compiles least, "wide" most.
+
+    Fail where a kernel has not run, unless it is "quick", which runs few.
+    """
     from fastconv.kernels.target import REGISTERS, VECTOR_BYTES
 
-    from .cases import CASES, NARROW_CASES
-    from .guarded_training import check_networks, check_one_pass
+    from . import guarded_convolutions, guarded_layers, guarded_training
     from .simd_checks import check_simd
     from .training_checks import CHECKS
 
     dtypes = ["float32", "float64"] if scope in ("full", "wide") else ["float32"]
-    count = sum(check_simd(dtype, guarded) for dtype in dtypes)
+    count, buffers = sum(check_simd(dtype, guarded) for dtype in dtypes), 0
     for back in (True, False):
-        guard_buffers(back)
-        count += check_convolutions(back, scope, dtypes)
-        if scope == "quick":
-            continue
-        for case in NARROW_CASES + (CASES if scope == "wide" else []):
-            count += sum(check_narrow(case, dtype, partial(guarded, back=back)) for dtype in dtypes[: 2 if scope == "wide" else 1])
-        count += check_pools(back, dtypes) + check_dense(back, dtypes) + check_winograd(back, scope, dtypes[:1])
-        count += check_odd_geometry(back, dtypes) + check_steps(back, dtypes) + check_blocks(back)
-        count += check_peak(back, dtypes) + check_weight_parts(back, dtypes) + check_networks(back) + check_one_pass(back)
-        for check, dtype in product(CHECKS, dtypes):
-            count += check(np.dtype(dtype).type, lambda array: guarded(array, back))
+        allocator = guard_buffers(back)
+        count += guarded_convolutions.check_convolutions(back, scope, dtypes)
+        if scope != "quick":
+            count += guarded_convolutions.check_all(back, scope, dtypes) + guarded_layers.check_all(back, dtypes)
+            count += guarded_training.check_networks(back) + guarded_training.check_one_pass(back)
+            for check, dtype in product(CHECKS, dtypes):
+                count += check(np.dtype(dtype).type, partial(guarded, back=back))
+        buffers += allocator.count
+    ran = kernels_run()
+    missing = sorted(name for name in ran if not ran[name])
     print(f"vectors of {VECTOR_BYTES} bytes, {REGISTERS} registers: {count} guarded cases passed")
+    print(f"{sum(ran.values())} of {len(ran)} kernels and {buffers} arrays of their own guarded")
+    if missing and scope != "quick":
+        raise AssertionError(f"no guarded case runs {missing}")
 
 
 if __name__ == "__main__":
+    from tests.guarded import main  # not this module's: the checks import that one
+
     main(sys.argv[1] if len(sys.argv) > 1 else "full")

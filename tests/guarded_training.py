@@ -8,7 +8,6 @@ import numpy as np
 
 from fastconv import nn
 from fastconv.engine import data
-from fastconv.engine.arena import Arena
 from fastconv.kernels.batch import EPOCH
 from fastconv.nn.fusion import conv_pool_dense
 
@@ -27,10 +26,7 @@ def guarded_gradient(network, back: bool, dtype: str) -> tuple[float, np.ndarray
     gradient, views = np.full_like(model.parameters, np.nan), model.views
     weights = [{name: guarded(array, back) for name, array in arrays.items()} for arrays in views(model.parameters)]
     gradients = [{name: guarded(array, back) for name, array in arrays.items()} for arrays in views(gradient)]
-    with (
-        mock.patch.object(nn.Sequential, "views", lambda model, vector: gradients if vector is gradient else weights),
-        mock.patch.object(Arena, "take", lambda arena, elements: guarded(np.full(elements, np.nan, dtype), back)),
-    ):
+    with mock.patch.object(nn.Sequential, "views", lambda model, vector: gradients if vector is gradient else weights):
         graph = model.graph(batch.count, batch, gradient)
     batch.gather(in_pieces, batch.count, graph.x)
     graph.forward(in_pieces)

@@ -10,7 +10,8 @@ from fastconv.kernels.table import TABLE
 
 from . import naive
 from .cases import CASES, NARROW_CASES, PLANE_CASES, Case, integers
-from .guarded import check_narrow, in_pieces
+from .guarded import in_pieces
+from .guarded_convolutions import check_narrow
 
 DTYPES = ("float32", "float64")
 FUNCTIONS = {

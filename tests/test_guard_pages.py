@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,18 @@ import pytest
 SSE = "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt"
 # name: CPU, features (NUMBA_CPU_NAME alone would leave this machine's features switched on), bytes in a vector
 TARGETS = {"AVX2": ("haswell", f"{SSE},+avx,+avx2,+fma,+bmi,+bmi2", 32)}
+
+KERNELS, ARRAYS = 102, 6500
+"""So many kernels, or makers of kernels, there are at least, and arrays of their own that were guarded; neither may fall."""
+ESCAPED = """
+import numpy as np
+from fastconv.kernels.call import Call
+from fastconv.kernels.pack import clear
+from tests.guarded import guard_buffers, in_pieces
+
+guard_buffers(True)
+in_pieces(1, Call(clear, np.ones(3, np.float32)), 0)
+"""
 
 
 def run(arguments, **environment):
@@ -23,6 +36,14 @@ def test_every_kernel_within_its_memory():
     result = run(["-m", "tests.guarded", "single"])
     assert result.returncode == 0, result.stderr
     assert "guarded cases passed" in result.stdout
+    ran, kernels, arrays = map(int, re.search(r"(\d+) of (\d+) kernels and (\d+) arrays", result.stdout).groups())
+    assert ran == kernels >= KERNELS and arrays >= ARRAYS, result.stdout
+
+
+def test_the_guards_see_memory_that_they_have_not_given():
+    """What no allocator gave comes guarded too, and a kernel that writes to it is told."""
+    result = run(["-c", ESCAPED])
+    assert result.returncode == 1 and "writes to memory that no allocator gave" in result.stderr, result.stderr
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the other CPUs' code is x86-64 code")

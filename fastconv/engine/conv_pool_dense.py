@@ -18,10 +18,11 @@ from ..kernels.conv_pool_dense import (
     unpack_conv_pool_dense,
 )
 from ..kernels.optim import descend
-from ..kernels.pack import add_parts, blocks_of, buffer
+from ..kernels.pack import add_parts, blocks_of
 from ..kernels.simd import lanes_of
 from ..kernels.target import REGISTERS
 from ..kernels.tile import fit_rows
+from ..runtime.memory import buffer
 from .data import Data
 from .operations import Split
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..kernels.batch import EPOCH, POSITION, SEED, STATE_SIZE, gather, gather_shifted
 from ..kernels.call import Call
 from ..kernels.loss import cross_entropy_loss, squared_loss
+from ..runtime.memory import zeros
 from ..shapes import Ints
 from .operations import Split
 
@@ -22,9 +23,10 @@ class Data:
         self, images: np.ndarray, targets: np.ndarray | None, dtype: np.dtype, seed: int = 0, classified: bool = True
     ):  # fmt: skip
         self.count, self.shape, self.classified = len(images), images.shape[1:], classified
-        self.order, self.state = np.arange(self.count), np.zeros(STATE_SIZE, np.int64)
+        self.order, self.state = zeros(self.count, np.int64), zeros(STATE_SIZE, np.int64)
+        self.order[:] = np.arange(self.count)
         self.state[SEED] = seed
-        self.losses, self.correct = np.zeros(self.count), np.zeros(self.count, np.bool_)
+        self.losses, self.correct = zeros(self.count, np.float64), zeros(self.count, np.bool_)
         self.images, self._dtype = images.reshape(-1), dtype
         self.targets = np.zeros(0, dtype) if targets is None else targets
         self.scale = np.array([1 / 255 if images.dtype == np.uint8 else 1], dtype)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..runtime.memory import Arena
 from ..shapes import Ints
-from .arena import Arena
 from .operations import Convolution, MaxPool, Operation, Relu, Split
 
 

@@ -20,7 +20,7 @@ from ..kernels.batch_norm import (
 from ..kernels.call import Call
 from ..kernels.column_sums import LEAST_ROWS, MOST_PARTS
 from ..kernels.margin import add_margin, remove_margin
-from ..kernels.pack import buffer
+from ..runtime.memory import buffer
 
 FLOAT64 = np.dtype(np.float64)
 

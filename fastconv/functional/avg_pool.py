@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
-from .._arrays import aligned_empty
+from ..runtime.memory import aligned_empty
 from ..shapes import PoolSpec, as_bool, as_int, as_shape, check_shape, pool_spec
 from .dimensions import per_dimension
 from .layout import deliver, from_last, images, last_shape, result_for

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import aligned_empty, check_rank, operands, result_array
+from .._arrays import check_rank, operands, result_array
+from ..runtime.memory import aligned_empty
 from ..shapes import Ints
 
 CHANNELS_LAST = {1: "NWC", 2: "NHWC", 3: "NDHWC"}

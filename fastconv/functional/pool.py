@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _threads
-from .._arrays import aligned_empty, as_array
+from .._arrays import as_array
 from ..kernels.pool import MAX, MIN, TIES, PoolPlan
+from ..runtime.memory import aligned_empty
 from ..shapes import Ints, PoolSpec, as_bool, check_shape, pool_spec
 from .dimensions import per_dimension
 from .layout import deliver, from_last, images, result_for

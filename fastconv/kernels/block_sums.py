@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .pack import buffer
+from ..runtime.memory import buffer
 from .simd import Vector, element_pointer, lanes_of, load, splat, store
 
 ONE_SUM = 512
@@ -72,7 +72,7 @@ def spans_of(terms: int, sums: int) -> int:
 
 def rooms(elements: int, blocks: int, dtype: np.dtype) -> tuple[Any, Any]:
     """Return what gives a thread `sums` and `wide` for a tile of so many elements; no room where there is none to put aside."""
-    sums = partial(buffer, elements, dtype) if blocks > 1 else np.empty(0, dtype)
+    sums = partial(buffer, elements, dtype) if blocks > 1 else buffer(0, dtype)
     return sums, partial(buffer, elements, FLOAT64) if blocks > BLOCKS else NOTHING
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from .block_sums import BLOCK_TERMS, vnarrow, vwide_add, vwide_splat
 from .call import Call
-from .pack import add_parts, blocks_of, buffer
+from .pack import add_parts, blocks_of
 from .simd import lanes, vadd, vload, vload_part, vstore_part, vzero
 
 MOST_PARTS, LEAST_ROWS = 16, 64

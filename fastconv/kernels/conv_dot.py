@@ -8,13 +8,14 @@ from functools import cache, partial
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer, zeros
 from ..shapes import ConvSpec
 from .block_sums import is_long, pieces_of, rooms, tile_put_aside, tile_take_back
 from .call import Call
 from .conv_output import InputGradPlan
 from .geometry import pack_geometry, read_geometry, read_weight_layout
 from .lowering import Contraction, lower_output
-from .pack import buffer, pad_rows
+from .pack import pad_rows
 from .simd import lanes, lanes_of, vstore
 from .tile import tile_zero
 from .tile_math import tile_add_products, tile_lane_sums
@@ -112,7 +113,7 @@ class DotContraction:
         blocks = -(-steps // piece) * len(c.taps) // block_pieces + 1 if long else 1
         self._rooms = rooms(lanes_of(dtype) ** 2, blocks, dtype)
         self._kernel = dot_kernel(shape, lanes_of(dtype), long)
-        self._no_bias, self._lanes = np.zeros(c.outputs, dtype), lanes_of(dtype)
+        self._no_bias, self._lanes = zeros(c.outputs, dtype), lanes_of(dtype)
 
     def __call__(self, split, x, w, bias, y):
         c, kernel, geometry, size = self._contraction, self._kernel, self._geometry, self._scratch_size

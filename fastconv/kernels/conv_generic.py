@@ -5,10 +5,11 @@ from math import prod
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .block_sums import FLOAT64, is_long
 from .call import Call
-from .pack import blocks_of, buffer, clear, convert
+from .pack import blocks_of, clear, convert
 
 
 @jit

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .block_sums import is_long, pieces_of, rooms, tile_put_aside, tile_take_back
 from .call import Call
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_input_grad, lower_output
-from .pack import PACKING_FLOPS, blocks_of, buffer, clear, pack_weights, pad_bias, pad_rows
+from .pack import PACKING_FLOPS, blocks_of, clear, pack_weights, pad_bias, pad_rows
 from .simd import lanes, lanes_of, prefetch
 from .target import REGISTERS
 from .tile import fit_vectors, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero

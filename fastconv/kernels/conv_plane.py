@@ -12,10 +12,10 @@ from math import prod
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .block_sums import block_of, is_long, rooms, tile_put_aside, tile_take_back
 from .call import Call
-from .pack import buffer
 from .plane import Plane, cut_out, locate
 from .simd import lanes, lanes_of
 from .target import REGISTERS

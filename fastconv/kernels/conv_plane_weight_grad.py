@@ -7,10 +7,11 @@ from functools import cache, partial
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .block_sums import FLOAT64, NOTHING, block_of, is_long, tile_put_aside, tile_take_back
 from .call import Call
-from .pack import blocks_of, buffer, clear
+from .pack import blocks_of, clear
 from .plane import Plane, cut_out, locate
 from .simd import lanes, lanes_of, vload, vload_part, vsum
 from .tile import most_rows, tile_load, tile_store, tile_zero

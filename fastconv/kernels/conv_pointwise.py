@@ -10,12 +10,13 @@ from functools import cache, partial
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .block_sums import BLOCKS, FLOAT64, block_of, is_long, tile_put_aside, tile_take_back
 from .call import LongCall
 from .geometry import pack_geometry, read_geometry
 from .lowering import lower_output
-from .pack import buffer, copy_pixels
+from .pack import copy_pixels
 from .simd import lanes, lanes_of
 from .target import VECTOR_BYTES
 from .tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero

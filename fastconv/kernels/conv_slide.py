@@ -10,11 +10,12 @@ from math import prod
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer, zeros
 from ..shapes import ConvSpec
 from .block_sums import is_long, rooms, runs_of_block, tile_put_aside, tile_take_back
 from .call import Call, Chain
 from .lines import Lines, input_grad_lines, output_lines
-from .pack import blocks_of, buffer, clear
+from .pack import blocks_of, clear
 from .simd import lanes, lanes_of
 from .target import REGISTERS
 from .tile import tile_load, tile_load_part, tile_zero
@@ -131,7 +132,7 @@ class _Slide:
         numbers = slide_numbers(lines, channels)
         self._tables = (x_lines.ravel(), lines.y_lines[first], starts, w_rows, numbers, x_lines.shape[2], tile[1], block_rows)
         self._kernel = slide_output_kernel(shape, channels < lanes_of(dtype), long)
-        self._no_bias = np.zeros(channels, dtype)
+        self._no_bias = zeros(channels, dtype)
 
     def __call__(self, split, x, w, bias, y):
         split(self.units, self.call(x, w, bias, y), self.flops)

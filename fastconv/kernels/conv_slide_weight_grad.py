@@ -9,12 +9,13 @@ from math import prod
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .block_sums import BLOCKS, FLOAT64, NOTHING, is_long, spans_of
 from .call import Call, LongCall
 from .conv_slide import FLEXIBLE, slide_numbers
 from .lines import Lines, output_lines
-from .pack import MOST_PARTS, blocks_of, buffer, clear, count_parts
+from .pack import MOST_PARTS, blocks_of, clear, count_parts
 from .simd import lanes, lanes_of
 from .target import VECTOR_BYTES
 from .tile import tile_zero

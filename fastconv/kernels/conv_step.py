@@ -5,11 +5,12 @@ from functools import cache
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .block_sums import FLOAT64
 from .conv_output import OutputPlan, output_kernel
 from .conv_weight_grad import WeightGradPlan, weight_grad_kernel
-from .pack import buffer, pack_weights, unpack_weight_grad
+from .pack import pack_weights, unpack_weight_grad
 
 
 @cache

@@ -5,12 +5,13 @@ from functools import cache, partial
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .block_sums import BLOCKS, FLOAT64, is_long, lines_of_block, pieces_of, tile_put_aside, tile_take_back
 from .call import Call, LongCall
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_output
-from .pack import MOST_PARTS, PACKING_FLOPS, buffer, count_parts, pad_rows, unpack_weight_grad
+from .pack import MOST_PARTS, PACKING_FLOPS, count_parts, pad_rows, unpack_weight_grad
 from .simd import lanes, lanes_of
 from .tile import (
     fit_tile,

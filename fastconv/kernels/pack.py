@@ -7,29 +7,8 @@ from .geometry import read_groups, read_weight_layout
 from .simd import lanes, vadd, vload, vload_part, vstore, vstore_part
 from .tile_math import copy_transposed
 
-
-def buffer(size: int, dtype: np.dtype) -> np.ndarray:
-    """Return memory for a kernel's own use, not set to anything; all of it comes from here, so that a test can guard it.
-
-    From ALIGNED elements on it starts at a multiple of 64 bytes, so that no vector of it crosses a cache line.
-    """
-    if size < ALIGNED:
-        return np.empty(size, dtype)
-    room = np.empty(size + 64 // dtype.itemsize, dtype)
-    start = aligned_start(room)
-    return room[start : start + size]
-
-
 PACKING_FLOPS = 8
 """An element that is packed takes the time of about so many floating-point operations."""
-ALIGNED = 1024
-"""Below this many elements, finding an aligned place costs more than it brings."""
-
-
-@jit
-def aligned_start(room):
-    """Return the first element at a multiple of 64 bytes."""
-    return -room.ctypes.data % 64 // room.itemsize
 
 
 @jit

@@ -9,10 +9,11 @@ from functools import cache
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import PoolSpec
 from .block_sums import BLOCK_TERMS, ONE_SUM, vnarrow, vwide_add, vwide_splat
 from .call import Call
-from .pack import blocks_of, buffer, clear, convert
+from .pack import blocks_of, clear, convert
 from .simd import lanes, vadd, vdiv, vload_part, vmatch, vpick, vsplat, vstore_part, vunmatch, vzero
 
 MAX, MIN, SUM = 0, 1, 2

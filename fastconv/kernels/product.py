@@ -9,9 +9,9 @@ from functools import cache, partial
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from .block_sums import block_of, is_long, rooms, tile_put_aside, tile_take_back
 from .call import Call
-from .pack import buffer
 from .simd import lanes, lanes_of, vload_part, vstore
 from .tile import fit_tile, tile_load, tile_load_part, tile_outer, tile_outer_run, tile_store, tile_zero
 from .tile_math import copy_transposed

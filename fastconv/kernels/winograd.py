@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .call import Call
 from .cost import TILE
-from .pack import buffer, pad_bias
+from .pack import pad_bias
 from .simd import lanes, lanes_of
 from .tile import fit_vectors
 from .winograd_tiles import MOST_TERMS, outputs_kernel, patches_kernel, products_kernel, weights_kernel

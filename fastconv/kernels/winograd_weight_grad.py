@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from .._jit import jit
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec
 from .call import Call
 from .cost import TILE
-from .pack import add_parts, add_wide_parts, blocks_of, buffer
+from .pack import add_parts, add_wide_parts, blocks_of
 from .simd import lanes, lanes_of
 from .tile import fit_tile
 from .winograd import round_up

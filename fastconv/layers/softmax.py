@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import FLOAT64, aligned_copy, as_array
+from .._arrays import FLOAT64, as_array
 from ..functional.planned import PlannedDenseSoftmax, planned_dense_softmax
+from ..runtime.memory import aligned_copy
 from ..shapes import as_int, check_shape
 from .checks import check_forward_done, check_rate, check_updatable, compute_type, described, is_plain, is_ready, ready
 from .weights import LayerWithWeights
