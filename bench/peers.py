@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv._arrays import aligned_copy
+from fastconv.runtime.memory import aligned_copy
 from fastconv.shapes import ConvSpec, conv_spec
 
 

@@ -62,6 +62,8 @@ class Guarded(Allocator):
         self.count += 1
         return guarded(np.full(shape, np.nan if np.dtype(dtype).kind == "f" else -1, dtype), self.back)
 
+    take_aligned = take
+
     def cut(self, block, start, stop):
         return self.take(stop - start, block.dtype)
 

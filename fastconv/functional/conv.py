@@ -266,7 +266,7 @@ def conv_weight_grad(
     x, dy = to_last(x, first), to_last(dy, first)
     if border is not None:
         spec, x = border.spec, border.pad(x)
-    dw = np.empty(spec.weight_shape, x.dtype)
+    dw = aligned_empty(spec.weight_shape, x.dtype)
     weight_grad_into(operation, spec, x, dy, dw, algorithm)
     return weights_from_last(dw, first)
 

@@ -250,7 +250,7 @@ def conv_transpose_weight_grad(
     shape = last_weight_shape(as_shape(operation, "weight_shape", weight_shape, dims + 2), first)
     spec = transposed_spec(operation, last_shape(x.shape, first), shape, stride, padding, output_padding, dilation, groups)
     check_shape(operation, "dy (channels last)", last_shape(dy.shape, first), spec.input_shape)
-    dw = np.empty(spec.weight_shape, x.dtype)
+    dw = aligned_empty(spec.weight_shape, x.dtype)
     weight_grad_into(operation, spec, to_last(dy, first), to_last(x, first), dw, algorithm)
     return weights_from_last(dw, first)
 

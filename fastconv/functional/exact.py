@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import FLOAT32, FLOAT64, as_array, kernel_ready
+from ..runtime.memory import buffer
 from ..shapes import ConvSpec, check_shape, conv_spec
 from .compute import run, weight_grad_into
 
@@ -56,7 +57,7 @@ def same_correlation(name: str, rank: int, batched: bool, x: Any, param: Any) ->
     if kernel.size and not images.size:
         return np.zeros(images.shape, result)
     spec, dtype = _spec(name, images, kernel, batched), _compute_type(result)
-    y = np.empty(images.size, dtype)
+    y = buffer(images.size, dtype)
     w = _flat(kernel, dtype)
     run(name, "output", spec, "auto", w, y, _flat(images, dtype), w, None, y)
     return _as_result(y.reshape(images.shape), result)
@@ -70,7 +71,7 @@ def same_input_grad(name: str, rank: int, batched: bool, x: Any, param: Any, out
     if kernel.size and not images.size:
         return np.zeros(images.shape, result)
     spec, dtype = _spec(name, images, kernel, batched), _compute_type(result)
-    dx = np.empty(images.size, dtype)
+    dx = buffer(images.size, dtype)
     w = _flat(kernel, dtype)
     run(name, "input_grad", spec, "auto", w, dx, _flat(dy, dtype), w, dx)
     return _as_result(dx.reshape(images.shape), result)
@@ -84,7 +85,7 @@ def same_param_grad(name: str, rank: int, batched: bool, x: Any, param: Any, out
     if kernel.size and not images.size:
         return np.zeros(kernel.shape, result)
     spec, dtype = _spec(name, images, kernel, batched), _compute_type(result)
-    dw = np.empty(kernel.size, dtype)
+    dw = buffer(kernel.size, dtype)
     weight_grad_into(name, spec, _flat(images, dtype), _flat(dy, dtype), dw, "auto")
     return _as_result(dw.reshape(kernel.shape), result)
 

@@ -12,6 +12,7 @@ from .._arrays import check_rank, operands, result_array
 from ..kernels.block_sums import is_long
 from ..kernels.column_sums import sum_columns
 from ..kernels.dense import LinearPlan
+from ..runtime.memory import aligned_empty, buffer
 from ..shapes import check_made, check_shape
 
 
@@ -39,7 +40,7 @@ def _column_sums(dy: np.ndarray) -> np.ndarray:
     if dy.size < TINY_FLOPS:
         with np.errstate(over="ignore", invalid="ignore"):
             return dy.sum(axis=0, dtype=np.float64).astype(dy.dtype)
-    total = np.empty(dy.shape[1], dy.dtype)
+    total = buffer(dy.shape[1], dy.dtype)
     sum_columns(_threads.split, dy.reshape(-1), total)
     return total
 
@@ -88,7 +89,7 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: np.nd
     if 2 * x.size * w.shape[1] < TINY_FLOPS:
         checked[...] = _small_product(x, w, b)
         return checked
-    y = checked if checked.flags.carray else np.empty(checked.shape, x.dtype)
+    y = checked if checked.flags.carray else aligned_empty(checked.shape, x.dtype)
     _plan(*x.shape, w.shape[1], x.dtype).output(_threads.split, x.reshape(-1), w.reshape(-1), b, y.reshape(-1))
     if y is not checked:
         checked[...] = y
@@ -129,7 +130,7 @@ def linear_input_grad(dy: ArrayLike, w: ArrayLike) -> np.ndarray:
     check_made("linear_input_grad", (dy.shape[0], w.shape[0]), dy.shape, w.shape)
     if 2 * dy.size * w.shape[0] < TINY_FLOPS:
         return _small_product(dy, w.T)
-    dx = np.empty((dy.shape[0], w.shape[0]), dy.dtype)
+    dx = aligned_empty((dy.shape[0], w.shape[0]), dy.dtype)
     _plan(dy.shape[0], *w.shape, dy.dtype).input_grad(_threads.split, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
     return dx
 
@@ -170,7 +171,7 @@ def linear_weight_grad(x: ArrayLike, dy: ArrayLike) -> np.ndarray:
     check_made("linear_weight_grad", (x.shape[1], dy.shape[1]), x.shape, dy.shape)
     if 2 * x.size * dy.shape[1] < TINY_FLOPS:
         return np.ascontiguousarray(_small_product(x.T, dy))
-    dw = np.empty((x.shape[1], dy.shape[1]), x.dtype)
+    dw = aligned_empty((x.shape[1], dy.shape[1]), x.dtype)
     _plan(*x.shape, dy.shape[1], x.dtype).weight_grad(_threads.split, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
     return dw
 

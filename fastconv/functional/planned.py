@@ -25,7 +25,7 @@ from ..kernels.dense import (
 from ..kernels.pool import ALL, MAX, PoolPlan, pick_grad_kernel, pool_kernel
 from ..kernels.segments import segment_sizes
 from ..kernels.simd import lanes_of
-from ..runtime.memory import aligned_empty, buffer
+from ..runtime.memory import buffer, empty
 from ..shapes import conv_spec, pool_spec
 from .activation import softmax
 
@@ -54,7 +54,7 @@ class PlannedConvolution:
 
     def output(self, image: np.ndarray, kernels: np.ndarray) -> np.ndarray:
         """Return the (h - k + 1, w - k + 1, f) output."""
-        y = aligned_empty(self.output_shape, self.dtype)
+        y = empty(self.output_shape, self.dtype)
         if self._small:
             self._output(image.ravel(), kernels.ravel(), y.ravel())
         else:
@@ -63,7 +63,7 @@ class PlannedConvolution:
 
     def step(self, image: np.ndarray, dy: np.ndarray, kernels: np.ndarray, rate: float) -> np.ndarray:
         """Update the kernels in place by one step of gradient descent; return their gradient, of their shape."""
-        dw = aligned_empty(kernels.shape, self.dtype)
+        dw = empty(kernels.shape, self.dtype)
         if self._small:
             self._weight_step(image.ravel(), dy.ravel(), kernels.ravel(), dw.ravel(), rate)
         else:
@@ -73,7 +73,7 @@ class PlannedConvolution:
 
     def input_grad(self, dy: np.ndarray, kernels: np.ndarray) -> np.ndarray:
         """Return the gradient of the image, of its shape."""
-        dx = aligned_empty(self.spec.input_shape[1:], self.dtype)
+        dx = empty(self.spec.input_shape[1:], self.dtype)
         self._input_grad(_threads.split, dy.ravel(), kernels.ravel(), dx.ravel())
         return dx
 
@@ -92,7 +92,7 @@ class PlannedMaxPooling:
 
     def output(self, image: np.ndarray) -> np.ndarray:
         """Return the (h // k, w // k, c) output."""
-        y = aligned_empty(self.output_shape, self.dtype)
+        y = empty(self.output_shape, self.dtype)
         self._pick(image.ravel(), y.ravel(), self._geometry, 0, 0, 1)
         return y
 
@@ -126,7 +126,7 @@ class PlannedDenseSoftmax:
 
         In float32 so many inputs are taken at a time that a kernel's sums have MOST_TERMS each; their totals are added in float64.
         """
-        totals, probabilities = buffer(self.outputs, self.dtype), buffer(self.outputs, self.dtype)
+        totals, probabilities = empty(self.outputs, self.dtype), empty(self.outputs, self.dtype)
         room = buffer(self._room, self.dtype)
         if self.dtype == np.float64 or len(x) <= self._block:
             self._forward(x, w.ravel(), bias, totals, probabilities, room)
@@ -141,7 +141,7 @@ class PlannedDenseSoftmax:
 
     def step(self, dy: np.ndarray, totals: np.ndarray, x: np.ndarray, w: np.ndarray, bias: np.ndarray, alpha: float) -> np.ndarray:
         """Update w and bias in place by one step of gradient descent; return the gradient of x, of the weights before it."""
-        dx, dz, step = buffer(len(x), self.dtype), buffer(self._room, self.dtype), buffer(self._room, self.dtype)
+        dx, dz, step = empty(len(x), self.dtype), buffer(self._room, self.dtype), buffer(self._room, self.dtype)
         self._update(dy, totals, x, w.ravel(), bias, alpha, dz, step, dx)
         return dx
 

@@ -44,7 +44,7 @@ def pick_windows(
     spec = spec_of(x.shape)
     y = result_for(operation, out, spec.output_shape, first, own_type(array, x.dtype), given)
     best = y if y.dtype == x.dtype else aligned_empty(spec.output_shape, x.dtype)
-    places = np.empty(spec.output_shape, np.int64) if indices else None
+    places = aligned_empty(spec.output_shape, np.int64) if indices else None
     if places is None:
         pool_plan(spec).pick(_threads.split, pick, x.reshape(-1), best.reshape(-1))
     else:

@@ -21,6 +21,10 @@ class Allocator:
     """Gives out NumPy's memory."""
 
     def take(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return an array, not set to anything."""
+        return np.empty(shape, dtype)
+
+    def take_aligned(self, shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         """Return an array, not set to anything.
 
         From ALIGNED elements on it starts at a multiple of 64 bytes, so that no vector of it crosses a cache line.
@@ -42,26 +46,31 @@ class Allocator:
 allocator = Allocator()
 
 
+def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Return an array, not set to anything, for work of so few microseconds that finding an aligned place would cost more."""
+    return allocator.take(shape, dtype)
+
+
 def buffer(size: int, dtype: DTypeLike) -> np.ndarray:
     """Return so many elements for a kernel's own use, not set to anything."""
-    return allocator.take(size, dtype)
+    return allocator.take_aligned(size, dtype)
 
 
 def zeros(size: int, dtype: DTypeLike) -> np.ndarray:
     """Return so many zeros."""
-    array = allocator.take(size, dtype)
+    array = allocator.take_aligned(size, dtype)
     array[:] = 0
     return array
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Return an array of a shape, not set to anything."""
-    return allocator.take(shape, dtype)
+    return allocator.take_aligned(shape, dtype)
 
 
 def aligned_copy(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return a C-contiguous copy."""
-    copy = allocator.take(array.shape, dtype)
+    copy = allocator.take_aligned(array.shape, dtype)
     copy[...] = array
     return copy
 
@@ -70,7 +79,7 @@ class Arena:
     """One block of memory for all of a program's arrays, planned once: it gives them out one behind the other."""
 
     def __init__(self, elements: int, dtype: np.dtype):
-        self._block, self._used = allocator.take(max(elements, ALIGNED), dtype), 0
+        self._block, self._used = allocator.take_aligned(max(elements, ALIGNED), dtype), 0
 
     @staticmethod
     def room(elements: int) -> int:
