@@ -108,15 +108,36 @@ def _guard_tables(arguments, pairs):
 
 
 def kernels_run() -> dict[str, bool]:
-    """Return for each compiled function in fastconv.kernels, and what makes such, whether this process has run, or made, one."""
+    """Return for each compiled function in fastconv.kernels, and what makes such, whether this process has run, or made, one.
+
+    A function that kernels call has run with them: where a kernel comes from the disk, what it calls isn't compiled on its own.
+    """
     found = {}
     for module in pkgutil.walk_packages(fastconv.kernels.__path__, "fastconv.kernels."):
         for name, value in vars(importlib.import_module(module.name)).items():
             if hasattr(value, "py_func") and value.py_func.__module__ == module.name:
-                found[f"{module.name}.{name}"] = bool(value.overloads)
+                found[value] = bool(value.overloads)
             elif hasattr(value, "cache_info") and value.__module__ == module.name and "@jit" in inspect.getsource(value):
-                found[f"{module.name}.{name}"] = value.cache_info().currsize > 0
-    return found
+                found[value] = value.cache_info().currsize > 0
+    waiting = [value for value, run in found.items() if run]
+    while waiting:
+        for called in _called_by(waiting.pop()):
+            if found.get(called) is False:
+                found[called] = True
+                waiting.append(called)
+    return {f"{value.__module__}.{value.__name__}": run for value, run in found.items()}
+
+
+def _called_by(kernel):
+    """Yield what a kernel, or what a maker of kernels makes, calls by a name of its module."""
+    function = inspect.unwrap(getattr(kernel, "py_func", kernel))
+    codes = [function.__code__]
+    while codes:
+        code = codes.pop()
+        codes += [inner for inner in code.co_consts if inspect.iscode(inner)]
+        for value in map(function.__globals__.get, code.co_names):
+            if value.__hash__:
+                yield value
 
 
 def main(scope: str) -> None:
