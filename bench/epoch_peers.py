@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv import nn
-from fastconv.nn.optimizers import Optimizer
+from fastconv.nn.training.optimizers import Optimizer
 
 from .peers import LeftOutError
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 import fastconv
-from fastconv import _threads
 from fastconv import functional as fn
 from fastconv.kernels.peak import copy_bandwidth, fma_peak
 from fastconv.kernels.table import choose
+from fastconv.runtime import threads as _threads
 
 from . import peers, timing
 from .peers import OPERATIONS

@@ -11,29 +11,26 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ConvolutionLayer": "layers", "MaxPoolingLayer": "layers", "SoftmaxLayer": "layers",
-    "Conv3x3": "layers", "MaxPool2": "layers", "Softmax": "layers",
-    "zero_pad_1d": "notebook", "zero_pad_2d": "notebook",
-    "conv_1d": "notebook", "conv_1d_batch": "notebook", "conv_2d": "notebook", "conv_2d_batch": "notebook",
-    "input_1d_grads": "notebook", "input_1d_grads_batch": "notebook",
-    "param_1d_grads": "notebook", "param_1d_grads_batch": "notebook",
-    "input_2d_grads": "notebook", "input_2d_grads_batch": "notebook",
-    "param_2d_grads": "notebook", "param_2d_grads_batch": "notebook",
-    "CNN_forward": "notebook_training", "CNN_backprop": "notebook_training", "CNN_training": "notebook_training",
-    "get_num_threads": "_threads", "set_num_threads": "_threads",
-    "info": "_info", "warmup": "_warmup",
-}  # fmt: skip
-_MODULES = ("datasets", "functional", "layers", "signal", "testing")
+    "dropin": "ConvolutionLayer MaxPoolingLayer SoftmaxLayer Conv3x3 MaxPool2 Softmax",
+    "dropin.functions": "zero_pad_1d zero_pad_2d conv_1d conv_1d_batch conv_2d conv_2d_batch input_1d_grads input_1d_grads_batch "
+    "param_1d_grads param_1d_grads_batch input_2d_grads input_2d_grads_batch param_2d_grads param_2d_grads_batch",
+    "dropin.training_step": "CNN_forward CNN_backprop CNN_training",
+    "runtime.threads": "get_num_threads set_num_threads",
+    "commands.info": "info",
+    "commands.warmup": "warmup",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+_MODULES = ("datasets", "dropin", "functional", "nn", "signal", "testing")
 
-__all__ = ["__version__", *_HOMES, *_MODULES]
+__all__ = ["__version__", *_HOME, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f".{name}", __name__)
-    if name not in _HOMES:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value
     return value
 

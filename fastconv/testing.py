@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import check_no_mask
+from .arrays import check_no_mask
 
 EPSILON = 1e-6
 """The finite differences' step, relative to an element's size (at least 1)."""

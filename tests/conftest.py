@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-from fastconv import _threads, _waiting
 from fastconv.cli import main
+from fastconv.messages import waiting as _waiting
+from fastconv.runtime import threads as _threads
 
 # The first call of a kernel compiles it, so no deadline. The full profile is 2,000 examples over test_properties.py.
 settings.register_profile("default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -79,7 +79,7 @@ def in_pieces(units, work, flops):
 
     Where memory is guarded, the tables of positions that plans have made are, too.
     """
-    from fastconv.kernels.call import MOST_WORDS
+    from fastconv.runtime.call import MOST_WORDS
 
     pairs = []
     for call, _ in work.calls(units):
@@ -145,7 +145,7 @@ def main(scope: str) -> None:
 
     Fail where a kernel has not run, unless it is "quick", which runs few.
     """
-    from fastconv.kernels.target import REGISTERS, VECTOR_BYTES
+    from fastconv.kernels.simd.target import REGISTERS, VECTOR_BYTES
 
     from . import guarded_convolutions, guarded_layers, guarded_training
     from .simd_checks import check_simd

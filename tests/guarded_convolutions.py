@@ -74,7 +74,8 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
 
 def check_blocks(back: bool) -> int:
     """Run all on a few cases with sums in blocks of a few terms, as otherwise only those of many have; return how many ran."""
-    from fastconv.kernels import block_sums, conv_plane
+    from fastconv.kernels.arrays import long_sums as block_sums
+    from fastconv.kernels.plane import output as conv_plane
 
     from . import guarded_layers
     from .cases import NARROW_CASES
@@ -89,7 +90,7 @@ def check_blocks(back: bool) -> int:
 
 def check_narrow(case, dtype: str, guard) -> int:
     """Run the plans of "narrow", which tables choose for much work only, on one case; return how many ran."""
-    from fastconv.kernels.conv_narrow import NarrowInputGradPlan, NarrowOutputPlan
+    from fastconv.kernels.contraction.narrow import NarrowInputGradPlan, NarrowOutputPlan
 
     from . import naive
     from .cases import integers
@@ -110,9 +111,9 @@ def check_narrow(case, dtype: str, guard) -> int:
 
 def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
     """Run Winograd's plans, few tiles and many, with tails of pixels and channels, pads and groups; return how many ran."""
-    from fastconv.kernels import winograd_weight_grad
-    from fastconv.kernels.winograd import WinogradInputGradPlan, WinogradOutputPlan
-    from fastconv.kernels.winograd_weight_grad import WinogradWeightGradPlan
+    from fastconv.kernels.winograd import weight_grad as winograd_weight_grad
+    from fastconv.kernels.winograd.output import WinogradInputGradPlan, WinogradOutputPlan
+    from fastconv.kernels.winograd.weight_grad import WinogradWeightGradPlan
 
     from . import naive
     from .cases import Case, integers
@@ -155,9 +156,9 @@ def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
 
 def check_weight_parts(back: bool, dtypes: list[str]) -> int:
     """Run weight gradients cut by images into parts, as those of large layers are; return how many ran."""
-    from fastconv.kernels import pack
-    from fastconv.kernels.conv_slide_weight_grad import SlideWeightGradPlan
-    from fastconv.kernels.conv_weight_grad import WeightGradPlan
+    from fastconv.kernels.contraction import pack
+    from fastconv.kernels.contraction.direct_weight_grad import WeightGradPlan
+    from fastconv.kernels.depthwise.weight_grad import SlideWeightGradPlan
 
     from . import naive
     from .cases import Case, integers
@@ -183,7 +184,7 @@ def check_weight_parts(back: bool, dtypes: list[str]) -> int:
 
 def check_odd_geometry(back: bool, dtypes: list[str]) -> int:
     """Run pooling with dilation, overhang and adaptive windows, and transposed convolution with output_padding; return how many."""
-    from fastconv.kernels.pool import ALL, MAX, PoolPlan
+    from fastconv.kernels.layers.pool import ALL, MAX, PoolPlan
     from fastconv.kernels.table import TABLE
     from fastconv.shapes import adaptive_spec, pool_spec, transposed_spec
 

@@ -11,7 +11,7 @@ from .guarded import guarded, in_pieces
 
 def check_pools(back: bool, dtypes: list[str]) -> int:
     """Run every pooling kernel on some windows and channel tails; return how many ran."""
-    from fastconv.kernels.pool import ALL, FIRST, MAX, MIN, SPLIT, PoolPlan
+    from fastconv.kernels.layers.pool import ALL, FIRST, MAX, MIN, SPLIT, PoolPlan
     from fastconv.shapes import pool_spec
 
     from . import naive
@@ -56,8 +56,8 @@ def check_pools(back: bool, dtypes: list[str]) -> int:
 
 def check_dense(back: bool, dtypes: list[str]) -> int:
     """Run the dense kernels, batches and one row with softmax; return how many ran."""
-    from fastconv.functional.planned import PlannedDenseSoftmax
-    from fastconv.kernels.dense import LinearPlan
+    from fastconv.dropin.planned import PlannedDenseSoftmax
+    from fastconv.kernels.gemm.linear import LinearPlan
 
     from .cases import integers
 
@@ -100,7 +100,7 @@ def check_dense(back: bool, dtypes: list[str]) -> int:
 
 def check_steps(back: bool, dtypes: list[str]) -> int:
     """Run the layers' kernels, which do a whole image in one call; return how many ran."""
-    from fastconv.kernels.conv_step import WeightStep, WholeOutput
+    from fastconv.kernels.fused.conv_step import WeightStep, WholeOutput
     from fastconv.shapes import conv_spec
 
     from . import naive
@@ -127,8 +127,8 @@ def check_steps(back: bool, dtypes: list[str]) -> int:
 
 def check_softmax(back: bool, dtypes: list[str]) -> int:
     """Run softmax, its logarithm and their gradients on rows of one number and more; return how many ran."""
-    from fastconv.kernels.call import Call
-    from fastconv.kernels.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
+    from fastconv.kernels.layers.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
+    from fastconv.runtime.call import Call
 
     count = 0
     for columns, dtype in product((1, 3, 17), dtypes):
@@ -150,9 +150,9 @@ def check_softmax(back: bool, dtypes: list[str]) -> int:
 
 def check_peak(back: bool, dtypes: list[str]) -> int:
     """Run the loops that the machine's peak and its memory are measured with; return how many ran."""
-    from fastconv.kernels.call import Call
     from fastconv.kernels.peak import ROWS, VECTORS, copy, multiply_add
-    from fastconv.kernels.simd import lanes_of
+    from fastconv.kernels.simd.vector import lanes_of
+    from fastconv.runtime.call import Call
 
     for dtype in dtypes:
         w = np.arange(VECTORS * lanes_of(np.dtype(dtype)), dtype=dtype)

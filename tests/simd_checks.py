@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fastconv.kernels import block_sums, simd, tile, tile_math, vector_math
-from fastconv.kernels.simd import lanes_of
+from fastconv.kernels.arrays import long_sums as block_sums
+from fastconv.kernels.simd import tile, tile_math, vector_math
+from fastconv.kernels.simd import vector as simd
+from fastconv.kernels.simd.vector import lanes_of
 
 ROWS, VECTORS = 3, 2
 

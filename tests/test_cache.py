@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import fastconv
-from fastconv import _jit
+from fastconv.runtime import jit as _jit
 
 from .processes import environment, run_code, run_python
 
@@ -67,14 +67,14 @@ def test_an_edit_anywhere_in_the_package_compiles_anew(tmp_path):
     first, second = (results_and_compilations(cache, "float64", **options) for _ in range(2))
     assert first[1] > 0
     assert second[1] == 0
-    with open(copy / "kernels" / "simd.py", "a") as file:
+    with open(copy / "kernels" / "simd" / "vector.py", "a") as file:
         file.write("\n# an edit\n")
     assert results_and_compilations(cache, "float64", **options) == first
     assert len(list(cache.iterdir())) == 2
 
 
 def test_options_of_numba_that_change_the_code_have_their_own_kernels():
-    code = "from fastconv._jit import cache_stamp; print(cache_stamp())"
+    code = "from fastconv.runtime.jit import cache_stamp; print(cache_stamp())"
     stamps = [run_code(code, **options) for options in ({}, {}, {"NUMBA_BOUNDSCHECK": 1}, {"NUMBA_OPT": 1})]
     assert stamps[0] == stamps[1]
     assert len(set(stamps)) == 3
@@ -205,8 +205,8 @@ def test_a_kernel_that_cannot_be_kept_works_and_leaves_nothing(tmp_path):
 
 def test_closures_of_different_values_have_different_names():
     """A name shared by two kernels from the disk cache would let a third one be linked to the wrong one."""
-    from fastconv._jit import jit
-    from fastconv.kernels.conv_output import output_kernel
+    from fastconv.kernels.contraction.direct import output_kernel
+    from fastconv.runtime.jit import jit
 
     names = {output_kernel(rows, vectors, 1, False).py_func.__qualname__ for rows in (3, 4) for vectors in (1, 2)}
     assert len(names) == 4

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fastconv import _jit
+from fastconv.runtime import jit as _jit
 
 from .processes import environment, run_code
 from .test_cache import double, kernel_files
@@ -153,7 +153,7 @@ def test_several_processes_clear_at_once(root):
 
 USE = """
 import json, os, shutil, sys, warnings
-from fastconv._jit import cache_directory, jit
+from fastconv.runtime.jit import cache_directory, jit
 
 def compiled(function):
     kernel = jit(function)
@@ -197,7 +197,7 @@ def test_if_it_cannot_be_there_is_one_warning(tmp_path):
 def test_the_cache_stays_where_it_was_when_the_process_goes_elsewhere(tmp_path):
     code = """
 import os
-from fastconv._jit import cache_directory, jit
+from fastconv.runtime.jit import cache_directory, jit
 kernel = jit(lambda x: x)
 os.mkdir("elsewhere"); os.chdir("elsewhere")
 kernel(1.0)

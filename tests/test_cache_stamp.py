@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 import fastconv
-from fastconv import _jit, _stamp
+from fastconv.runtime import jit as _jit
+from fastconv.runtime import stamp as _stamp
 
 from .processes import run_code, run_python
 
 PACKAGE = Path(fastconv.__file__).parent
 CALLED = """'One kernel.'
-from .._jit import jit
+from ..runtime.jit import jit
 
 
 @jit
@@ -23,7 +24,7 @@ def called(x):
     return x + 1
 """
 CALLER = """'Another one, which calls it.'
-from .._jit import jit
+from ..runtime.jit import jit
 from .called import called
 
 
@@ -105,7 +106,7 @@ def test_where_sources_cannot_be_read_what_is_loaded_instead_counts(monkeypatch)
         return read(path)
 
     monkeypatch.setattr(_stamp, "files", lambda package: PACKAGE / "kernels")
-    monkeypatch.setattr(_stamp, "HERE", "softmax")
+    monkeypatch.setattr(_stamp, "HERE", "table")
     monkeypatch.setattr(_stamp.importlib.util, "cache_from_source", lambda path: path + ".compiled")
     sources = stamp_of(PACKAGE)
     monkeypatch.setattr(Path, "read_bytes", unreadable)
@@ -136,10 +137,10 @@ class Installed:
 @pytest.mark.parametrize(
     "folder, record, counts",
     [
-        (PACKAGE.parent, "fastconv/_stamp.py,sha256=abc,123\n", True),
+        (PACKAGE.parent, "fastconv/runtime/stamp.py,sha256=abc,123\n", True),
         (PACKAGE.parent, "__editable__.fastconv.pth,sha256=abc,123\n", False),
         (PACKAGE.parent, None, False),
-        (PACKAGE.parent / "elsewhere", "fastconv/_stamp.py,sha256=abc,123\n", False),
+        (PACKAGE.parent / "elsewhere", "fastconv/runtime/stamp.py,sha256=abc,123\n", False),
     ],
     ids=["installed", "editable", "without a list", "another copy"],
 )
@@ -177,12 +178,12 @@ def test_the_stamp_is_of_all_modules_and_nothing_else():
     names = [part.partition(b"\0")[0].decode() for part in stamp_of(PACKAGE)]
     expected = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
     assert sorted(names) == expected
-    assert "kernels/simd.py" in names
+    assert "kernels/simd/vector.py" in names
     assert _jit.PACKAGE == PACKAGE
 
 
 def test_a_warning_names_the_users_line_where_there_are_only_compiled_files(copy, tmp_path):
-    (tmp_path / "fastconv_user.py").write_text("from fastconv._warnings import warn\nwarn('here')\n")
+    (tmp_path / "fastconv_user.py").write_text("from fastconv.messages.warn import warn\nwarn('here')\n")
     environment = {"PYTHONPATH": as_compiled_files(copy, tmp_path), "FASTCONV_CACHE_DIR": tmp_path / "cache"}
     done = run_python("-W", "always", tmp_path / "fastconv_user.py", cwd=tmp_path, **environment)
     assert done.stderr.splitlines()[0] == f"{tmp_path / 'fastconv_user.py'}:2: UserWarning: here"

@@ -12,8 +12,8 @@ import pytest
 
 from fastconv import nn
 from fastconv.engine import epoch
-from fastconv.nn import training
-from fastconv.nn.files import read_file, write_file
+from fastconv.nn.files.container import read_file, write_file
+from fastconv.nn.training import loop as training
 
 from .processes import environment
 

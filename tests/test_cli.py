@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _warmup, nn, training
-from fastconv.nn.fit import History, fit
+from fastconv import nn
+from fastconv.commands import train_model as training
+from fastconv.commands import warmup as _warmup
 from fastconv.nn.models import MODELS
+from fastconv.nn.training.fit import History, fit
 
 from . import naive
 from .files import tiny_pictures, write_mnist_folder

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from fastconv import training
 from fastconv.cli import main
+from fastconv.commands import train_model as training
 
 from .files import MNIST_FILES, tiny_pictures, write_mnist_folder
 from .processes import run_python

@@ -13,7 +13,7 @@ import pytest
 from fastconv import nn
 from fastconv.cli import main
 from fastconv.commands import console
-from fastconv.progress import Progress
+from fastconv.messages.progress import Progress
 
 from .processes import environment, run_code
 
@@ -98,7 +98,7 @@ class Gone(io.StringIO):
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("lines", [0, 1, 2])
 def test_progress_goes_on_without_its_stream(monkeypatch, lines, terminal):
-    monkeypatch.setattr("fastconv.progress.SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr("fastconv.messages.progress.SECONDS_BETWEEN_LINES", 0)
     progress = Progress(epochs=2, images=10, stream=Gone(lines, terminal))
     for epoch in range(2):
         for done in range(10):

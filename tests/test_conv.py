@@ -5,7 +5,7 @@ import pytest
 
 from fastconv import functional as fn
 from fastconv.functional.layout import from_last, to_last, weights_from_last
-from fastconv.kernels import plane
+from fastconv.kernels.plane import pieces as plane
 from fastconv.kernels.table import TABLE
 
 from . import naive

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _cpus, _threads, nn
-from fastconv._jit import jit
-from fastconv.engine.team import team_of
-from fastconv.kernels.call import Call
+from fastconv import nn
+from fastconv.runtime import cpus as _cpus
+from fastconv.runtime import threads as _threads
+from fastconv.runtime.call import Call
+from fastconv.runtime.jit import jit
+from fastconv.runtime.threads import team_of
 
 from .processes import run_code
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import functional, layers, signal
+from fastconv import dropin as layers
+from fastconv import functional, signal
 
 MODULES = ["fastconv", *(module.name for module in pkgutil.walk_packages(fastconv.__path__, "fastconv."))]
 
@@ -79,4 +80,4 @@ def test_functional_docstrings_are_complete(name):
 
 def test_the_list_of_public_things_is_the_whole():
     assert len(PUBLIC) > 50
-    assert {"fastconv.conv_1d", "fastconv.functional.conv2d", "fastconv.layers.ConvolutionLayer.forward_prop"} <= set(PUBLIC)
+    assert {"fastconv.conv_1d", "fastconv.functional.conv2d", "fastconv.dropin.ConvolutionLayer.forward_prop"} <= set(PUBLIC)

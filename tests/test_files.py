@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fastconv import nn
+from fastconv.commands.train_model import load_data
 from fastconv.datasets import load_fashion_mnist, load_npz, read_idx
 from fastconv.files import paths, replace
 from fastconv.files.replace import replacing
-from fastconv.training import load_data
 
 from .files import tiny_pictures, write_mnist_folder
 from .processes import run_code

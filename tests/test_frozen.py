@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastconv import nn
-from fastconv.nn import model_file
+from fastconv.nn.files import model_file
 from fastconv.nn.frozen import trained_parts
 
 from .test_checkpoint import Interrupt

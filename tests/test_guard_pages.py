@@ -17,8 +17,8 @@ KERNELS, ARRAYS = 102, 6500
 """So many kernels, or makers of kernels, there are at least, and arrays of their own that were guarded; neither may fall."""
 ESCAPED = """
 import numpy as np
-from fastconv.kernels.call import Call
-from fastconv.kernels.pack import clear
+from fastconv.runtime.call import Call
+from fastconv.kernels.blocks import clear
 from tests.guarded import guard_buffers, in_pieces
 
 guard_buffers(True)
@@ -59,7 +59,7 @@ def test_compiled_for_another_cpu(target):
 STRAY = """
 import numpy as np
 from numba import njit
-from fastconv.kernels import simd
+from fastconv.kernels.simd import vector as simd
 from tests.guarded import guarded
 
 @njit

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from fastconv import training
+from fastconv.commands import train_model as training
 from fastconv.datasets import load_fashion_mnist
 
 from .files import MNIST_FILES, idx_bytes, tiny_pictures, write_mnist_folder

@@ -123,7 +123,7 @@ def test_an_interrupt_is_not_lost_where_python_ignores_exceptions():
     """As in the finalizers that run while numba compiles."""
     code = """
 import os, signal, sys, time
-from fastconv import training
+from fastconv.commands import train_model as training
 
 class Finalized:
     def __del__(self):

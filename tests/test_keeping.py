@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fastconv import nn
-from fastconv.nn import files, model_file
+from fastconv.nn.files import container as files
+from fastconv.nn.files import model_file
 
 from .test_fit_goes_on import fit, layered, pictures
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastconv import nn
-from fastconv.nn import files
+from fastconv.nn.files import container as files
 
 LABELS = np.arange(60) % 5
 ROWS = np.random.default_rng(0).random((60, 4)).astype("float32")

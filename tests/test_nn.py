@@ -5,8 +5,9 @@ import pytest
 
 from fastconv import nn
 from fastconv.datasets import load_mnist
-from fastconv.nn import inference, update
-from fastconv.nn.fusion import conv_pool_dense
+from fastconv.nn import inference
+from fastconv.nn.training import update
+from fastconv.nn.training.fusion import conv_pool_dense
 
 
 def small(dtype="float32", seed=0):

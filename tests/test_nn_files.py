@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save as safetensors_bytes
 
 from fastconv import nn
-from fastconv.nn import files
+from fastconv.nn.files import container as files
 from fastconv.nn.layers import LAYERS, Weight
 
 from .files import Malice

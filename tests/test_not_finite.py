@@ -5,8 +5,9 @@ import pytest
 
 from fastconv import functional as fn
 from fastconv import nn
-from fastconv.nn import inference, update
-from fastconv.nn.fusion import conv_pool_dense
+from fastconv.nn import inference
+from fastconv.nn.training import update
+from fastconv.nn.training.fusion import conv_pool_dense
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.* has numbers that aren.t finite:UserWarning"),

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fastconv import nn
-from fastconv.nn import model_file
+from fastconv.nn.files import model_file
 from fastconv.nn.layers import LAYERS
-from fastconv.nn.optimizers import OPTIMIZERS
 from fastconv.nn.options import option_names
-from fastconv.nn.schedules import SCHEDULES
+from fastconv.nn.training.optimizers import OPTIMIZERS
+from fastconv.nn.training.schedules import SCHEDULES
 
 ARGUMENTS = {
     "Conv2D": ((3, [3, np.int64(3)]), {"padding": [[1, 0], np.array([0, 1])], "stride": np.array([1, 2])}),

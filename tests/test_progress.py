@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from fastconv import progress
-from fastconv.progress import Progress
+from fastconv.messages import progress
+from fastconv.messages.progress import Progress
 
 
 class Terminal(io.StringIO):

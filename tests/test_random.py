@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fastconv._jit import jit
-from fastconv.kernels.random import bits_of, key_of
+from fastconv.kernels.training.random import bits_of, key_of
+from fastconv.runtime.jit import jit
 
 from . import naive_training as naive
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from fastconv._team import Team
-from fastconv._threads import split
-from fastconv.engine.recorder import Recorder
-from fastconv.kernels.dense import LinearPlan
-from fastconv.kernels.pool import ALL, MAX, MIN, SPLIT, PoolPlan
+from fastconv.kernels.gemm.linear import LinearPlan
+from fastconv.kernels.layers.pool import ALL, MAX, MIN, SPLIT, PoolPlan
 from fastconv.kernels.table import TABLE
+from fastconv.runtime.recorder import Recorder
+from fastconv.runtime.team import Team
+from fastconv.runtime.threads import split
 from fastconv.shapes import adaptive_spec, pool_spec
 
 from .cases import CASES, PLANE_CASES, Case, integers

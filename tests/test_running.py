@@ -13,9 +13,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastconv import nn, progress
+from fastconv import nn
 from fastconv.datasets import load_mnist
-from fastconv.nn import running, training
+from fastconv.messages import progress
+from fastconv.nn.training import loop as training
+from fastconv.nn.training import running
 
 from .processes import environment
 

@@ -176,7 +176,7 @@ def test_the_processs_own_command_gives_the_handlers_back(monkeypatch, default_h
         seen.extend(signal.getsignal(number) for number in NUMBERS)
         raise ValueError("enough")
 
-    monkeypatch.setattr("fastconv.training.train", train)
+    monkeypatch.setattr("fastconv.commands.train_model.train", train)
     monkeypatch.setattr(sys, "argv", ["fastconv", "train"])
     assert main() == 1
     assert not set(seen) & set(default_handlers.values())

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _threads
 from fastconv import functional as fn
-from fastconv._atomic import add, load
-from fastconv._jit import jit
-from fastconv._team import Program, Step, Team
-from fastconv.kernels.call import PIECES_A_THREAD, Call, Chain, LongCall
+from fastconv.runtime import threads as _threads
+from fastconv.runtime.atomic import add, load
+from fastconv.runtime.call import PIECES_A_THREAD, Call, Chain, LongCall
+from fastconv.runtime.jit import jit
+from fastconv.runtime.program import Program, Step
+from fastconv.runtime.team import Team
 
 from .processes import run_code
 
@@ -393,19 +394,18 @@ def pooling(dtype):
 def test_no_number_of_threads_changes_a_bit(monkeypatch, compute, dtype):
     fastconv.set_num_threads(1)
     expected = [array.tobytes() for array in compute(dtype)]
-    split, pieces = _threads.split, []
+    run_units, shared = Team.run_units, []
 
-    def watched(units, work, flops):
-        pieces.append(min(units, threads) if flops >= MUCH else 1)
-        split(units, work, flops)
+    def watched(team, work, units):
+        shared.append(units > 1)
+        return run_units(team, work, units)
 
-    monkeypatch.setattr(_threads, "split", watched)
+    monkeypatch.setattr(Team, "run_units", watched)
     for threads in (2, 3, 8):
-        pieces.clear()
+        shared.clear()
         fastconv.set_num_threads(threads)
         assert [array.tobytes() for array in compute(dtype)] == expected
-        assert len(pieces) >= len(expected)  # a grouped convolution's groups come one after the other
-        assert sum(count > 1 for count in pieces) >= len(expected)  # every one used helpers
+        assert sum(shared) >= len(expected)  # every one used helpers; a grouped convolution's groups come one after the other
 
 
 def test_several_callers_at_once_get_their_own_results():
@@ -436,7 +436,7 @@ PROGRAM = """
 import atexit, os, signal, threading, time
 import numpy as np
 import fastconv
-from fastconv import _threads
+from fastconv.runtime import threads as _threads
 from fastconv.functional import conv2d
 _threads.most_at_once = lambda: 2  # also where there is one CPU
 fastconv.set_num_threads(2)

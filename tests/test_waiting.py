@@ -8,8 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from fastconv import ConvolutionLayer, _waiting, nn, training
-from fastconv._waiting import TEXT, said_already, waited_for
+from fastconv import ConvolutionLayer, nn
+from fastconv.commands import train_model as training
+from fastconv.messages import waiting as _waiting
+from fastconv.messages.waiting import TEXT, said_already, waited_for
 
 from .processes import run_python
 
@@ -159,7 +161,7 @@ def test_without_a_thread_for_it_there_is_no_line(stream, monkeypatch):
 def test_a_forked_child_waits_for_itself():
     code = """
 import os, threading, time
-from fastconv import _waiting
+from fastconv.messages import waiting as _waiting
 _waiting.PATIENCE = 0.0
 inside, done = threading.Event(), threading.Event()
 
@@ -188,7 +190,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_process_ends_while_a_thread_waits():
     code = """
 import threading, time
-from fastconv import _waiting
+from fastconv.messages import waiting as _waiting
 _waiting.PATIENCE = 0.2
 inside = threading.Event()
 
@@ -212,7 +214,8 @@ def test_layers_functions_and_fit_tell_of_it(tmp_path):
     code = """
 import sys, time
 import numpy as np
-from fastconv import ConvolutionLayer, conv_1d, functional, nn, _waiting
+from fastconv import ConvolutionLayer, conv_1d, functional, nn
+from fastconv.messages import waiting as _waiting
 _waiting.PATIENCE, _waiting.PAUSE = 0.0, -1.0
 
 def fit():

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from fastconv._jit import _identity
-from fastconv.kernels import block_sums
-from fastconv.kernels.conv_dot import DotOutputPlan
-from fastconv.kernels.conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
-from fastconv.kernels.conv_narrow import NarrowInputGradPlan, NarrowOutputPlan
-from fastconv.kernels.conv_slide import SlideInputGradPlan, SlideOutputPlan
-from fastconv.kernels.conv_slide_weight_grad import SlideWeightGradPlan
-from fastconv.kernels.pool import ALL, MAX, PoolPlan
+from fastconv.kernels.arrays import long_sums as block_sums
+from fastconv.kernels.contraction.dot import DotOutputPlan
+from fastconv.kernels.contraction.narrow import NarrowInputGradPlan, NarrowOutputPlan
+from fastconv.kernels.depthwise.output import SlideInputGradPlan, SlideOutputPlan
+from fastconv.kernels.depthwise.weight_grad import SlideWeightGradPlan
+from fastconv.kernels.layers.pool import ALL, MAX, PoolPlan
+from fastconv.kernels.reference.generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from fastconv.kernels.table import TABLE, choose
+from fastconv.runtime.jit import _identity
 from fastconv.shapes import conv_spec, pool_spec
 
 from . import naive

@@ -5,9 +5,9 @@ import pytest
 
 from fastconv import functional as fn
 from fastconv.kernels.table import TABLE, choose
-from fastconv.kernels.winograd import WinogradInputGradPlan, WinogradOutputPlan
-from fastconv.kernels.winograd_matrices import GRADIENT, INPUT, OUTPUT, WEIGHT_GRADIENT, WEIGHTS, toom_cook, transform
-from fastconv.kernels.winograd_weight_grad import WinogradWeightGradPlan
+from fastconv.kernels.winograd.matrices import GRADIENT, INPUT, OUTPUT, WEIGHT_GRADIENT, WEIGHTS, toom_cook, transform
+from fastconv.kernels.winograd.output import WinogradInputGradPlan, WinogradOutputPlan
+from fastconv.kernels.winograd.weight_grad import WinogradWeightGradPlan
 from fastconv.shapes import conv_spec
 
 from . import naive

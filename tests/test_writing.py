@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fastconv import nn
+from fastconv.commands.train_model import train
 from fastconv.files import replace
-from fastconv.nn import training
-from fastconv.training import train
+from fastconv.nn.training import loop as training
 
 from .files import tiny_pictures, write_mnist_folder
 from .processes import run_code

@@ -10,13 +10,13 @@ from itertools import product
 import numpy as np
 
 from fastconv.engine.normalization import BatchNorm, Margin
-from fastconv.kernels.batch import BEFORE, EPOCH, POSITION, SEED, STATE_SIZE, STEP, advance, gather, gather_shifted, store
-from fastconv.kernels.call import Call
-from fastconv.kernels.column_sums import sum_columns
-from fastconv.kernels.elementwise import dropout, relu, relu_grad
-from fastconv.kernels.loss import cross_entropy_loss, squared_loss
-from fastconv.kernels.optim import adam, sgd
-from fastconv.kernels.pack import BLOCK, blocks_of
+from fastconv.kernels.arrays.blocks import BLOCK, blocks_of
+from fastconv.kernels.arrays.column_sums import sum_columns
+from fastconv.kernels.layers.elementwise import dropout, relu, relu_grad
+from fastconv.kernels.training.batch import BEFORE, EPOCH, POSITION, SEED, STATE_SIZE, STEP, advance, gather, gather_shifted, store
+from fastconv.kernels.training.loss import cross_entropy_loss, squared_loss
+from fastconv.kernels.training.optimizers import adam, sgd
+from fastconv.runtime.call import Call
 
 from . import naive_training as naive
 from .cases import integers

@@ -10,7 +10,7 @@ from .console import say
 def evaluate(options: argparse.Namespace) -> int:
     """Say a saved network's loss on a dataset's test images and, if it tells classes, its accuracy."""
     from ..nn import load
-    from ..training import load_data
+    from .train_model import load_data
 
     model = load(options.model)
     _, _, images, labels = load_data(options.data, "evaluate")

@@ -53,7 +53,7 @@ def info(options: argparse.Namespace) -> int:
 
 def cache(options: argparse.Namespace) -> int:
     """Say where compiled kernels are, or delete them."""
-    from .._jit import cache_root, cached_sizes, clear_cache
+    from ..runtime.jit import cache_root, cached_sizes, clear_cache
 
     root = cache_root()
     if options.clear:

@@ -17,13 +17,13 @@ STARTED = time.time() - time.process_time()
 def train(options: argparse.Namespace, answers: Answers) -> int:
     """Train a network by its recipe; what is to be saved is saved after a signal, too."""
     answers.answer("SIGTERM", "SIGHUP")
-    from .. import training
+    from . import train_model
 
     if options.threads is not None:
-        from .._threads import set_num_threads
+        from ..runtime.threads import set_num_threads
 
         set_num_threads(options.threads)
-    result = training.train(
+    result = train_model.train(
         options.data, model=options.model, epochs=options.epochs, batch_size=options.batch_size, lr=options.lr,
         seed=options.seed, save=options.save, limit=options.limit, checkpoint=options.checkpoint, resume=options.resume,
         say=note, started=STARTED, interruptible=answers.interruptible(),

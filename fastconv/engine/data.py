@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels.batch import EPOCH, POSITION, SEED, STATE_SIZE, gather, gather_shifted
-from ..kernels.call import Call
-from ..kernels.loss import cross_entropy_loss, squared_loss
+from ..kernels.training.batch import EPOCH, POSITION, SEED, STATE_SIZE, gather, gather_shifted
+from ..kernels.training.loss import cross_entropy_loss, squared_loss
+from ..runtime.call import Call
 from ..runtime.memory import zeros
 from ..shapes import Ints
 from .operations import Split

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .._team import Program, Team
-from ..kernels.batch import POSITION
-from .recorder import Recorder
+from ..kernels.training.batch import POSITION
+from ..runtime.program import Program
+from ..runtime.recorder import Recorder
+from ..runtime.team import Team
 
 SLICE_SECONDS = 0.1
 

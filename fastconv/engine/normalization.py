@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from ..kernels.batch_norm import (
+from ..kernels.arrays.column_sums import LEAST_ROWS, MOST_PARTS
+from ..kernels.layers.batch_norm import (
     batch_statistics,
     block_of,
     gradient_parts,
@@ -17,9 +18,8 @@ from ..kernels.batch_norm import (
     running_statistics,
     weight_gradients,
 )
-from ..kernels.call import Call
-from ..kernels.column_sums import LEAST_ROWS, MOST_PARTS
-from ..kernels.margin import add_margin, remove_margin
+from ..kernels.layers.zero_pad import add_margin, remove_margin
+from ..runtime.call import Call
 from ..runtime.memory import buffer
 
 FLOAT64 = np.dtype(np.float64)

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..kernels.call import Call
-from ..kernels.column_sums import sum_columns
-from ..kernels.dense import LinearPlan
-from ..kernels.elementwise import dropout, relu, relu_grad
-from ..kernels.pack import blocks_of
-from ..kernels.pool import MAX, TIES, PoolPlan
+from ..kernels.arrays.blocks import blocks_of
+from ..kernels.arrays.column_sums import sum_columns
+from ..kernels.gemm.linear import LinearPlan
+from ..kernels.layers.elementwise import dropout, relu, relu_grad
+from ..kernels.layers.pool import MAX, TIES, PoolPlan
 from ..kernels.table import choose
+from ..runtime.call import Call
 from ..shapes import ConvSpec, PoolSpec
 
 Split = Any

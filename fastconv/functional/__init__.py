@@ -4,28 +4,9 @@ Each function checks its arguments (ValueError or TypeError before any work), al
 calls it. No input is modified; results are C-contiguous and new.
 """
 
-from .activation import (
-    log_softmax,
-    log_softmax_grad,
-    relu,
-    relu_grad,
-    softmax,
-    softmax_grad,
-)
-from .adaptive_pool import (
-    adaptive_avg_pool,
-    adaptive_avg_pool_grad,
-    adaptive_max_pool,
-    adaptive_max_pool_grad,
-)
-from .avg_pool import (
-    avg_pool1d,
-    avg_pool1d_grad,
-    avg_pool2d,
-    avg_pool2d_grad,
-    avg_pool3d,
-    avg_pool3d_grad,
-)
+from .activation import log_softmax, log_softmax_grad, relu, relu_grad, softmax, softmax_grad
+from .adaptive_pool import adaptive_avg_pool, adaptive_avg_pool_grad, adaptive_max_pool, adaptive_max_pool_grad
+from .avg_pool import avg_pool1d, avg_pool1d_grad, avg_pool2d, avg_pool2d_grad, avg_pool3d, avg_pool3d_grad
 from .conv import (
     conv1d,
     conv1d_input_grad,
@@ -67,14 +48,7 @@ from .pool import (
     min_pool3d,
     min_pool3d_grad,
 )
-from .unpool import (
-    max_unpool1d,
-    max_unpool1d_grad,
-    max_unpool2d,
-    max_unpool2d_grad,
-    max_unpool3d,
-    max_unpool3d_grad,
-)
+from .unpool import max_unpool1d, max_unpool1d_grad, max_unpool2d, max_unpool2d_grad, max_unpool3d, max_unpool3d_grad
 
 __all__ = [
     "Explanation",

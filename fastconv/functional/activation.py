@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _threads
-from .._arrays import as_array, float_type, operands, result_array
-from ..kernels import softmax as kernels
-from ..kernels.call import Call
+from ..arrays import as_array, float_type, operands, result_array
+from ..kernels.layers import softmax as kernels
+from ..runtime.call import Call
+from ..runtime.threads import split
 from ..shapes import as_int, check_shape
 from .ordered import own_type
 
@@ -100,7 +100,7 @@ def _by_rows(operation: str, axis: Any, kernel: Callable, out: Any = None, **arr
     if result.size:
         count = result.shape[-1]
         flat = [array.reshape(-1) for array in (*rows, result)]
-        _threads.split(result.size // count, Call(kernel, *flat, count), 20 * result.size)
+        split(result.size // count, Call(kernel, *flat, count), 20 * result.size)
     result = np.moveaxis(result, -1, place)
     if checked is None:
         return np.ascontiguousarray(result)

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from ..kernels.block_sums import FLOAT64, is_long
+from ..kernels.arrays.long_sums import FLOAT64, is_long
 from ..shapes import ConvSpec
 
 PADDING_MODES = ("constant", "reflect", "symmetric", "edge", "wrap")

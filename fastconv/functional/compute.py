@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _threads
-from .._arrays import all_finite
+from ..arrays import all_finite
 from ..kernels.table import check_algorithm, choose
+from ..runtime.threads import split
 from ..shapes import ConvSpec
 
 
@@ -49,11 +49,11 @@ def run(
 ) -> None:
     """Compute a result in the kernel that is chosen, and anew in the generic one if zeros were multiplied by what isn't finite."""
     plan = choose(operation, row, spec, multiplied.dtype, algorithm)
-    plan(_threads.split, *arrays)
+    plan(split, *arrays)
     if algorithm == "fft" or (row != "input_grad" and not any(map(any, spec.pads))):
         return
     if not _shows_finite(row, spec, result) and not all_finite(multiplied):
-        choose(operation, row, spec, multiplied.dtype, "generic")(_threads.split, *arrays)
+        choose(operation, row, spec, multiplied.dtype, "generic")(split, *arrays)
 
 
 def _shows_finite(row: str, spec: ConvSpec, result: np.ndarray) -> bool:

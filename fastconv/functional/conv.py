@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import check_rank, operands
+from ..arrays import check_rank, operands
 from ..runtime.memory import aligned_empty
 from ..shapes import as_shape, check_shape, conv_spec
 from .border import border_of

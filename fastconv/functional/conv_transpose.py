@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import check_rank, operands
+from ..arrays import check_rank, operands
 from ..runtime.memory import aligned_empty
 from ..shapes import as_shape, check_shape, transposed_spec
 from .compute import convolve_into, input_grad_into, weight_grad_into

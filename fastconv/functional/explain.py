@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import _threads
-from .._arrays import FLOAT32, FLOAT64, float_type
+from ..arrays import FLOAT32, FLOAT64, float_type
 from ..kernels.peak import copy_bandwidth, fma_peak
 from ..kernels.table import TABLE, VARIABLE, check_algorithm, choose, chosen_row, preferred, refusal
+from ..runtime.threads import split, used_threads
 from ..shapes import ConvSpec, Ints, as_shape, conv_spec
 from .border import border_of
 from .conv import conv, conv_input_grad, conv_weight_grad
@@ -197,7 +197,7 @@ def explain(
         operation, kind.name, spec.input_shape, spec.weight_shape, spec.output_shape, kernel.algorithm, plan.name,
         *_reasons(row, inner, kind, algorithm, kernel.algorithm),
         spec.flops, kind.itemsize * (prod(spec.input_shape) + prod(spec.weight_shape) + prod(spec.output_shape)),
-        _threads.used_threads(), seconds, peak, bandwidth,
+        used_threads(), seconds, peak, bandwidth,
     )  # fmt: skip
 
 
@@ -241,5 +241,5 @@ def _measure(call: Any, dtype: np.dtype) -> tuple[float, float, float]:
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
-    peak = max(peak, fma_peak(dtype)) * _threads.used_threads()
-    return min(seconds), peak, copy_bandwidth(_threads.split)
+    peak = max(peak, fma_peak(dtype)) * used_threads()
+    return min(seconds), peak, copy_bandwidth(split)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import as_array
-from ..kernels.pool import MAX
+from ..arrays import as_array
+from ..kernels.layers.pool import MAX
 from ..shapes import adaptive_spec, as_bool, as_shape
 from .avg_pool import average_windows, average_windows_grad
 from .layout import dims_of, images, is_first, last_shape

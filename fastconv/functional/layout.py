@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import check_rank, operands, result_array
+from ..arrays import check_rank, operands, result_array
 from ..runtime.memory import aligned_empty
 from ..shapes import Ints
 

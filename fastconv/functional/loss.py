@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import as_array, check_rank
+from ..arrays import as_array, check_rank
 from ..shapes import check_shape
 from .activation import log_softmax, softmax
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import as_array, check_rank, float_type, kernel_ready
+from ..arrays import as_array, check_rank, float_type, kernel_ready
 from ..shapes import Ints, as_shape, check_made, check_shape
 from .dimensions import per_dimension
 from .layout import from_last, images, is_first, last_shape, to_last

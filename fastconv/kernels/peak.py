@@ -8,10 +8,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from .._jit import jit
-from .call import Call
-from .simd import lanes, lanes_of, vload, vstore
-from .tile import most_rows, tile_outer, tile_store, tile_zero
+from ..runtime.call import Call
+from ..runtime.jit import jit
+from .simd.tile import most_rows, tile_outer, tile_store, tile_zero
+from .simd.vector import lanes, lanes_of, vload, vstore
 
 ROWS, VECTORS = most_rows(2), 2
 REPEATS = 200_000

@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 
 from ..shapes import ConvSpec
-from .conv_dot import DotInputGradPlan, DotOutputPlan
-from .conv_fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
-from .conv_generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
-from .conv_narrow import LEAST_ROWS, NarrowInputGradPlan, NarrowOutputPlan, most_pixels
-from .conv_output import InputGradPlan, OutputPlan
-from .conv_plane import PlaneInputGradPlan, PlaneOutputPlan
-from .conv_plane_weight_grad import PlaneWeightGradPlan
-from .conv_pointwise import PointwiseWeightGradPlan, pointwise_pays
-from .conv_slide import SlideInputGradPlan, SlideOutputPlan
-from .conv_slide_weight_grad import SlideWeightGradPlan
-from .conv_weight_grad import WeightGradPlan
-from .cost import winograd_pays
-from .lowering import join_columns
-from .simd import lanes_of
-from .target import VECTOR_BYTES
-from .winograd import WinogradInputGradPlan, WinogradOutputPlan
-from .winograd_weight_grad import WinogradWeightGradPlan
+from .contraction.direct import InputGradPlan, OutputPlan
+from .contraction.direct_weight_grad import WeightGradPlan
+from .contraction.dot import DotInputGradPlan, DotOutputPlan
+from .contraction.lowering import join_columns
+from .contraction.narrow import LEAST_ROWS, NarrowInputGradPlan, NarrowOutputPlan, most_pixels
+from .depthwise.output import SlideInputGradPlan, SlideOutputPlan
+from .depthwise.weight_grad import SlideWeightGradPlan
+from .gemm.pointwise import PointwiseWeightGradPlan, pointwise_pays
+from .plane.output import PlaneInputGradPlan, PlaneOutputPlan
+from .plane.weight_grad import PlaneWeightGradPlan
+from .reference.fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
+from .reference.generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
+from .simd.target import VECTOR_BYTES
+from .simd.vector import lanes_of
+from .winograd.cost import winograd_pays
+from .winograd.output import WinogradInputGradPlan, WinogradOutputPlan
+from .winograd.weight_grad import WinogradWeightGradPlan
 
 
 @dataclass(frozen=True)

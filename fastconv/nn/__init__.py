@@ -1,10 +1,7 @@
 """Networks of layers that train without Python between the updates."""
 
 from . import models
-from .augmentation import Shift
-from .callbacks import Callback, EarlyStopping
-from .history import History
-from .keeping import Checkpoint
+from .files.model_file import load
 from .layers import (
     AvgPool2D,
     BatchNorm,
@@ -21,11 +18,14 @@ from .layers import (
     ZeroPad2D,
 )
 from .model import Sequential
-from .model_file import load
-from .optimizers import SGD, Adam, AdamW, Optimizer
-from .plateau import ReduceLROnPlateau
 from .ranges import InputRange
-from .schedules import Constant, Cosine, OneCycle, Schedule, Step
+from .training.augmentation import Shift
+from .training.callbacks import Callback, EarlyStopping
+from .training.history import History
+from .training.keeping import Checkpoint
+from .training.optimizers import SGD, Adam, AdamW, Optimizer
+from .training.plateau import ReduceLROnPlateau
+from .training.schedules import Constant, Cosine, OneCycle, Schedule, Step
 
 __all__ = [
     "SGD",

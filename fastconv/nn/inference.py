@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._team import Team
 from ..engine.data import Data
 from ..engine.epoch import Epoch
-from ..engine.recorder import Recorder
-from ..engine.team import team_of
 from ..functional import softmax
-from ..kernels.batch import advance, store
-from ..kernels.call import Call
+from ..kernels.training.batch import advance, store
+from ..runtime.call import Call
+from ..runtime.recorder import Recorder
+from ..runtime.team import Team
+from ..runtime.threads import team_of
 from ..shapes import as_int
-from .fusion import conv_pool_dense
 from .inputs import checked_threads, one_or_many
 from .ranges import look
 from .samples import checked_samples
 from .targets import class_count
+from .training.fusion import conv_pool_dense
 
 if TYPE_CHECKING:
     from .model import Sequential

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import as_array, kernel_ready
-from .._threads import MOST_THREADS, get_num_threads
+from ..arrays import as_array, kernel_ready
+from ..runtime.threads import MOST_THREADS, get_num_threads
 from ..shapes import as_int, images_hint
 
 if TYPE_CHECKING:

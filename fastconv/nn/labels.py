@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import as_array, check_no_mask
+from ..arrays import as_array, check_no_mask
 
 MOST_SHOWN = 12
 """So many class names or numbers at most are in an error."""

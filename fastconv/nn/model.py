@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._warnings import warn
 from ..engine.data import Data
 from ..engine.graph import Graph, Node
+from ..messages.warn import warn
 from ..shapes import Ints, as_int, as_shape, odd_image
-from .fit import fit
-from .gradient import gradient
+from .files.model_file import save
 from .inference import evaluate, outputs, predict
 from .initializers import INITIALIZERS
 from .layers import Layer, Plan, Weight
 from .layers.base import check_result, check_runnable
-from .model_file import save
 from .report import described, explain, summary
 from .state import State, as_weights
+from .training.fit import fit
+from .training.gradient import gradient
 
 
 class Sequential(State):

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .augmentation import Shift
 from .layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
 from .model import Sequential
-from .optimizers import SGD, Adam, Optimizer
-from .schedules import Constant, OneCycle, Schedule
+from .training.augmentation import Shift
+from .training.optimizers import SGD, Adam, Optimizer
+from .training.schedules import Constant, OneCycle, Schedule
 
 
 class Recipe(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .._warnings import warn
+from ..messages.warn import warn
 from ..shapes import Ints
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._team import Step, Team
-from .._threads import used_threads
 from ..engine.data import Data
 from ..engine.graph import Graph
-from ..engine.recorder import Recorder
-from ..engine.team import team_of
-from ..kernels.call import Work
 from ..kernels.peak import fma_peak
+from ..runtime.call import Work
+from ..runtime.program import Step
+from ..runtime.recorder import Recorder
+from ..runtime.team import Team
+from ..runtime.threads import team_of, used_threads
 from ..shapes import as_int
 from .inputs import checked_threads
 

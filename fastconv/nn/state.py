@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import as_array
+from ..arrays import as_array
 from ..shapes import Ints, as_int, check_shape
-from .history import History
 from .inputs import checked_loss
 from .labels import Names, checked_classes
-from .moments import Moments
-from .optimizers import Optimizer
 from .options import Fixed
 from .ranges import InputRange, checked_range
 from .targets import class_count
+from .training.history import History
+from .training.moments import Moments
+from .training.optimizers import Optimizer
 
 MOST_EPOCHS = 2**62
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._arrays import kernel_ready
+from ..arrays import kernel_ready
 from ..shapes import Ints
 from .labels import Names, is_whole, labels_of, labels_or_numbers, one_hot_fault
 from .ranges import warn_once

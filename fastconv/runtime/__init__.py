@@ -1,1 +1,1 @@
-"""What kernels need to run, besides their code: memory."""
+"""How code is compiled and kept, where its memory comes from, and how threads share it."""

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from .._arrays import FLOAT32, FLOAT64
+from ..arrays import FLOAT32, FLOAT64
 from ..functional import conv1d, conv2d, conv3d
 from ..shapes import Ints, Pads
 from .cost import engine_is_faster

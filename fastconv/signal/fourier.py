@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .._arrays import FLOAT32, FLOAT64, all_finite
+from ..arrays import FLOAT32, FLOAT64, all_finite
 from ..shapes import Ints
 from .problem import Problem
 

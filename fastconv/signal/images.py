@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arrays import all_finite, check_no_mask
+from ..arrays import all_finite, check_no_mask
 from ..shapes import Ints, Pads, check_elements
 from .direct import direct
 from .problem import MODES, as_operands, check_option, output_window, problem, second_is_larger

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import FLOAT32, FLOAT64, all_finite, as_array
+from ..arrays import FLOAT32, FLOAT64, all_finite, as_array
 from ..shapes import Ints, check_elements
 
 MODES = ("full", "same", "valid")

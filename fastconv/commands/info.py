@@ -1,0 +1,50 @@
+"""What fastconv sees of this machine, and what it chose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import __version__
+
+
+def info() -> dict[str, Any]:
+    """Return versions, the CPU that kernels are compiled for, the vector width, CPUs and threads, the cache and the kernels.
+
+    Returns
+    -------
+    dict
+        With string keys; `fastconv info` prints it. "threads" is what is set, "threads_used" how many run: no more than
+        "cpus", the CPUs that the system lets this process run on. "cpu_quota" is how many CPUs' time a container may use, None
+        for all; without a setting, "threads" goes by it, too.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> sorted(fastconv.info())[:3]
+    ['cache', 'cpu', 'cpu_quota']
+    """
+    import llvmlite
+    import numba
+    import numpy
+
+    from ..kernels.simd.target import REGISTERS, VECTOR_BYTES, target_cpu
+    from ..kernels.table import TABLE
+    from ..runtime.cpus import cpu_quota, usable_cpus
+    from ..runtime.jit import cache_directory
+    from ..runtime.threads import get_num_threads, used_threads
+
+    return {
+        "fastconv": __version__,
+        "numpy": numpy.__version__,
+        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+        "cpu": target_cpu(),
+        "vector_bytes": VECTOR_BYTES,
+        "vector_registers": REGISTERS,
+        "cpus": usable_cpus(),
+        "cpu_quota": cpu_quota(),
+        "threads": get_num_threads(),
+        "threads_used": used_threads(),
+        "cache": str(cache_directory()),
+        "kernels": {operation: [kernel.algorithm for kernel in rows] for operation, rows in TABLE.items()},
+    }

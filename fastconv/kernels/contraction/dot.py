@@ -1,0 +1,137 @@
+"""Convolution with few results a pixel, as a first layer's input gradient: vectors along what is summed, not along the results.
+
+A tile holds the partial sums of neighbouring pixels' results; at its end each is summed over its lanes.
+"""
+
+from functools import cache, partial
+
+import numpy as np
+
+from ...runtime.call import Call
+from ...runtime.jit import jit
+from ...runtime.memory import buffer, zeros
+from ...shapes import ConvSpec
+from ..arrays.long_sums import is_long, pieces_of, rooms, tile_put_aside, tile_take_back
+from ..simd.tile import tile_zero
+from ..simd.tile_math import tile_add_products, tile_lane_sums
+from ..simd.vector import lanes, lanes_of, vstore
+from .direct import InputGradPlan
+from .geometry import pack_geometry, read_geometry, read_weight_layout
+from .lowering import Contraction, lower_output
+from .pack import pad_rows
+
+BLOCK_BYTES = 192 * 1024
+"""So much input of a block of lines stays in the second-level cache."""
+
+
+@cache
+def dot_kernel(shape, rows, long):
+    """Return the kernel for tiles of a shape, (fewest pixels, most, results of each), in as many `rows` as a vector has lanes.
+
+    It needs lines of at least a tile's pixels, the `height`. `long` sums are those of
+    arrays/long_sums.py: a run is taken in pieces, some of which are a block.
+    """
+    least, most, outputs = shape
+
+    @jit
+    def conv_dot(x, w, bias, y, scratch, totals, sums, wide, geometry, piece, block_pieces, height, start, stop):
+        (
+            taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, _, border_rows, left, width, right, block,
+        ) = read_geometry(geometry)  # fmt: skip
+        blocks, row, top = (len(x_lines) + block - 1) // block, left + width + right, most if least == most else height
+        for item in range(start, stop):
+            image, first = item // blocks, item % blocks * block
+            last = min(first + block, len(x_lines))
+            source, origin = x, image * x_image
+            if len(scratch):
+                low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
+                pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
+                source, origin = scratch, -low * row
+            for line in range(first, last):
+                for p in range(0, count, top):
+                    pixel = min(p, count - top)  # the last tile moves back and overlaps: it only stores, so it may
+                    begin = origin + x_lines[line] + pixel * x_step
+                    end = image * y_image + y_lines[line] + pixel * y_step
+                    tile, at, aside, left_of_block = tile_zero(x, rows, 1), 0, 0, block_pieces
+                    for tap in taps:
+                        for low in range(0, run, piece):
+                            high = min(low + piece, run)
+                            whole = low + (high - low) // lanes(x) * lanes(x)
+                            for c in range(low, whole, lanes(x)):
+                                tile = tile_add_products(
+                                    tile, source, begin + tap + c, x_step, w, at + c, run, 0, top, shape
+                                )  # fmt: skip
+                            if whole < high:
+                                tile = tile_add_products(
+                                    tile, source, begin + tap + whole, x_step, w, at + whole, run, high - whole, top, shape
+                                )
+                            if long:
+                                left_of_block -= 1
+                                if left_of_block == 0:
+                                    tile_put_aside(tile, sums, wide, 0, aside)
+                                    tile, aside, left_of_block = tile_zero(x, rows, 1), aside + 1, block_pieces
+                        at += outputs * run
+                    if long:
+                        tile = tile_take_back(tile, sums, wide, 0, aside)
+                    vstore(totals, 0, tile_lane_sums(tile))
+                    for k in range(top * outputs):
+                        y[end + k // outputs * y_step + k % outputs] = totals[k] + bias[k % outputs]
+
+    return conv_dot
+
+
+@jit
+def pack_dots(w, geometry, run, packed, start, stop):
+    """Write w as packed[long tap][output][run], a long tap's run being one or more taps' runs, joined; units are taps."""
+    taps, w_run, run_step, outputs, output_step = read_weight_layout(geometry)
+    for t in range(start, stop):
+        long_tap, k = t * w_run // run, t * w_run % run
+        for o in range(outputs):
+            for c in range(w_run):
+                packed[(long_tap * outputs + o) * run + k + c] = w[taps[t] + c * run_step + o * output_step]
+
+
+class DotContraction:
+    """One contraction of few outputs with everything chosen; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, contraction: Contraction, dtype: np.dtype):
+        self._contraction = c = contraction
+        most = max(1, lanes_of(dtype) // c.outputs)
+        height = max(1, min(c.count, most))
+        if height < most:  # one kernel for tiles of at least half as many pixels, and one for fewer
+            shape = (most // 2 + 1, most, c.outputs) if height > most // 2 else (1, most // 2, c.outputs)
+        else:
+            shape = (most, most, c.outputs)
+        block = min(len(c.x_lines), max(1, BLOCK_BYTES // c.line_bytes(dtype.itemsize)))
+        self.units, self.flops = c.images * -(-len(c.x_lines) // block), c.flops
+        self.name = f"conv_dot_{dtype.name}_{height}x{c.outputs}x{lanes_of(dtype)}"
+        self._geometry, self._scratch_size = pack_geometry(c, block), c.scratch_size(block)
+        steps = -(-c.run // lanes_of(dtype))
+        long = is_long(steps * len(c.taps), dtype)
+        piece, block_pieces = pieces_of(steps) if long else (steps, 1)
+        self._pieces = piece * lanes_of(dtype), block_pieces, height
+        blocks = -(-steps // piece) * len(c.taps) // block_pieces + 1 if long else 1
+        self._rooms = rooms(lanes_of(dtype) ** 2, blocks, dtype)
+        self._kernel = dot_kernel(shape, lanes_of(dtype), long)
+        self._no_bias, self._lanes = zeros(c.outputs, dtype), lanes_of(dtype)
+
+    def __call__(self, split, x, w, bias, y):
+        c, kernel, geometry, size = self._contraction, self._kernel, self._geometry, self._scratch_size
+        packed = buffer(len(c.taps) * c.run * c.outputs, x.dtype)
+        split(len(c.w_taps), Call(pack_dots, w, geometry, c.run, packed), 0)
+        bias = self._no_bias if bias is None else bias
+        room, totals = (partial(buffer, n, x.dtype) for n in (size, self._lanes))
+        split(self.units, Call(kernel, x, packed, bias, y, room, totals, *self._rooms, geometry, *self._pieces), self.flops)
+
+
+class DotOutputPlan(DotContraction):
+    """The output of a convolution of few filters; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        super().__init__(lower_output(spec), dtype)
+
+
+class DotInputGradPlan(InputGradPlan):
+    """The input gradient of few channels, by phases of the stride; called with (split, dy, w, dx), all flat."""
+
+    phase = DotContraction

@@ -1,0 +1,172 @@
+"""Convolution of small groups, several of which share a vector, down to a filter for each channel (depthwise).
+
+Vectors lie along the channels; a tile is neighbouring pixels. It slides its row of taps along a line of pixels, and loads each
+pixel once: see tile.py, and lines.py for the tables.
+"""
+
+from functools import cache
+from math import prod
+
+import numpy as np
+
+from ...runtime.call import Call, Chain
+from ...runtime.jit import jit
+from ...runtime.memory import buffer, zeros
+from ...shapes import ConvSpec
+from ..arrays.blocks import blocks_of, clear
+from ..arrays.long_sums import is_long, rooms, runs_of_block, tile_put_aside, tile_take_back
+from ..simd.target import REGISTERS
+from ..simd.tile import tile_load, tile_load_part, tile_zero
+from ..simd.vector import lanes, lanes_of
+from .lines import Lines, input_grad_lines, output_lines
+from .tile import tile_slide, tile_store_lines
+
+FLEXIBLE = 1.4
+"""A tile of any number of pixels takes so many times as long as one that is compiled for its number. (Zen 4: 1.2 to 2.3.)"""
+PHASE_BYTES = 512 * 1024
+"""So much of the input gradient stays in the second-level cache for all phases of the stride."""
+
+
+@cache
+def slide_output_kernel(shape, narrow, long):
+    """Return the kernel for tiles of this shape (see Lines.shape); it needs planes of at least so many lines and pixels.
+
+    The same computes the input gradient. `narrow`: there are fewer channels than lanes.
+    `long` sums are those of arrays/long_sums.py: `block_rows` rows of taps are a block.
+    """
+    lines, pixels, stride, whole = shape[0], shape[4], shape[6], shape[4] == shape[10]
+    size = lines * pixels
+
+    @jit
+    def conv_slide(x, w, bias, y, sums, wide, x_lines, y_lines, starts, w_rows, numbers, window, height, block_rows, start, stop):
+        channels, length, count, x_step, y_step, y_line, w_step, w_run, w_line, x_image, y_image = numbers
+        tap_rows, rows = len(w_rows), pixels if whole else height
+        for unit in range(start, stop):
+            image, item = unit // len(y_lines), unit % len(y_lines)
+            for p in range(0, count, rows):
+                pixel = min(p, count - rows)  # the last tile, and vector, move back and overlap: they only store, so they may
+                end = image * y_image + y_lines[item] + pixel * y_step
+                for block in range(0, channels, lanes(x)):
+                    c = 0 if narrow else min(block, channels - lanes(x))
+                    tile = tile_load_part(bias, c, 0, size, 1, channels) if narrow else tile_load(bias, c, 0, size, 1)
+                    aside, left_of_block = 0, block_rows
+                    for r in range(tap_rows):
+                        low, first = -starts[r] - pixel * stride, (item * tap_rows + r) * window
+                        at, wt = image * x_image - low * x_step + c, w_rows[r] + c
+                        steps, bounds = (w_line, w_step, w_run), (low, low + length)
+                        if narrow:
+                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, rows, channels, shape)
+                        else:
+                            tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, rows, 0, shape)
+                        if long:
+                            left_of_block -= 1
+                            if left_of_block == 0:
+                                tile_put_aside(tile, sums, wide, 0, aside)
+                                tile, aside, left_of_block = tile_zero(x, size, 1), aside + 1, block_rows
+                    if long:
+                        tile = tile_take_back(tile, sums, wide, 0, aside)
+                    if narrow:
+                        tile_store_lines(tile, y, end, y_line, y_step, rows, channels, shape)
+                    else:
+                        tile_store_lines(tile, y, end + c, y_line, y_step, rows, 0, shape)
+
+    return conv_slide
+
+
+@jit
+def exchange_channels(w, turned, taps, segment, start, stop):
+    """Write w (tap, channel in a group, group, filter in it) with each group's channels and filters exchanged; units are taps."""
+    filters = len(w) // (taps * segment)
+    for tap in range(start, stop):
+        for c in range(segment):
+            for f in range(filters):
+                turned[(tap * segment + f % segment) * filters + f // segment * segment + c] = w[(tap * segment + c) * filters + f]
+
+
+def slide_numbers(lines: Lines, channels: int) -> tuple[int, ...]:
+    """Return the kernels' `numbers`."""
+    y_line, w_line = (
+        int(table[1] - table[0]) if n > 1 else 0 for table, n in ((lines.y_lines, lines.height), (lines.w_rows, lines.rows))
+    )
+    return (
+        channels, lines.size, lines.count, lines.x_step, lines.y_step, y_line, lines.w_step, lines.w_run, w_line,
+        lines.x_image, lines.y_image,
+    )  # fmt: skip
+
+
+def _fit(lines: Lines) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Return how many lines and pixels of a tile cover a plane at least cost (loads, multiply-adds and stores), and its shape.
+
+    There are up to three shapes, however long lines are: two whole ones, without a branch, of one line or two, and one of any
+    number of pixels, which takes FLEXIBLE times as long.
+    """
+    most = min(14, REGISTERS - 2 - lines.rows * lines.taps)
+    whole = [(1, most), (2, most // 2) if min(lines.height, lines.rows) > 1 else (1, most // 2)]
+
+    def cost(tile: tuple[int, int]) -> float:
+        line_count, pixels = tile
+        tiles = -(-lines.height // line_count) * -(-lines.count // pixels)
+        met = len({i * lines.line_stride + r * lines.line_distance for i in range(line_count) for r in range(lines.rows)})
+        window = len({i * lines.stride + t * lines.distance for i in range(pixels) for t in range(lines.taps)})
+        each = 1 if tile in whole else FLEXIBLE
+        return each * tiles * (met * window + line_count * pixels * (lines.rows * lines.taps + 1))
+
+    fitting = [tile for tile in whole if 0 < tile[1] <= lines.count]
+    tile = min(fitting + [(1, p) for p in range(min(most, lines.count), 0, -1)], key=cost)
+    return tile, lines.shape(*tile, tile[1]) if tile in fitting else lines.shape(1, most)
+
+
+class _Slide:
+    """The results of some Lines with everything chosen; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, lines: Lines, channels: int, dtype: np.dtype, flops: int):
+        tile, shape = _fit(lines)
+        x_lines, first = lines.tiles(tile[0])
+        self.units, self.flops = lines.images * len(first), flops
+        self.name = f"conv_slide_{dtype.name}_{tile[0] * tile[1]}x{lines.taps}x{lanes_of(dtype)}"
+        starts, w_rows = lines.pixels[:: lines.rows].copy(), lines.w_rows[:: lines.rows].copy()
+        terms = lines.rows * lines.taps * lines.segment
+        long, block_rows = is_long(len(w_rows) * terms, dtype), runs_of_block(terms)
+        blocks = len(w_rows) // block_rows + 1 if long else 1
+        self._rooms = rooms(shape[0] * shape[4] * lanes_of(dtype), blocks, dtype)
+        numbers = slide_numbers(lines, channels)
+        self._tables = (x_lines.ravel(), lines.y_lines[first], starts, w_rows, numbers, x_lines.shape[2], tile[1], block_rows)
+        self._kernel = slide_output_kernel(shape, channels < lanes_of(dtype), long)
+        self._no_bias = zeros(channels, dtype)
+
+    def __call__(self, split, x, w, bias, y):
+        split(self.units, self.call(x, w, bias, y), self.flops)
+
+    def call(self, x, w, bias, y):
+        """Return the call that computes y, line by line."""
+        return Call(self._kernel, x, w, self._no_bias if bias is None else bias, y, *self._rooms, *self._tables)
+
+
+class SlideOutputPlan(_Slide):
+    """The output of a convolution of small groups; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        super().__init__(output_lines(spec), spec.channels, dtype, spec.flops)
+
+
+class SlideInputGradPlan:
+    """The input gradient of a convolution of small groups, by phases of the strides; called with (split, dy, w, dx), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        phases = input_grad_lines(spec)
+        self._phases, self._flops = [_Slide(lines, spec.channels, dtype, spec.flops) for lines in phases], spec.flops
+        self._units = max((phase.units for phase in self._phases), default=0)
+        self._block = max(1, PHASE_BYTES * self._units // (prod(spec.input_shape) * dtype.itemsize))
+        self._covered = len(phases) == prod(spec.stride[-2:])
+        self._segment, self._taps = spec.channels // spec.groups, prod(spec.kernel)
+        self.name = self._phases[0].name if phases else "conv_slide_empty"
+
+    def __call__(self, split, dy, w, dx):
+        if not self._covered:
+            split(blocks_of(dx), Call(clear, dx), dx.size)  # the pixels of a phase that no tap reaches
+        if self._segment > 1:
+            straight, w = w, buffer(w.size, w.dtype)
+            split(self._taps, Call(exchange_channels, straight, w, self._taps, self._segment), 0)
+        if self._phases:
+            calls = [(phase.call(dy, w, None, dx), phase.units) for phase in self._phases]
+            split(self._units, Chain(calls, self._units, self._block), self._flops)

@@ -1,0 +1,1 @@
+"""Several layers in one pass, and convolutions of one image in one call."""

@@ -1,0 +1,120 @@
+"""Product of two matrices, blocked along the sum: a panel of w stays in the first-level cache while all rows of x use it.
+
+The panel is copied into order as it is needed, once for every block of rows; between panels the sums wait in tiles of their own.
+(Goto and van de Geijn: Anatomy of high-performance matrix multiplication, 2008.)
+"""
+
+from functools import cache, partial
+
+import numpy as np
+
+from ...runtime.call import Call
+from ...runtime.jit import jit
+from ...runtime.memory import buffer
+from ..arrays.long_sums import block_of, is_long, rooms, tile_put_aside, tile_take_back
+from ..simd.tile import fit_tile, tile_load, tile_load_part, tile_outer, tile_outer_run, tile_store, tile_zero
+from ..simd.tile_math import copy_transposed
+from ..simd.vector import lanes, lanes_of, vload_part, vstore
+
+PANEL_BYTES = 24 * 1024
+"""A panel of w, with a tile's rows of x, fits in the first-level cache."""
+BLOCK_ROWS = 256
+"""About so many rows of x use a panel."""
+DEPTH = 4
+"""How many terms of the sums one round of the innermost loop takes."""
+
+
+@cache
+def panel_kernel(vectors, transposed):
+    """Return the function that copies w[first:last, column:] to the panel, `vectors` vectors a row; w is (k, n), or transposed."""
+
+    @jit
+    def copy_panel(w, k, n, first, last, column, panel):
+        width, filled = vectors * lanes(w), min(vectors * lanes(w), n - column)
+        if not transposed:
+            for i in range(first, last):
+                for j in range(0, width, lanes(w)):
+                    vstore(panel, (i - first) * width + j, vload_part(w, i * n + column + j, filled - j))
+            return
+        square = (last - first) // lanes(w) * lanes(w) if filled == width else 0
+        for i in range(0, square, lanes(w)):
+            for j in range(0, width, lanes(w)):
+                copy_transposed(w, (column + j) * k + first + i, k, panel, i * width + j, width)
+        for i in range(square, last - first):
+            for j in range(filled):
+                panel[i * width + j] = w[(column + j) * k + first + i]
+            panel[i * width + filled : (i + 1) * width] = 0
+
+    return copy_panel
+
+
+@cache
+def product_kernel(rows, vectors, transposed, long):
+    """Return the kernel for tiles of `rows` rows, of which there must be so many, by `vectors` vectors.
+
+    `long` sums are those of arrays/long_sums.py, a block being a panel.
+    """
+    copy_panel = panel_kernel(vectors, transposed)
+
+    @jit
+    def product(x, w, bias, y, panel, sums, wide, sizes, start, stop):
+        """y (m, n) = x (m, k) . w (k, n) + bias, which may have no elements; units are blocks of rows by panels, these fastest."""
+        m, k, n, block, depth = sizes
+        width = vectors * lanes(x)
+        columns = (n + width - 1) // width
+        for unit in range(start, stop):
+            top, column = unit // columns * block, unit % columns * width
+            count, filled = min(block, m - top), n - column
+            for first in range(0, k, depth):
+                last = min(first + depth, k)
+                copy_panel(w, k, n, first, last, column, panel)
+                for r in range(0, block, rows):
+                    if r >= count:
+                        break
+                    row, kept, at = min(top + r, m - rows), r * width, 0  # the last tile moves back and overlaps, in its own place
+                    if first > 0 and not long:
+                        tile = tile_load(sums, kept, width, rows, vectors)
+                    elif first == 0 and len(bias):
+                        tile = tile_load_part(bias, column, 0, rows, vectors, filled)
+                    else:
+                        tile = tile_zero(x, rows, vectors)
+                    position, end = row * k + first, row * k + last
+                    while position + DEPTH <= end:
+                        tile = tile_outer_run(tile, x, position, k, 1, panel, at, width, DEPTH)
+                        position += DEPTH
+                        at += DEPTH * width
+                    for p in range(position, end):
+                        tile = tile_outer(tile, x, p, k, panel, at)
+                        at += width
+                    if last == k:
+                        if long:
+                            tile = tile_take_back(tile, sums, wide, kept, first // depth)
+                        tile_store(tile, y, row * n + column, n, filled)
+                    elif long:
+                        tile_put_aside(tile, sums, wide, kept, first // depth)
+                    else:
+                        tile_store(tile, sums, kept, width, width)
+
+    return product
+
+
+class ProductPlan:
+    """y (m, n) = x (m, k) . w (k, n) + bias, or with w (n, k) transposed; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, m: int, k: int, n: int, dtype: np.dtype, transposed: bool = False):
+        rows, vectors = fit_tile(m, n, dtype, (1, 2, 4))
+        width = vectors * lanes_of(dtype)
+        blocks = -(-m // BLOCK_ROWS)
+        block = -(-m // (blocks * rows)) * rows
+        depth = min(k, max(DEPTH, PANEL_BYTES // (width * dtype.itemsize) // DEPTH * DEPTH))
+        long = is_long(k, dtype)
+        depth = block_of(depth) if long else depth
+        panels = -(-k // depth)
+        self.name, self.flops = f"product_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}", 2 * m * k * n
+        self.units = -(-m // block) * -(-n // width)
+        self._kernel, self._sizes = product_kernel(rows, vectors, transposed, long), (m, k, n, block, depth)
+        self._room = partial(buffer, depth * width, dtype), *rooms(block * width, panels if long else min(panels, 2), dtype)
+
+    def __call__(self, split, x, w, bias, y):
+        call = Call(self._kernel, x, w, x[:0] if bias is None else bias, y, *self._room, self._sizes)
+        split(self.units, call, self.flops)

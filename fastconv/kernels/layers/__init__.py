@@ -1,0 +1,1 @@
+"""What layers other than convolutions compute."""

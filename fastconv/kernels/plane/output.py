@@ -1,0 +1,139 @@
+"""Convolution of images of one channel with one filter, stride 1: vectors along the row, tiles of neighbouring rows.
+
+The same loop computes the input gradient, from dy and turned weights. Pieces whose windows all lie within the image are read where
+they are; those at its edges are copied into a border of zeros first.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from math import prod
+
+import numpy as np
+
+from ...runtime.call import Call
+from ...runtime.jit import jit
+from ...runtime.memory import buffer
+from ...shapes import ConvSpec
+from ..arrays.long_sums import block_of, is_long, rooms, tile_put_aside, tile_take_back
+from ..simd.target import REGISTERS
+from ..simd.tile import most_rows, tile_load, tile_store, tile_zero
+from ..simd.vector import lanes, lanes_of
+from .pieces import Plane, cut_out, locate
+from .tile import tile_correlate
+
+MOST_VECTORS = 4 if REGISTERS == 32 else 2
+"""A tile has up to so many vectors in a row, which share each weight that is loaded."""
+MOST_ROWS = 6
+"""A tile has up to so many rows, which share each vector of x that is loaded."""
+BLOCK_ROWS = 16
+"""A block of a long sum has so many of the filter's rows, or up to twice as many: at least as many as a tile."""
+
+
+@cache
+def plane_kernel(rows, vectors, long):
+    """Return the kernel for tiles of `rows` rows, no more than the filter's, by `vectors` vectors; no piece may be smaller.
+
+    `long` sums are those of arrays/long_sums.py: a block is a part of the filter, of which there are `row_blocks` of its rows, and
+    `block_columns` columns or fewer.
+    """
+
+    @jit
+    def conv_plane(
+        x, w, bias, y, scratch, sums, wide, geometry, row_cuts, column_cuts, row_blocks, block_columns, start, stop
+    ):  # fmt: skip
+        height, width, y_height, y_width, kernel_rows, kernel_columns, down, across = geometry[:8]
+        columns = vectors * lanes(x)
+        for item in range(start, stop):
+            image, first, last, begin, end, top, bottom, left, right, inside = locate(item, geometry, row_cuts, column_cuts)
+            source, origin, step = x, (image * height + top) * width + left, width
+            if not inside:
+                cut_out(x, image * height * width, height, width, top, bottom, left, right, scratch)
+                source, origin, step = scratch, 0, right - left
+            target = (image * y_height + first) * y_width + begin
+            for i in range(0, last - first, rows):
+                i = min(i, last - first - rows)  # the last tiles move back and overlap: they only store, so they may
+                for j in range(0, end - begin, columns):
+                    j = min(j, end - begin - columns)
+                    tile, at = tile_load(bias, 0, 0, rows, vectors), origin + i * step + j
+                    if long:
+                        blocks = 0
+                        for k in range(row_blocks):
+                            a, below = kernel_rows * k // row_blocks, kernel_rows * (k + 1) // row_blocks
+                            for b in range(0, kernel_columns, block_columns):
+                                tile = tile_correlate(
+                                    tile, source, at + a * down * step + b * across, down * step, across,
+                                    w, b * kernel_rows + a, kernel_rows, below - a, min(block_columns, kernel_columns - b),
+                                )  # fmt: skip
+                                tile_put_aside(tile, sums, wide, 0, blocks)
+                                tile, blocks = tile_zero(x, rows, vectors), blocks + 1
+                        tile = tile_take_back(tile, sums, wide, 0, blocks)
+                    else:
+                        tile = tile_correlate(
+                            tile, source, at, down * step, across, w, 0, kernel_rows, kernel_rows, kernel_columns
+                        )  # fmt: skip
+                    tile_store(tile, y, target + i * y_width + j, y_width, columns)
+
+    return conv_plane
+
+
+@jit
+def pack_plane(w, bias, rows, turned, packed, biases, start, stop):
+    """packed = the kernel w column by column, turned by half a turn if `turned`; biases = the bias, or zero without; one unit."""
+    columns = len(w) // rows
+    for at in range(len(w)):
+        source = len(w) - 1 - at if turned else at
+        packed[at % columns * rows + at // columns] = w[source]
+    for k in range(len(biases)):
+        biases[k] = bias[0] if len(bias) else biases.dtype.type(0)
+
+
+class _Correlation:
+    """The correlation of planes with everything chosen; called with (split, x, w, bias, y), all flat, w turned if `turned`."""
+
+    def __init__(self, plane: Plane, turned: bool, dtype: np.dtype, flops: int):
+        self.vectors = _fit_vectors(plane.outputs[1], dtype)
+        most = most_rows(self.vectors, MOST_ROWS)
+        self.rows = min(most, plane.kernel[0], plane.outputs[0]) if plane.dilation[0] == 1 else 1
+        self.name, self.flops = f"conv_plane_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}", flops
+        long = is_long(prod(plane.kernel), dtype)
+        self._turned, self._kernel = int(turned), plane_kernel(self.rows, self.vectors, long)
+        row_blocks = max(1, plane.kernel[0] // BLOCK_ROWS)
+        block_columns = max(1, block_of(prod(plane.kernel)) // -(-plane.kernel[0] // row_blocks))
+        self._blocks = (row_blocks, block_columns) if long else (1, plane.kernel[1])
+        blocks = row_blocks * -(-plane.kernel[1] // block_columns) + 1 if long else 1
+        self._rooms = rooms(self.rows * self.vectors * lanes_of(dtype), blocks, dtype)
+        self._cuts = plane.cuts((self.rows, self.vectors * lanes_of(dtype)))
+        self._kernel_rows, self._geometry = plane.kernel[0], plane.geometry
+        self._scratch_size, self._pieces = plane.scratch_size(self._cuts), plane.pieces(self._cuts)
+
+    def __call__(self, split, x, w, bias, y):
+        packed, biases = buffer(len(w), x.dtype), buffer(self.vectors * lanes_of(x.dtype), x.dtype)
+        pack = Call(pack_plane, w, w[:0] if bias is None else bias, self._kernel_rows, self._turned, packed, biases)
+        split(1, pack, 0)
+        kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, *self._blocks)
+        split(self._pieces, Call(kernel, x, packed, biases, y, partial(buffer, size, x.dtype), *self._rooms, *rest), self.flops)
+
+
+class PlaneOutputPlan(_Correlation):
+    """The output of one channel and one filter; called with (split, x, w, bias, y), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        super().__init__(Plane.of_output(spec), False, dtype, spec.flops)
+
+
+class PlaneInputGradPlan:
+    """The input gradient of one channel and one filter; called with (split, dy, w, dx), all flat."""
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        self._correlation = _Correlation(Plane.of_input_grad(spec), True, dtype, spec.flops)
+        self.name = self._correlation.name
+
+    def __call__(self, split, dy, w, dx):
+        self._correlation(split, dy, w, None, dx)
+
+
+def _fit_vectors(columns: int, dtype: np.dtype) -> int:
+    """Return how many vectors, of those that fit into a row, cover it at least cost: of the tiles, and more for a weight of few."""
+    choices = [v for v in (4, 2, 1) if v <= MOST_VECTORS and v * lanes_of(dtype) <= columns]
+    return min(choices, key=lambda v: -(-columns // (v * lanes_of(dtype))) * (2 * v + 1))

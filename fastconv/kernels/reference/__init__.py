@@ -1,0 +1,1 @@
+"""Convolutions by plain loops, which take any geometry, and by NumPy's Fourier transforms."""

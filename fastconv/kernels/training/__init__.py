@@ -1,0 +1,1 @@
+"""What a training computes besides its layers: batches, losses, updates, random numbers."""

@@ -1,0 +1,1 @@
+"""Winograd's 3 x 3 convolution: its matrices, its steps, and when it is the faster."""

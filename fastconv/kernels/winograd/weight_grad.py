@@ -1,0 +1,128 @@
+"""The weight gradient by Winograd's convolution: transformed patches of images times those of gradients, summed over tiles."""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from ...runtime.call import Call
+from ...runtime.jit import jit
+from ...runtime.memory import buffer
+from ...shapes import ConvSpec
+from ..arrays.blocks import add_parts, add_wide_parts, blocks_of
+from ..simd.tile import fit_tile
+from ..simd.vector import lanes, lanes_of
+from .cost import TILE
+from .output import round_up
+from .steps import MOST_TERMS, patches_kernel, products_kernel, weight_grads_kernel
+
+SUMS_BYTES = 640 * 1024
+"""So many sums of a block of channels and filters stay in the second-level cache while all tiles add to them."""
+CHUNK_BYTES = 640 * 1024
+"""So much of transformed patches, of images and of gradients together, is made and used at a time."""
+SPAN = 16
+"""So many chunks' sums are added up before they are transformed back. If there are more, their gradients are added in float64."""
+PARTS = 4
+"""Where there are few blocks, the tiles are cut into parts, so that there are so many units of work."""
+
+
+@cache
+def winograd_weight_grad_kernel(m, rows, vectors, wide):
+    """Return the kernel; units are blocks of filters, of channels, parts of the tiles, and groups, the first of these fastest."""
+    patches, gradients = patches_kernel(m, False), patches_kernel(m, True)
+    products, gradients_back = products_kernel(m, rows, vectors, True), weight_grads_kernel(m, vectors, wide)
+
+    @jit
+    def winograd_weight_grad(x, dy, parts, g, v, z, sums, room, failed, start, stop):
+        source, target, channels, filters = g[0:7], g[7:14], g[14], g[15]
+        groups, part_count, c_blocks, f_blocks, c_block, f_block, chunk, tiles = (
+            g[16],
+            g[17],
+            g[18],
+            g[19],
+            g[20],
+            g[21],
+            g[22],
+            g[23],
+        )
+        v_step, v_plane, z_step, z_plane, plane, span = g[24], g[25], g[26], g[27], g[28], g[29]
+        size, watch = vectors * lanes(x), 0.0
+        for unit in range(start, stop):
+            f, c = unit % f_blocks * f_block, unit // f_blocks % c_blocks * c_block
+            part, group = unit // (f_blocks * c_blocks) % part_count, unit // (f_blocks * c_blocks * part_count)
+            c_count, f_count = min(c_block, channels - c), min(f_block, filters - f)
+            c_rows = (c_count + rows - 1) // rows * rows
+            begin, end = tiles * part // part_count, tiles * (part + 1) // part_count
+            row = channels * groups * filters
+            at = part * 9 * row + c * groups * filters + group * filters + f
+            for spanned in range(begin, end, span):
+                for first in range(spanned, min(spanned + span, end), chunk):
+                    last = min(first + chunk, end)
+                    patches(x, source, group * channels + c, c_count, first, last, v, 0, v_step, v_plane, c_rows, room)
+                    gradients(dy, target, group * filters + f, f_count, first, last, z, 0, z_step, z_plane, z_step, room)
+                    for o in range(0, f_count, size):
+                        products(
+                            v, 0, v_step, v_plane, z, o, z_step, z_plane, last - first, sums, o * c_rows, plane, c_rows,
+                            first == spanned,
+                        )  # fmt: skip
+                for o in range(0, f_count, size):
+                    watch += gradients_back(
+                        sums, o * c_rows, plane, c_count, f_count - o, parts, at + o, groups * filters, row, room, spanned == begin
+                    )
+        if watch != 0:
+            failed[0] = 1
+
+    return winograd_weight_grad
+
+
+class WinogradWeightGradPlan:
+    """The weight gradient of 3 x 3 kernels; called with (split, x, dy, dw), all flat. What isn't finite is left to `otherwise()`.
+
+    The number of parts into which the tiles are cut depends on the shape only, and they are summed in their order.
+    """
+
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = TILE):
+        self._otherwise = otherwise
+        n, size, item = m + 2, lanes_of(dtype), dtype.itemsize
+        grid = [-(-pixels // m) for pixels in spec.outputs]
+        tiles, groups = spec.images * grid[0] * grid[1], spec.groups
+        channels, filters = spec.channels // groups, spec.filters // groups
+        f_block = round_up(filters, size)
+        while f_block > 128:
+            f_block = round_up(f_block // 2, size)
+        c_block = min(channels, max(size, SUMS_BYTES // (n * n * f_block * item)))
+        c_block = -(-channels // -(-channels // c_block))  # blocks of one size, nearly
+        rows, vectors = fit_tile(c_block, f_block, dtype, (1, 2, 4))
+        f_block = round_up(f_block, vectors * size)
+        c_blocks, f_blocks, c_rows = -(-channels // c_block), -(-filters // f_block), round_up(c_block, rows)
+        v_step, z_step = round_up(c_rows, size), f_block
+        chunk = min(MOST_TERMS, max(8, CHUNK_BYTES // (n * n * (v_step + z_step) * item)))
+        self._parts = max(1, min(-(-PARTS // (c_blocks * f_blocks * groups)), tiles // 32))
+        longest = -(-tiles // self._parts)
+        chunk = -(-longest // -(-longest // chunk))  # chunks of one size, nearly
+        v_plane, z_plane, plane = chunk * v_step + size, chunk * z_step + size, c_rows * f_block + size
+        self._sizes = (n * n * v_plane, n * n * z_plane, n * n * plane, n * n * size)
+        self._geometry = np.array(
+            [*spec.size, spec.channels, *(before for before, _ in spec.pads), *grid, *spec.outputs, spec.filters, 0, 0, *grid]
+            + [channels, filters, groups, self._parts, c_blocks, f_blocks, c_block, f_block, chunk, tiles]
+            + [v_step, v_plane, z_step, z_plane, plane, SPAN * chunk],
+            np.int64,
+        )
+        self.units, self.flops = groups * self._parts * c_blocks * f_blocks, spec.flops
+        self.name = f"conv_winograd_weight_{dtype.name}_{m}_{rows}x{vectors}x{size}"
+        wide = longest > SPAN * chunk
+        self._dtype = np.dtype(np.float64) if wide else dtype
+        self._kernel = winograd_weight_grad_kernel(m, rows, vectors, wide)
+
+    def __call__(self, split, x, dy, dw):
+        kernel, geometry = self._kernel, self._geometry
+        in_place = self._parts == 1 and self._dtype == dw.dtype
+        parts = dw if in_place else buffer(self._parts * len(dw), self._dtype)
+        failed = np.zeros(1, np.int64)
+        scratch = (partial(buffer, size, x.dtype) for size in self._sizes)
+        split(self.units, Call(kernel, x, dy, parts, geometry, *scratch, failed), self.flops)
+        if failed[0]:
+            self._otherwise()(split, x, dy, dw)
+        elif not in_place:
+            split(blocks_of(dw), Call(add_parts if self._dtype == dw.dtype else add_wide_parts, parts, dw), len(parts))
