@@ -18,7 +18,7 @@ MODULES["fastconv"] = MODULES.pop("__init__")
 
 # A room (a folder, or a file), what it may import at its top, and what only inside functions, when it is needed.
 # Everybody may import the standard library, and files of the same folder. The first row that fits counts; a module that fits none
-# breaks the rules. No room imports one that is above it in this list, but that nn's are a circle still.
+# breaks the rules. No room imports one that stands above it, but for nn's own, of which each has files that others need.
 MAY_IMPORT = [
     ("fastconv", "", ""),
     ("__main__", "cli", ""),
@@ -158,6 +158,40 @@ def test_every_row_is_needed_and_a_new_module_needs_one():
     rows = {next((row[0] for row in MAY_IMPORT if within(module, [row[0]])), None) for module in MODULES}
     assert rows == {row[0] for row in MAY_IMPORT}
     assert offences("filters", ast.parse("")) == ["filters is in no row of MAY_IMPORT"]
+
+
+def circle(imported):
+    """Return the modules of a circle of imports, if there is one, of those that each module imports."""
+    done, way = set(), []
+
+    def visit(module):
+        if module in way:
+            return way[way.index(module) :]
+        if module in done:
+            return []
+        way.append(module)
+        found = next(filter(None, map(visit, sorted(imported.get(module, ())))), [])
+        way.pop()
+        done.add(module)
+        return found
+
+    return next(filter(None, map(visit, imported)), [])
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    """Not inside functions either, and not for types."""
+    assert (
+        circle({module: {name for _, name in imports(module, parse(path)) if name in MODULES} for module, path in MODULES.items()})
+        == []
+    )
+    assert circle({"a": {"b"}, "b": {"c", "d"}, "c": {"d"}, "d": {"b"}}) == ["b", "c", "d"]
+
+
+def test_no_room_imports_one_above_it():
+    rooms = [room for room, _, _ in MAY_IMPORT]
+    for place, (room, top, later) in enumerate(MAY_IMPORT):
+        above = {*rooms[:place]} & {*top.split(), *later.split()} - {"fastconv"}
+        assert {name for name in above if not (name + room).startswith("nn")} == set(), room
 
 
 # What importing costs

@@ -1,7 +1,6 @@
 """Networks of layers that train without Python between the updates."""
 
 from . import models
-from .files.model_file import load
 from .layers import (
     AvgPool2D,
     BatchNorm,
@@ -17,7 +16,7 @@ from .layers import (
     ReLU,
     ZeroPad2D,
 )
-from .model import Sequential
+from .model import Sequential, load
 from .ranges import InputRange
 from .training.augmentation import Shift
 from .training.callbacks import Callback, EarlyStopping

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 from ..shapes import Ints
 
 if TYPE_CHECKING:
-    from .model import Sequential
+    from .network import Network
 
 
-def trainable_layers(model: Sequential) -> tuple[bool, ...]:
+def trainable_layers(model: Network) -> tuple[bool, ...]:
     """Return for each layer whether it is to be trained."""
     return tuple(layer.trainable for layer in model.layers)
 
 
-def set_trainable(model: Sequential, flags: Sequence[bool]) -> None:
+def set_trainable(model: Network, flags: Sequence[bool]) -> None:
     """Set what `trainable_layers` returned."""
     for layer, flag in zip(model.layers, flags, strict=True):
         layer.trainable = flag
 
 
-def trained_parts(model: Sequential) -> list[slice]:
+def trained_parts(model: Network) -> list[slice]:
     """Return the parts of `model.parameters` that are trained, as few as there can be."""
     parts: list[slice] = []
     start = 0
@@ -35,12 +35,12 @@ def trained_parts(model: Sequential) -> list[slice]:
     return parts
 
 
-def is_frozen(model: Sequential) -> bool:
+def is_frozen(model: Network) -> bool:
     """Return whether there are parameters that aren't trained."""
     return sum(part.stop - part.start for part in trained_parts(model)) < model.parameters.size
 
 
-def check_batches(operation: str, model: Sequential, sizes: Iterable[int]) -> None:
+def check_batches(operation: str, model: Network, sizes: Iterable[int]) -> None:
     """Refuse training with batches of some sizes that a layer can't be trained with."""
     for size in sizes:
         for number, layer in enumerate(model.layers):

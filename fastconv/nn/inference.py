@@ -24,7 +24,7 @@ from .targets import class_count
 from .training.fusion import conv_pool_dense
 
 if TYPE_CHECKING:
-    from .model import Sequential
+    from .network import Network
 
 BATCH = 256
 """Images at a time; more take memory and no less time."""
@@ -40,7 +40,7 @@ class Inference:
     """
 
     def __init__(
-        self, model: Sequential, data: Data, batch: int, team: Team, results: np.ndarray | None = None, last: int | None = None
+        self, model: Network, data: Data, batch: int, team: Team, results: np.ndarray | None = None, last: int | None = None
     ):  # fmt: skip
         self._data = data
 
@@ -69,7 +69,7 @@ class Inference:
         return figures(self._data)
 
 
-def fitting(model: Sequential) -> int:
+def fitting(model: Network) -> int:
     """Return how many images may be gone through at a time; always one."""
     largest = max(map(prod, model.shapes))
     return max(1, MOST_BYTES // (2 * largest * model.dtype.itemsize))
@@ -86,7 +86,7 @@ def mean(numbers: np.ndarray) -> float:
 
 
 def evaluate(
-    model: Sequential, x: ArrayLike, y: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None
+    model: Network, x: ArrayLike, y: ArrayLike, *, batch_size: int = BATCH, threads: int | None = None
 ) -> dict[str, float]:
     """Return {"loss", "accuracy"} on images and their labels; NaN for none.
 
@@ -112,7 +112,7 @@ def evaluate(
 
 
 def predict(
-    model: Sequential, x: ArrayLike, *, output: str | None = None, batch_size: int = BATCH, threads: int | None = None
+    model: Network, x: ArrayLike, *, output: str | None = None, batch_size: int = BATCH, threads: int | None = None
 ) -> np.ndarray:
     """Return what the model says of images: of classes the probabilities, else the results as they are.
 
@@ -154,7 +154,7 @@ def predict(
     return softmax(results) if probable and output != "logits" else results
 
 
-def outputs(model: Sequential, x: ArrayLike, layer: int, *, batch_size: int = BATCH, threads: int | None = None) -> np.ndarray:
+def outputs(model: Network, x: ArrayLike, layer: int, *, batch_size: int = BATCH, threads: int | None = None) -> np.ndarray:
     """Return what a layer gives for images, its feature maps: with its own activation, without softmax, and not as in training.
 
     Parameters
@@ -182,7 +182,7 @@ def outputs(model: Sequential, x: ArrayLike, layer: int, *, batch_size: int = BA
     return _results("outputs", model, x, number % count, batch_size, threads)
 
 
-def _results(operation: str, model: Sequential, x: Any, last: int | None, batch_size: int, threads: int | None) -> np.ndarray:
+def _results(operation: str, model: Network, x: Any, last: int | None, batch_size: int, threads: int | None) -> np.ndarray:
     """Return the results of the layers up to the last one, or all, for images, or one image."""
     images, given, one = one_or_many(operation, model, x)
     batch, count = as_int(operation, "batch_size", batch_size, 1), checked_threads(operation, threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,19 +10,17 @@ from numpy.typing import ArrayLike
 from ..arrays import as_array, kernel_ready
 from ..runtime.threads import MOST_THREADS, get_num_threads
 from ..shapes import as_int, images_hint
-
-if TYPE_CHECKING:
-    from .model import Sequential
+from .interface import Shaped
 
 LOSSES = ("cross_entropy", "mean_squared_error")
 
 
-def checked_images(operation: str, model: Sequential, x: ArrayLike) -> tuple[np.ndarray, np.dtype]:
+def checked_images(operation: str, model: Shaped, x: ArrayLike) -> tuple[np.ndarray, np.dtype]:
     """Return images (n, *input shape), uint8 as they are and everything else in the model's type, and what type they came in."""
     return _ready(operation, model, as_array(operation, "x", x))
 
 
-def one_or_many(operation: str, model: Sequential, x: ArrayLike) -> tuple[np.ndarray, np.dtype, bool]:
+def one_or_many(operation: str, model: Shaped, x: ArrayLike) -> tuple[np.ndarray, np.dtype, bool]:
     """Return as `checked_images` images or one image, as a batch, and whether it is one."""
     images, wanted = as_array(operation, "x", x), model.shapes[0]
     grey = wanted[:-1] if len(wanted) == 3 and wanted[-1] == 1 else wanted
@@ -30,7 +28,7 @@ def one_or_many(operation: str, model: Sequential, x: ArrayLike) -> tuple[np.nda
     return *_ready(operation, model, images[None] if one else images), one
 
 
-def _ready(operation: str, model: Sequential, images: np.ndarray) -> tuple[np.ndarray, np.dtype]:
+def _ready(operation: str, model: Shaped, images: np.ndarray) -> tuple[np.ndarray, np.dtype]:
     wanted, shape = model.shapes[0], images.shape
     if len(shape) == 3 == len(wanted) and wanted[-1] == 1:
         images = images[..., None]

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..messages.warn import warn
 from ..shapes import Ints
-
-if TYPE_CHECKING:
-    from .model import Sequential
+from .interface import Shaped
 
 CHUNK, CHUNKS, FEW = 2**16, 64, 2**18
 """Of more numbers than that many chunks have, only these are looked at; at most so few are added."""
 FLAG = 1 / 255
 """The largest that flags of 0 and 1 count, where they are uint8."""
 LARGE = 10.0
-"""Networks learn from numbers whose magnitude is less than this."""
+"""Shapeds learn from numbers whose magnitude is less than this."""
 FEATURES, NUMBERS = 4, 16
 """A row of fewer numbers, or so few in all, may well lie in any part of the range: they aren't compared in size or sign."""
 WIDE = 64
@@ -110,7 +108,7 @@ def differ(seen: InputRange, known: InputRange, shape: Ints) -> bool:
 
 
 def look(
-    operation: str, model: Sequential, images: np.ndarray, given: np.dtype, known: InputRange | None, where: str = "x"
+    operation: str, model: Shaped, images: np.ndarray, given: np.dtype, known: InputRange | None, where: str = "x"
 ) -> InputRange | None:
     """Return the range of images, which came in some type; warn once if it is none to learn from, or not what is known.
 
@@ -131,7 +129,7 @@ def look(
     return seen
 
 
-def warn_once(model: Sequential, case: tuple, text: str) -> None:
+def warn_once(model: Shaped, case: tuple, text: str) -> None:
     """Warn, unless the model's user has been warned in such a case before."""
     if case not in model.warned:
         model.warned.add(case)

@@ -20,12 +20,12 @@ from ..shapes import as_int
 from .inputs import checked_threads
 
 if TYPE_CHECKING:
-    from .model import Sequential
+    from .network import Network
 
 LEAST_SECONDS, LEAST_RUNS = 0.02, 5
 
 
-def summary(model: Sequential, print_fn: Callable[[str], object] = print) -> None:
+def summary(model: Network, print_fn: Callable[[str], object] = print) -> None:
     """Print the model's layers, their results' shapes, parameters and work, and which parameters are frozen.
 
     Parameters
@@ -47,13 +47,13 @@ def summary(model: Sequential, print_fn: Callable[[str], object] = print) -> Non
     print_fn(_layers(model))
 
 
-def described(model: Sequential) -> str:
+def described(model: Network) -> str:
     """Return what `repr` says of a model: what it takes and gives, and the table of `summary`."""
     size = f"{model.parameters.size:,} parameters of {model.dtype}"
     return f"Sequential: {model.shapes[0]} -> {model.shapes[-1]}, {size}, seed {model.seed}\n{_layers(model)}"
 
 
-def _layers(model: Sequential) -> str:
+def _layers(model: Network) -> str:
     """Return the table of a model's layers."""
     rows, weights, frozen = [], model.get_weights(), 0
     for number, layer in enumerate(model.layers):
@@ -117,7 +117,7 @@ class ModelExplanation(NamedTuple):
         return f"{first}\n{table(heads, cells, texts=3)}"
 
 
-def explain(model: Sequential, batch_size: int = 64, threads: int | None = None) -> ModelExplanation:
+def explain(model: Network, batch_size: int = 64, threads: int | None = None) -> ModelExplanation:
     """Tell for each layer, forward and backward, which kernels it runs in, how long they take, and how near the peak that is.
 
     Parameters
@@ -183,7 +183,7 @@ class Noting(Recorder):
         return self
 
 
-def noted_graph(model: Sequential, batch: int, data: Data, noting: Noting) -> Graph:
+def noted_graph(model: Network, batch: int, data: Data, noting: Noting) -> Graph:
     """Return the model's graph for training, whose operations tell `noting` which layer they belong to."""
     nodes = model.nodes(batch, data, np.zeros_like(model.parameters))
     for number, node in nodes:
@@ -200,7 +200,7 @@ def _noted(method: Any, noting: Noting, key: tuple[int, str]) -> Any:
     return run
 
 
-def _row(model: Sequential, batch: int, key: tuple[int, str], recorder: Recorder, team: Team) -> LayerTime:
+def _row(model: Network, batch: int, key: tuple[int, str], recorder: Recorder, team: Team) -> LayerTime:
     """Time a layer's calls alone, and return what is known about them."""
     (number, direction), program = key, recorder.program()
     seconds: list[float] = []

@@ -13,7 +13,7 @@ from .ranges import InputRange, look
 from .targets import checked_targets
 
 if TYPE_CHECKING:
-    from .model import Sequential
+    from .network import Network
 
 
 class Samples(NamedTuple):
@@ -25,12 +25,12 @@ class Samples(NamedTuple):
     range: InputRange | None
 
 
-def checked_samples(operation: str, model: Sequential, x: Any, y: Any, loss: str, learn: bool = False) -> Samples:
+def checked_samples(operation: str, model: Network, x: Any, y: Any, loss: str, learn: bool = False) -> Samples:
     """Return x and y, checked; names in y may become the model's if `learn` says so. The model isn't changed."""
     return _samples(operation, model, x, y, loss, model.classes, learn, model.input_range, "x")
 
 
-def checked_validation(model: Sequential, pair: Any, loss: str, training: Samples) -> Data | None:
+def checked_validation(model: Network, pair: Any, loss: str, training: Samples) -> Data | None:
     """Return what a training is validated on, which must go with what it is trained on."""
     if pair is None:
         return None
@@ -44,7 +44,7 @@ def checked_validation(model: Sequential, pair: Any, loss: str, training: Sample
 
 
 def _samples(
-    operation: str, model: Sequential, x: Any, y: Any, loss: str, classes: Names | None, learn: bool,
+    operation: str, model: Network, x: Any, y: Any, loss: str, classes: Names | None, learn: bool,
     known: InputRange | None, where: str,
 ) -> Samples:  # fmt: skip
     images, given = checked_images(operation, model, x)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrays import kernel_ready
 from ..shapes import Ints
+from .interface import Shaped
 from .labels import Names, is_whole, labels_of, labels_or_numbers, one_hot_fault
 from .ranges import warn_once
-
-if TYPE_CHECKING:
-    from .model import Sequential
 
 
 class Targets(NamedTuple):
@@ -32,9 +30,7 @@ def class_count(shape: Ints) -> int | None:
     return shape[-1] if prod(shape[:-1]) == 1 and shape[-1] > 1 else None
 
 
-def checked_targets(
-    operation: str, model: Sequential, y: Any, count: int, loss: str, classes: Names | None, learn: bool
-) -> Targets:
+def checked_targets(operation: str, model: Shaped, y: Any, count: int, loss: str, classes: Names | None, learn: bool) -> Targets:
     """Return what y says of `count` images.
 
     `classes` are the names that are known; where there are none, names in y become them if `learn` says so.

@@ -20,7 +20,7 @@ from .model_file import FORMAT, TRAINING, lasting, structure_of, warn_of_not_fin
 from .texts import from_json, plain, to_json
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 KEYS = {"settings", "first", "epochs", "before", "step", "history", "stopped", "callbacks", "began", "changed", "now"}
 SAMPLE = 256
@@ -95,7 +95,7 @@ def named(thing: Any) -> Any:
     return {"name": type(thing).__name__, "options": plain(options)}
 
 
-def save_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], state: Resumed) -> None:
+def save_checkpoint(path: Path, model: Network, settings: dict[str, Any], state: Resumed) -> None:
     """Write all that a training needs to go on from here."""
     kept = state.kept
     training = {
@@ -125,7 +125,7 @@ def save_checkpoint(path: Path, model: Sequential, settings: dict[str, Any], sta
 
 
 def load_checkpoint(
-    path: Path, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, count: int, batch: int,
+    path: Path, model: Network, settings: dict[str, Any], optimizer: Optimizer, count: int, batch: int,
     callbacks: Sequence[Callback],
 ) -> Resumed:  # fmt: skip
     """Return what a checkpoint holds, which must be of this model and these settings; neither model nor callbacks are changed.
@@ -146,9 +146,7 @@ def load_checkpoint(
     return resumed
 
 
-def _resumed(
-    contents: Contents, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, count: int, batch: int
-) -> Resumed:
+def _resumed(contents: Contents, model: Network, settings: dict[str, Any], optimizer: Optimizer, count: int, batch: int) -> Resumed:
     if contents.texts.get("format") != FORMAT or "training" not in contents.texts:
         raise ValueError(f"it must be of the format {FORMAT!r} and hold a training")
     found, training = from_json(contents.texts.get("structure", "")), from_json(contents.texts["training"])
@@ -201,7 +199,7 @@ def _history(told: Any) -> tuple[dict[str, float], ...]:
     return history
 
 
-def _changing(told: Any, model: Sequential) -> Changing:
+def _changing(told: Any, model: Network) -> Changing:
     rate, trainable = told
     flags = tuple(as_bool("training", "trainable", flag) for flag in trainable)
     if len(flags) != len(model.layers):

@@ -7,22 +7,20 @@ from collections.abc import Mapping
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ...files.content import reading
 from ...messages.warn import warn
 from ...shapes import Ints, as_int, as_shape
 from ..inputs import LOSSES
 from ..layers import LAYERS, Layer
 from ..layers.base import check_result
-from .container import Contents, checked_path, read_file, write_file
+from ..network import Network
+from .container import Contents, write_file
 from .texts import as_tuples, from_json, plain, to_json
 
-if TYPE_CHECKING:
-    from ..model import Sequential
-
+N = TypeVar("N", bound=Network)
 FORMAT = "fastconv model 1"
 KEYS = ["layers", "input_shape", "dtype", "seed", "loss"]
 OPTIONAL = ["epochs", "classes", "input_range"]
@@ -34,7 +32,7 @@ IMPOSSIBLE = (ValueError, TypeError, ArithmeticError, RecursionError, AttributeE
 """What layers raise for options that are none."""
 
 
-def structure_of(operation: str, model: Sequential) -> dict[str, Any]:
+def structure_of(operation: str, model: Network) -> dict[str, Any]:
     """Return what the model is made of, as `KEYS` and `OPTIONAL` name it; TypeError for a layer that isn't one of ours."""
     layers = []
     for number, layer in enumerate(model.layers):
@@ -56,7 +54,7 @@ def lasting(structure: dict[str, Any]) -> dict[str, Any]:
     return {name: structure[name] for name in KEYS if name != "loss"} | {"layers": layers}
 
 
-def check_structure(operation: str, model: Sequential) -> None:
+def check_structure(operation: str, model: Network) -> None:
     """Refuse a model that no file could hold, or that couldn't be read from it: before there are weights to lose."""
     structure = structure_of(operation, model)
     try:
@@ -68,10 +66,10 @@ def check_structure(operation: str, model: Sequential) -> None:
         raise ValueError(f"{operation}: the model can't be kept in a file: {error}") from None
 
 
-def check_saved(model: Sequential, contents: Contents) -> None:
+def check_saved(model: Network, contents: Contents) -> None:
     """Refuse contents that aren't the whole model when they are read: before they take an older file's place."""
     try:
-        copy = model_of(contents)
+        copy = model_of(contents, Network)
     except IMPOSSIBLE as error:
         raise ValueError(f"save: load would refuse the file: {error}") from None
     found, wanted = structure_of("save", copy), structure_of("save", model)
@@ -80,65 +78,20 @@ def check_saved(model: Sequential, contents: Contents) -> None:
         raise ValueError(f"save: load would make another model of the file, which differs in {sorted(others) or 'its weights'}")
 
 
-def save(model: Sequential, path: str | os.PathLike[str], besides: Mapping[str, str] | None = None) -> None:
+def save(model: Network, path: str | os.PathLike[str], besides: Mapping[str, str] | None = None) -> None:
     """Write a model to a file, and texts that `load` passes over; see `Sequential.save`."""
     texts = {"format": FORMAT, "structure": to_json("save", structure_of("save", model)), **(besides or {})}
     write_file("save", path, texts, model.get_weights(), partial(check_saved, model))
 
 
-def copied(model: Sequential) -> Sequential:
+def copied(model: Network) -> Network:
     """Return another model with all that a file would keep of this one."""
-    return model_of(Contents({"format": FORMAT, "structure": to_json("save", structure_of("save", model))}, model.get_weights()))
+    contents = Contents({"format": FORMAT, "structure": to_json("save", structure_of("save", model))}, model.get_weights())
+    return model_of(contents, Network)
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
-    """Return the model in a file that `Sequential.save` or a checkpoint wrote.
-
-    Parameters
-    ----------
-    path : path
-        Ending in .npz or .safetensors (which needs the package of this name).
-
-    Returns
-    -------
-    Sequential
-        With the weights, seed, loss, count of epochs, names of classes and range of inputs that it was saved with, and the same
-        layers frozen. An optimizer's momentum and the like aren't in the file: the `checkpoint` of `fit` has them too.
-
-    Raises
-    ------
-    ValueError
-        If the file is broken or no such model. Nothing in it is run, and it takes no more memory than it has bytes.
-    OSError
-        If it can't be read.
-    RuntimeWarning
-        If weights in it are NaN or infinite, naming them.
-    ImportError
-        If safetensors is needed and not installed.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from fastconv import nn
-    >>> model = nn.Sequential([nn.Flatten(), nn.Dense(10)], input_shape=(28, 28))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     model.save(f"{folder}/digits.npz")
-    ...     copy = nn.load(f"{folder}/digits.npz")
-    >>> copy.shapes, copy.weights_hash() == model.weights_hash()
-    ([(28, 28, 1), (784,), (10,)], True)
-    """
-    name = checked_path("load", path)
-    contents = read_file("load", name)
-    with reading("load", name, "model", verdict="holds no"):
-        model = model_of(contents)
-    warn_of_not_finite("load", name, model.get_weights())
-    return model
-
-
-def model_of(contents: Contents) -> Sequential:
-    """Return the model in a file's contents; what is raised if there is none lacks the file's name."""
-    from ..model import Sequential
-
+def model_of(contents: Contents, kind: type[N]) -> N:
+    """Return the model of a kind in a file's contents; what is raised if there is none lacks the file's name."""
     if contents.texts.get("format") != FORMAT:
         raise ValueError(f"its format must be {FORMAT!r}, but is {contents.texts.get('format', 'none')[:80]!r}")
     structure = from_json(contents.texts.get("structure", ""))
@@ -151,7 +104,7 @@ def model_of(contents: Contents) -> Sequential:
     layers = layers_of(structure["layers"])
     weights = {name: array for name, array in contents.arrays.items() if not name.startswith(TRAINING)}
     check_weights(layers, input_shape, np.dtype(structure["dtype"]), weights)  # before any memory is taken for them
-    model = Sequential(layers, input_shape, structure["dtype"], as_int("structure", "seed", structure["seed"], 0, 2**63 - 1))
+    model = kind(layers, input_shape, structure["dtype"], as_int("structure", "seed", structure["seed"], 0, 2**63 - 1))
     model.set_weights(weights)
     model.loss = structure["loss"]
     for name in OPTIONAL:

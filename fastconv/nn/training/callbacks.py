@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ...shapes import as_int
 from ..options import Told, as_bool
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 
 class Callback:
@@ -38,16 +38,16 @@ class Callback:
 
     monitor: str | None = None
 
-    def on_train_begin(self, model: Sequential) -> None:
+    def on_train_begin(self, model: Any) -> None:
         """Do something before the first epoch, or the one that is resumed."""
 
-    def on_train_end(self, model: Sequential) -> None:
+    def on_train_end(self, model: Any) -> None:
         """Do something after the last epoch; not after an interrupt."""
 
-    def on_epoch_begin(self, model: Sequential, epoch: int) -> None:
+    def on_epoch_begin(self, model: Any, epoch: int) -> None:
         """Do something before an epoch; the first of the model's life is 0."""
 
-    def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> bool | None:
+    def on_epoch_end(self, model: Any, epoch: int, logs: dict[str, float]) -> bool | None:
         """Do something after an epoch, given its "loss" and "accuracy", perhaps "val_loss" and so on.
 
         Return True to end the training, else False or None.
@@ -60,7 +60,7 @@ class Callback:
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Take what `state` returned, after on_train_begin of a resumed training."""
 
-    def check_state(self, model: Sequential, state: Mapping[str, np.ndarray]) -> None:
+    def check_state(self, model: Any, state: Mapping[str, np.ndarray]) -> None:
         """Raise ValueError for what can't be set, as it is in a file that may be broken; nothing is changed yet."""
 
 
@@ -124,11 +124,11 @@ class EarlyStopping(Told, Callback):
         self._best, self._waited = Best(self.monitor, self.min_delta), 0
         self._weights: dict[str, np.ndarray] = {}
 
-    def on_train_begin(self, model: Sequential) -> None:
+    def on_train_begin(self, model: Network) -> None:
         """Forget what was before."""
         self._begin()
 
-    def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> bool:
+    def on_epoch_end(self, model: Network, epoch: int, logs: dict[str, float]) -> bool:
         """Return whether it has waited long enough."""
         if self._best.improves(logs[self.monitor]):
             self._waited = 0
@@ -137,7 +137,7 @@ class EarlyStopping(Told, Callback):
             self._waited += 1
         return self._waited >= self.patience
 
-    def on_train_end(self, model: Sequential) -> None:
+    def on_train_end(self, model: Network) -> None:
         """Restore the best weights, if there are any."""
         if self._weights:
             model.set_weights(self._weights)
@@ -151,7 +151,7 @@ class EarlyStopping(Told, Callback):
         self._best.value, self._waited = float(state["best"]), int(state["waited"])
         self._weights = {name: array for name, array in state.items() if name not in ("best", "waited")}
 
-    def check_state(self, model: Sequential, state: Mapping[str, np.ndarray]) -> None:
+    def check_state(self, model: Network, state: Mapping[str, np.ndarray]) -> None:
         """Raise ValueError for what can't be set."""
         check_numbers(self, state, best=("f", ()), waited=("i", ()))
         found = {name: (array.shape, array.dtype) for name, array in state.items() if name not in ("best", "waited")}

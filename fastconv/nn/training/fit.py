@@ -36,7 +36,7 @@ from .schedules import Constant, Schedule
 from .update import Updates
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 
 FOREIGN = ("step", "update", "apply_gradients", "minimize", "zero_grad", "get_lr", "forward", "apply", "__call__")
@@ -44,7 +44,7 @@ FOREIGN = ("step", "update", "apply_gradients", "minimize", "zero_grad", "get_lr
 
 
 def fit(
-    model: Sequential,
+    model: Network,
     x: ArrayLike,
     y: ArrayLike,
     *,
@@ -72,7 +72,7 @@ def fit(
 
     Parameters
     ----------
-    model : Sequential
+    model : Network
         Its parameters change in place, update by update.
     x : (n, *input_shape) array
         Images of the model's input shape, (n, h, w) if they have one channel. uint8 are read where they are and count as 0 to 1;
@@ -233,7 +233,7 @@ def fit(
 
 
 @contextmanager
-def _or_as_before(model: Sequential, begun: list[Training]) -> Iterator[None]:
+def _or_as_before(model: Network, begun: list[Training]) -> Iterator[None]:
     """Give the model back what it was trained with if a training that is put into the list fails before it begins."""
     before = model.loss, model.classes, model.input_range, model._optimizer, model._history
     try:
@@ -244,19 +244,19 @@ def _or_as_before(model: Sequential, begun: list[Training]) -> Iterator[None]:
         raise
 
 
-def _start(
-    model: Sequential, optimizer: Optimizer, initial: int | None, resumed: Resumed | None
-) -> tuple[int, list[np.ndarray], int]:
+def _start(model: Network, optimizer: Optimizer, initial: int | None, resumed: Resumed | None) -> tuple[int, list[np.ndarray], int]:
     """Return the first epoch's number, and what the optimizer brings: its vectors, and how many updates these have seen."""
     if resumed is None:
-        return model.epochs if initial is None else initial, *gathered_by(model, optimizer, anew=initial == 0)
+        return model.epochs if initial is None else initial, *gathered_by(
+            optimizer, None if initial == 0 else model._moments, model.parameters
+        )
     if initial not in (None, resumed.first):
         raise ValueError(f"fit: initial_epoch must be {resumed.first}, as in the checkpoint, but is {initial}")
     return resumed.first, resumed.slots, resumed.before
 
 
 def _resumed(
-    path: Path, resume: bool, model: Sequential, settings: dict[str, Any], optimizer: Optimizer, used: int, batch: int,
+    path: Path, resume: bool, model: Network, settings: dict[str, Any], optimizer: Optimizer, used: int, batch: int,
     callbacks: list[Callback],
 ) -> Resumed | None:  # fmt: skip
     """Return what a checkpoint holds; None if there is none yet. One that exists is only taken to be resumed."""
@@ -269,7 +269,7 @@ def _resumed(
     return load_checkpoint(path, model, settings, optimizer, used, batch, callbacks)
 
 
-def _checked_batches(model: Sequential, count: int, batch: int, drop_last: bool) -> tuple[int, int]:
+def _checked_batches(model: Network, count: int, batch: int, drop_last: bool) -> tuple[int, int]:
     """Return how many images an epoch uses, and how many at a time, with which the layers must be able to be trained."""
     if drop_last and 0 < count < batch:
         raise ValueError(f"fit: with drop_last there must be a batch of {batch} images, but there are {count}")

@@ -11,13 +11,13 @@ from ..layers import Conv2D, Dense, DepthwiseConv2D, Flatten, MaxPool2D
 from .optimizers import SGD, Optimizer
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 MOST_FILTERS = 64
 MOST_TAPS = 25
 
 
-def conv_pool_dense(model: Sequential, vector: np.ndarray) -> ConvPoolDense | None:
+def conv_pool_dense(model: Network, vector: np.ndarray) -> ConvPoolDense | None:
     """Return the model as the notebook's kind, its weights being views of a vector like `parameters`; None if it is another.
 
     That is, for square images of one channel: a convolution, with or without bias and ReLU, 2 x 2 max pooling, a dense layer of few

@@ -14,11 +14,11 @@ from ..inputs import checked_loss, checked_threads
 from ..samples import checked_samples
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 
 def gradient(
-    model: Sequential, x: ArrayLike, y: ArrayLike, *, loss: str = "cross_entropy", threads: int | None = None
+    model: Network, x: ArrayLike, y: ArrayLike, *, loss: str = "cross_entropy", threads: int | None = None
 ) -> tuple[float, np.ndarray]:
     """Return the mean loss of a batch of images, and its gradient by `parameters`.
 

@@ -13,7 +13,7 @@ from .callbacks import Callback
 from .keeping import Checkpoint
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 HOOKS = {
     "on_train_begin": ("model",),
@@ -77,7 +77,7 @@ def _check_monitor(callback: Callback, data: Data, validation: Data | None) -> N
         raise ValueError(f"fit: {kind} looks at {monitor!r}, of which there must be images, but there are none")
 
 
-def check_files(callbacks: Iterable[Callback], model: Sequential, loss: str, checkpoint: Path | None, resume: bool) -> None:
+def check_files(callbacks: Iterable[Callback], model: Network, loss: str, checkpoint: Path | None, resume: bool) -> None:
     """Refuse callbacks that would write to the checkpoint's file, to each other's, or over what they shouldn't."""
     taken = {} if checkpoint is None else {real_path(checkpoint): "fit's own checkpoint"}
     for callback in callbacks:

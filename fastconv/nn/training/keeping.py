@@ -19,7 +19,7 @@ from ..options import as_bool
 from .callbacks import Best, Callback, check_numbers
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 BEST = "best"
 """The text in a file that tells which figure its model has."""
@@ -56,9 +56,9 @@ class Checkpoint(Callback):
         self.monitor = str(monitor or "val_loss") if self.best_only else None
         self._best, self._known = Best(str(self.monitor)), False
         self._writing = Writing("Checkpoint", self.path)
-        self._unwritten: tuple[Sequential, float] | None = None
+        self._unwritten: tuple[Network, float] | None = None
 
-    def check_file(self, model: Sequential, loss: str, resume: bool) -> None:
+    def check_file(self, model: Network, loss: str, resume: bool) -> None:
         """See to it that the model can be written to the file, and find out what is the best: before anything is changed."""
         checked_target("Checkpoint", self.path)
         check_structure("Checkpoint", model)
@@ -77,10 +77,10 @@ class Checkpoint(Callback):
                     "replaces (delete the file to begin anew)"
                 )
 
-    def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, model: Network, epoch: int, logs: dict[str, float]) -> None:
         """Save the model; where it can't be written, the training goes on, and a best model is tried again after each epoch."""
         if self.monitor is None:
-            self._writing.attempt(partial(model.save, self.path))
+            self._writing.attempt(partial(save, model, self.path))
             return
         value = float(logs[self.monitor])
         if self._best.is_better(value) and (self._unwritten is None or self._best.sign * (value - self._unwritten[1]) < 0):
@@ -88,7 +88,7 @@ class Checkpoint(Callback):
         elif self._unwritten is not None:
             self._keep(*self._unwritten)
 
-    def _keep(self, model: Sequential, value: float) -> None:
+    def _keep(self, model: Network, value: float) -> None:
         """Write a best model, or if that can't be, keep it in memory."""
         told = to_json("Checkpoint", {"monitor": self.monitor, "value": value})
         if self._writing.attempt(partial(save, model, self.path, {BEST: told})):
@@ -97,7 +97,7 @@ class Checkpoint(Callback):
         elif self._unwritten is None or model is not self._unwritten[0]:
             self._unwritten = copied(model), value
 
-    def on_train_end(self, model: Sequential) -> None:
+    def on_train_end(self, model: Network) -> None:
         """Raise OSError if what was to be saved last couldn't be; warn if there was nothing to save."""
         if self._unwritten is not None:
             self._keep(*self._unwritten)
@@ -114,12 +114,12 @@ class Checkpoint(Callback):
         if self.path.exists():
             self._best.value, self._known = min(self._best.value, float(state["best"])), True
 
-    def check_state(self, model: Sequential, state: Mapping[str, np.ndarray]) -> None:
+    def check_state(self, model: Network, state: Mapping[str, np.ndarray]) -> None:
         """Raise ValueError for what can't be set."""
         check_numbers(self, state, best=("f", ()))
 
 
-def best_in(path: Path, monitor: str, model: Sequential, loss: str) -> float:
+def best_in(path: Path, monitor: str, model: Network, loss: str) -> float:
     """Return the figure of the model in a file, which must be of the same layers; ValueError if there is none."""
     contents = read_file("Checkpoint", path)
     try:

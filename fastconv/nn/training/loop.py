@@ -29,7 +29,7 @@ from .running import Running, loss_of_guessing
 from .update import Recording, Updates, runs_online
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 CHECKPOINT_SECONDS = 30.0
 """During an epoch a checkpoint is written every so often, or less often if it takes longer than a twentieth of that."""
@@ -54,7 +54,7 @@ class Training:
     """
 
     def __init__(
-        self, model: Sequential, data: Data, course: Course, updates: Updates, callbacks: Sequence[Callback],
+        self, model: Network, data: Data, course: Course, updates: Updates, callbacks: Sequence[Callback],
         checkpoint: Path | None, settings: dict[str, Any], resumed: Resumed | None, progress: bool,
     ):  # fmt: skip
         self.model, self.data, self._course, self._updates, self._callbacks = model, data, course, updates, callbacks

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...kernels.training.batch import BEFORE, STEP
 from ..options import as_plain
 from .optimizers import Optimizer
-
-if TYPE_CHECKING:
-    from ..model import Sequential
 
 
 class Moments(NamedTuple):
@@ -31,11 +28,10 @@ class Moments(NamedTuple):
         return int(self.state[BEFORE] + self.state[STEP])
 
 
-def gathered_by(model: Sequential, optimizer: Optimizer, anew: bool) -> tuple[list[np.ndarray], int]:
+def gathered_by(optimizer: Optimizer, before: Moments | None, parameters: np.ndarray) -> tuple[list[np.ndarray], int]:
     """Return copies of the vectors that an optimizer goes on with, and how many updates they have seen: zeros if it begins anew."""
-    before = model._moments
-    if anew or before is None or before.kind is not type(optimizer) or before.options != fixed_options(optimizer):
-        return [np.zeros_like(model.parameters) for _ in range(optimizer.slots)], 0
+    if before is None or before.kind is not type(optimizer) or before.options != fixed_options(optimizer):
+        return [np.zeros_like(parameters) for _ in range(optimizer.slots)], 0
     return [slot.copy() for slot in before.slots], before.updates
 
 

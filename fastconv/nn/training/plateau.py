@@ -13,7 +13,7 @@ from ..options import Told, as_number
 from .callbacks import Best, Callback, check_numbers
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 
 class ReduceLROnPlateau(Told, Callback):
@@ -59,7 +59,7 @@ class ReduceLROnPlateau(Told, Callback):
         self.monitor, self.factor = str(monitor), as_number(name, "factor", factor, 0, 1)
         self.patience, self.cooldown = as_int(name, "patience", patience, 1), as_int(name, "cooldown", cooldown, 0)
         self.min_delta, self.min_lr = as_number(name, "min_delta", min_delta, 0), as_number(name, "min_lr", min_lr, 0)
-        self._of: weakref.ref[Sequential] | None = None
+        self._of: weakref.ref[Network] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -68,13 +68,13 @@ class ReduceLROnPlateau(Told, Callback):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_of": None}  # a weak reference can't be pickled
 
-    def on_train_begin(self, model: Sequential) -> None:
+    def on_train_begin(self, model: Network) -> None:
         """Forget what another model brought."""
         if self._of is None or self._of() is not model:
             self._of = weakref.ref(model)
             self._begin()
 
-    def on_epoch_end(self, model: Sequential, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, model: Network, epoch: int, logs: dict[str, float]) -> None:
         """Lower the rate if it has waited long enough."""
         better = self._best.improves(logs[self.monitor])
         if self._resting:
@@ -95,6 +95,6 @@ class ReduceLROnPlateau(Told, Callback):
         self._best.value = float(state["best"])
         self._waited, self._resting = map(int, state["counts"])
 
-    def check_state(self, model: Sequential, state: Mapping[str, np.ndarray]) -> None:
+    def check_state(self, model: Network, state: Mapping[str, np.ndarray]) -> None:
         """Raise ValueError for what can't be set."""
         check_numbers(self, state, best=("f", ()), counts=("i", (2,)))

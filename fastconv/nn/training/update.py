@@ -21,7 +21,7 @@ from .optimizers import Optimizer
 from .order import Order
 
 if TYPE_CHECKING:
-    from ..model import Sequential
+    from ..network import Network
 
 
 class Updates(NamedTuple):
@@ -43,12 +43,12 @@ class Updates(NamedTuple):
         return -(-self.images // self.batch)
 
 
-def runs_online(model: Sequential, updates: Updates) -> bool:
+def runs_online(model: Network, updates: Updates) -> bool:
     """Return whether each image is an update, for which there is work for one thread only."""
     return updates.batch == 1 and is_plain(updates.optimizer) and _fused(model, updates, model.parameters) is not None
 
 
-def _fused(model: Sequential, updates: Updates, vector: np.ndarray) -> ConvPoolDense | None:
+def _fused(model: Network, updates: Updates, vector: np.ndarray) -> ConvPoolDense | None:
     """Return the model as one that is trained in one pass over each image, its weights in a vector; None if it can't be."""
     if model.loss != "cross_entropy" or updates.shift or is_frozen(model):
         return None
@@ -58,7 +58,7 @@ def _fused(model: Sequential, updates: Updates, vector: np.ndarray) -> ConvPoolD
 class Recording:
     """Records a model's updates as programs, by the layers that are trainable now; `rates` are those of all updates."""
 
-    def __init__(self, model: Sequential, data: Data, updates: Updates, slots: list[np.ndarray]):
+    def __init__(self, model: Network, data: Data, updates: Updates, slots: list[np.ndarray]):
         self._model, self._data, self._updates, self._slots = model, data, updates, slots
         self._gradient, self._rates = np.zeros_like(model.parameters), np.zeros_like(updates.factors)
 
