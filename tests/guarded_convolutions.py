@@ -156,7 +156,7 @@ def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
 
 def check_weight_parts(back: bool, dtypes: list[str]) -> int:
     """Run weight gradients cut by images into parts, as those of large layers are; return how many ran."""
-    from fastconv.kernels.contraction import pack
+    from fastconv.kernels.arrays import blocks
     from fastconv.kernels.contraction.direct_weight_grad import WeightGradPlan
     from fastconv.kernels.depthwise.weight_grad import SlideWeightGradPlan
 
@@ -170,7 +170,7 @@ def check_weight_parts(back: bool, dtypes: list[str]) -> int:
         (SlideWeightGradPlan, Case("", (3, 6, 5, 39), (3, 3, 1, 39), 2, ((0, 2), (1, 1)), 1, 39)),
         (SlideWeightGradPlan, Case("", (1, 7, 8, 22), (3, 3, 2, 22), 1, 1, 1, 11)),
     ]
-    least, pack.LEAST_PART_FLOPS = pack.LEAST_PART_FLOPS, 1
+    least, blocks.LEAST_PART_FLOPS = blocks.LEAST_PART_FLOPS, 1
     try:
         for (plan, case), dtype in product(cases, map(np.dtype, dtypes)):
             x, dy = (guarded(integers(shape, dtype, seed), back) for seed, shape in enumerate((case.x, case.spec.output_shape)))
@@ -178,7 +178,7 @@ def check_weight_parts(back: bool, dtypes: list[str]) -> int:
             plan(case.spec, dtype)(in_pieces, x.reshape(-1), dy.reshape(-1), result.reshape(-1))
             np.testing.assert_array_equal(result, naive.conv_weight_grad(x, dy, case.w, *case.naive_geometry), str(case))
     finally:
-        pack.LEAST_PART_FLOPS = least
+        blocks.LEAST_PART_FLOPS = least
     return len(cases) * len(dtypes)
 
 

@@ -103,7 +103,7 @@ def refused(request, monkeypatch):
     """Check that a training whose state is to be kept at a path is refused before it begins."""
 
     def refused(path, error, text):
-        monkeypatch.setattr(nn.training.Training, "_run_epoch", None)
+        monkeypatch.setattr(nn.training.loop.Training, "_run_epoch", None)
         with pytest.raises(error, match=text) as caught:
             request.param(path)
         return caught.value

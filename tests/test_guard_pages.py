@@ -18,7 +18,7 @@ KERNELS, ARRAYS = 102, 6500
 ESCAPED = """
 import numpy as np
 from fastconv.runtime.call import Call
-from fastconv.kernels.blocks import clear
+from fastconv.kernels.arrays.blocks import clear
 from tests.guarded import guard_buffers, in_pieces
 
 guard_buffers(True)

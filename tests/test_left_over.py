@@ -58,7 +58,7 @@ def test_what_a_killed_process_left_is_deleted_and_not_what_another_writes(tmp_p
 def test_it_is_deleted_when_a_training_starts(tmp_path, use, monkeypatch):
     (tmp_path / ".run.npz.0123456789ab").write_bytes(b"half")
     (tmp_path / ".run.npz.0123456789cd").mkdir()
-    monkeypatch.setattr(nn.training.Training, "_run_epoch", None)
+    monkeypatch.setattr(nn.training.loop.Training, "_run_epoch", None)
     with pytest.raises(TypeError, match="NoneType"):
         use(tmp_path / "run.npz")
     assert [item.name for item in tmp_path.iterdir()] == [".run.npz.0123456789cd"]
