@@ -108,16 +108,17 @@ def _guard_tables(arguments, pairs):
 
 
 def kernels_run() -> dict[str, bool]:
-    """Return for each compiled function in fastconv.kernels, and what makes such, whether this process has run, or made, one.
+    """Return for each compiled function of the kernels and of runtime/call.py, and what makes such, whether it has run.
 
     A function that kernels call has run with them: where a kernel comes from the disk, what it calls isn't compiled on its own.
     """
     found = {}
-    for module in pkgutil.walk_packages(fastconv.kernels.__path__, "fastconv.kernels."):
-        for name, value in vars(importlib.import_module(module.name)).items():
-            if hasattr(value, "py_func") and value.py_func.__module__ == module.name:
+    modules = [module.name for module in pkgutil.walk_packages(fastconv.kernels.__path__, "fastconv.kernels.")]
+    for module in [*modules, "fastconv.runtime.call"]:
+        for value in vars(importlib.import_module(module)).values():
+            if hasattr(value, "py_func") and value.py_func.__module__ == module:
                 found[value] = bool(value.overloads)
-            elif hasattr(value, "cache_info") and value.__module__ == module.name and "@jit" in inspect.getsource(value):
+            elif hasattr(value, "cache_info") and value.__module__ == module and "@jit" in inspect.getsource(value):
                 found[value] = value.cache_info().currsize > 0
     waiting = [value for value, run in found.items() if run]
     while waiting:
