@@ -79,7 +79,7 @@ def test_nor_does_one_that_load_would_refuse_or_read_as_another(path, monkeypatc
         with pytest.raises(ValueError, match="^fit: the model can't be kept in a file: layer 5: .* unexpected keyword argument"):
             fit(model, 1, checkpoint=path.with_stem("run"))
     with monkeypatch.context() as patched:
-        patched.setattr(model_file, "model_of", lambda contents: layered(seed=9))
+        patched.setattr(model_file, "model_of", lambda contents, kind: layered(seed=9))
         with pytest.raises(ValueError, match="^save: load would make another model of the file, which differs in .'seed'.$"):
             model.save(path)
     assert path.read_bytes() == before
