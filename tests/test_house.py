@@ -281,5 +281,5 @@ def test_the_package_is_typed_and_has_one_version():
     assert 'dynamic = ["version"]' in project
     assert 'version = { attr = "fastconv.__version__" }' in project
     assert not re.search(r'^version = "', project, re.MULTILINE)
-    for line in ('fastconv = ["py.typed", "datasets/mnist/*"]', 'fastconv = "fastconv.cli:main"'):
+    for line in ('fastconv = ["py.typed", "*.pyi", "datasets/mnist/*"]', 'fastconv = "fastconv.cli:main"'):
         assert line in project

@@ -57,6 +57,7 @@ class ConvolutionLayer(Convolution):
            [ -19.,  -15.,    7.]])
     """
 
+    kernels: np.ndarray
     _kernels_name, _image_name, _method = "kernels", "image", "forward_prop"
     image: Any = None
 
@@ -115,6 +116,7 @@ class Conv3x3(Convolution):
     (26, 26, 8)
     """
 
+    filters: np.ndarray
     _kernels_name, _image_name, _method = "filters", "last_input", "forward"
     last_input: Any = None
 

@@ -151,6 +151,8 @@ class SoftmaxLayer(_DenseSoftmax):
     array([ 0.05, -0.05])
     """
 
+    weight: np.ndarray
+    bias: np.ndarray
     _weight_name, _bias_name = "weight", "bias"
     _shape_name, _input_name, _totals_name = "original_shape", "flattened_input", "output"
 
@@ -191,6 +193,8 @@ class Softmax(_DenseSoftmax):
     array([0.5, 0.5])
     """
 
+    weights: np.ndarray
+    biases: np.ndarray
     _weight_name, _bias_name = "weights", "biases"
     _shape_name, _input_name, _totals_name = "last_input_shape", "last_input", "last_totals"
 

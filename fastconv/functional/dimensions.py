@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from .layout import CHANNELS_FIRST, CHANNELS_LAST
 
+P = ParamSpec("P")
+R = TypeVar("R")
 WORDS = {
     1: {"axes": "w", "kernel": "kw", "out": "ow", "ints": "int", "pairs": "((before, after),)"},
     2: {
@@ -22,8 +24,10 @@ WORDS = {
 }  # fmt: skip
 
 
-def per_dimension(name: str, **examples: tuple[str, str, str]) -> Callable[[Callable], tuple[Callable, Callable, Callable]]:
-    """Make the 1-D, 2-D and 3-D functions of one whose first argument is the number of spatial axes.
+def per_dimension(
+    name: str, **examples: tuple[str, str, str]
+) -> Callable[[Callable[Concatenate[int, P], R]], tuple[Callable[P, R], Callable[P, R], Callable[P, R]]]:
+    """Make the 1-D, 2-D and 3-D functions of one whose first argument is the number of spatial axes; they have its other arguments.
 
     Parameters
     ----------
@@ -34,7 +38,7 @@ def per_dimension(name: str, **examples: tuple[str, str, str]) -> Callable[[Call
         channels-first layout), {name} and the WORDS. `layout` defaults to the channels-last one.
     """
 
-    def make(function: Callable) -> tuple[Callable, Callable, Callable]:
+    def make(function: Callable[Concatenate[int, P], R]) -> tuple[Callable[P, R], Callable[P, R], Callable[P, R]]:
         one, two, three = (_bind(function, name.format(n=n), n, {k: v[n - 1] for k, v in examples.items()}) for n in (1, 2, 3))
         return one, two, three
 

@@ -1,4 +1,4 @@
-"""The dense layer for batches, y = x w + b, and its gradients."""
+"""The dense layer for batches, y = x w + bias, and its gradients."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def _column_sums(dy: np.ndarray) -> np.ndarray:
     return total
 
 
-def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: np.ndarray | None = None) -> np.ndarray:
-    """Return x w + b.
+def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, out: np.ndarray | None = None) -> np.ndarray:
+    """Return x w + bias.
 
     Parameters
     ----------
     x : (n, i) float32 or float64
     w : (i, o)
-    b : (o,), optional
+    bias : (o,), optional
     out : ndarray, optional
         Where to write the result: of its shape and dtype, not overlapping an input.
 
@@ -69,7 +69,7 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: np.nd
 
     Notes
     -----
-    ``torch.nn.functional.linear(x, w.T, b)``; a Keras Dense layer's kernel is w as it is.
+    ``torch.nn.functional.linear(x, w.T, bias)``; a Keras Dense layer's kernel is w as it is.
 
     Examples
     --------
@@ -77,20 +77,20 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None, *, out: np.nd
     >>> linear([[1.0, 2.0]], [[3.0], [4.0]], [0.5])
     array([[11.5]])
     """
-    given = (x, w, b)
-    x, w, b = operands("linear", ("b", b), x=x, w=w)
+    given = (x, w, bias)
+    x, w, bias = operands("linear", ("bias", bias), x=x, w=w)
     check_rank("linear", "x", x, 2, "(rows, inputs)")
     check_rank("linear", "w", w, 2, "(inputs, outputs)")
     check_shape("linear", "w", w.shape, (x.shape[1], w.shape[1]))
-    if b is not None:
-        check_shape("linear", "b", b.shape, (w.shape[1],))
+    if bias is not None:
+        check_shape("linear", "bias", bias.shape, (w.shape[1],))
     check_made("linear", (x.shape[0], w.shape[1]), x.shape, w.shape)
     checked = result_array("linear", out, (x.shape[0], w.shape[1]), x.dtype, *given)
     if 2 * x.size * w.shape[1] < TINY_FLOPS:
-        checked[...] = _small_product(x, w, b)
+        checked[...] = _small_product(x, w, bias)
         return checked
     y = checked if checked.flags.carray else aligned_empty(checked.shape, x.dtype)
-    _plan(*x.shape, w.shape[1], x.dtype).output(split, x.reshape(-1), w.reshape(-1), b, y.reshape(-1))
+    _plan(*x.shape, w.shape[1], x.dtype).output(split, x.reshape(-1), w.reshape(-1), bias, y.reshape(-1))
     if y is not checked:
         checked[...] = y
     return checked
@@ -177,7 +177,7 @@ def linear_weight_grad(x: ArrayLike, dy: ArrayLike) -> np.ndarray:
 
 
 def linear_grad(dy: ArrayLike, x: ArrayLike, w: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return all gradients of linear: with respect to x, w and b.
+    """Return all gradients of linear: with respect to x, w and the bias.
 
     Parameters
     ----------

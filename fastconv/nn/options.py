@@ -6,7 +6,7 @@ import inspect
 from abc import ABCMeta
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,10 +39,12 @@ def as_plain(value: Any) -> Any:
 class _Constructed(ABCMeta):
     """Notes on each object that its constructor is done."""
 
-    def __call__(cls, *arguments: Any, **options: Any) -> Any:
-        made = super().__call__(*arguments, **options)
-        made.__dict__["_constructed"] = True
-        return made
+    if not TYPE_CHECKING:  # type checkers go by the constructor's signature, as they should
+
+        def __call__(cls, *arguments, **options):
+            made = super().__call__(*arguments, **options)
+            made.__dict__["_constructed"] = True
+            return made
 
 
 class Fixed(metaclass=_Constructed):
