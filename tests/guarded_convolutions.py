@@ -157,18 +157,18 @@ def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
 def check_weight_parts(back: bool, dtypes: list[str]) -> int:
     """Run weight gradients cut by images into parts, as those of large layers are; return how many ran."""
     from fastconv.kernels.arrays import blocks
-    from fastconv.kernels.contraction.direct_weight_grad import WeightGradPlan
-    from fastconv.kernels.depthwise.weight_grad import SlideWeightGradPlan
+    from fastconv.kernels.contraction.direct_weight_grad import DirectWeightGradPlan
+    from fastconv.kernels.depthwise.weight_grad import DepthwiseWeightGradPlan
 
     from . import naive
     from .cases import Case, integers
 
     cases = [
-        (WeightGradPlan, Case("", (4, 9, 8, 3), (3, 3, 3, 5), 1, 1)),
-        (WeightGradPlan, Case("", (11, 8, 7, 1), (2, 3, 1, 17), (2, 1))),
-        (SlideWeightGradPlan, Case("", (9, 12, 9, 18), (3, 3, 1, 18), 1, 1, 1, 18)),
-        (SlideWeightGradPlan, Case("", (3, 6, 5, 39), (3, 3, 1, 39), 2, ((0, 2), (1, 1)), 1, 39)),
-        (SlideWeightGradPlan, Case("", (1, 7, 8, 22), (3, 3, 2, 22), 1, 1, 1, 11)),
+        (DirectWeightGradPlan, Case("", (4, 9, 8, 3), (3, 3, 3, 5), 1, 1)),
+        (DirectWeightGradPlan, Case("", (11, 8, 7, 1), (2, 3, 1, 17), (2, 1))),
+        (DepthwiseWeightGradPlan, Case("", (9, 12, 9, 18), (3, 3, 1, 18), 1, 1, 1, 18)),
+        (DepthwiseWeightGradPlan, Case("", (3, 6, 5, 39), (3, 3, 1, 39), 2, ((0, 2), (1, 1)), 1, 39)),
+        (DepthwiseWeightGradPlan, Case("", (1, 7, 8, 22), (3, 3, 2, 22), 1, 1, 1, 11)),
     ]
     least, blocks.LEAST_PART_FLOPS = blocks.LEAST_PART_FLOPS, 1
     try:
@@ -184,7 +184,8 @@ def check_weight_parts(back: bool, dtypes: list[str]) -> int:
 
 def check_odd_geometry(back: bool, dtypes: list[str]) -> int:
     """Run pooling with dilation, overhang and adaptive windows, and transposed convolution with output_padding; return how many."""
-    from fastconv.kernels.layers.pool import ALL, MAX, PoolPlan
+    from fastconv.kernels.layers.pool import ALL, MAX
+    from fastconv.kernels.layers.pool_plan import PoolPlan
     from fastconv.kernels.table import TABLE
     from fastconv.shapes import adaptive_spec, pool_spec, transposed_spec
 

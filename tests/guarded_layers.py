@@ -11,7 +11,8 @@ from .guarded import guarded, in_pieces
 
 def check_pools(back: bool, dtypes: list[str]) -> int:
     """Run every pooling kernel on some windows and channel tails; return how many ran."""
-    from fastconv.kernels.layers.pool import ALL, FIRST, MAX, MIN, SPLIT, PoolPlan
+    from fastconv.kernels.layers.pool import ALL, FIRST, MAX, MIN, SPLIT
+    from fastconv.kernels.layers.pool_plan import PoolPlan
     from fastconv.shapes import pool_spec
 
     from . import naive

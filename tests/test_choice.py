@@ -13,7 +13,7 @@ from fastconv.kernels.simd.target import VECTOR_BYTES
 from fastconv.kernels.table import TABLE, chosen_row
 from fastconv.shapes import conv_spec
 
-from .cases import integers
+from .cases import CASES, PLANE_CASES, integers
 
 ROWS = ("output", "input_grad", "weight_grad")
 # (input, weights, options), dtypes, what each operation runs in. A faster kernel changes a row; a new one adds rows.
@@ -87,6 +87,23 @@ def test_every_kernel_that_runs_unasked_is_chosen_somewhere():
     assert {(case.values[2], case.values[3]) for case in GRID} == automatic
 
 
+ALGORITHMS = [(operation, row) for operation, rows in TABLE.items() for row in rows]
+
+
+@pytest.mark.parametrize(("operation", "row"), ALGORITHMS, ids=lambda value: getattr(value, "algorithm", value))
+def test_an_algorithm_is_the_name_of_its_file_or_folder_and_what_its_kernels_names_begin_with(operation, row):
+    algorithm = "depthwise" if row.algorithm == "grouped" else row.algorithm  # small groups, down to one channel each
+    for case in CASES + PLANE_CASES:
+        if row.accepts(case.spec):
+            plan = row.plan(case.spec, np.dtype("float32"))
+            *_, folder, file = type(plan).__module__.split(".")
+            assert algorithm in (folder, *file.split("_"), file)
+            assert row.algorithm == "winograd" or plan.name.startswith(f"{algorithm}_"), case.name
+            break
+    else:
+        raise AssertionError("no case reaches it")
+
+
 def test_every_kernel_says_what_it_takes():
     for rows in TABLE.values():
         for kernel in rows:
@@ -111,7 +128,7 @@ def test_the_variable_names_the_algorithm_that_runs_at_this_very_call(monkeypatc
         monkeypatch.setenv("FASTCONV_KERNEL", name)
         chosen = [chosen_row(operation, spec, float32).algorithm for operation in TABLE]
         assert chosen == [expected, expected, expected.replace("narrow", "direct")]
-        assert fn.explain("conv2d", X, W, measure=False).kernel.startswith(f"conv_{expected}".replace("direct", "tile"))
+        assert fn.explain("conv2d", X, W, measure=False).kernel.startswith(f"{expected}_")
         np.testing.assert_array_equal(fn.conv2d(x, w), y)
 
 
@@ -126,8 +143,8 @@ def test_the_variable_leaves_alone_what_its_algorithm_cant_do(monkeypatch):
 def test_an_argument_wins_over_the_variable(monkeypatch):
     monkeypatch.setenv("FASTCONV_KERNEL", "generic")
     found = fn.explain("conv2d", X, W, algorithm="fft", measure=False)
-    assert (found.algorithm, found.kernel, found.reason) == ("fft", "conv_fft_float32", "asked for")
-    assert fn.explain("conv2d", X, W, algorithm="direct", measure=False).kernel.startswith("conv_tile")
+    assert (found.algorithm, found.kernel, found.reason) == ("fft", "fft_float32", "asked for")
+    assert fn.explain("conv2d", X, W, algorithm="direct", measure=False).kernel.startswith("direct_")
 
 
 @pytest.mark.parametrize("name", ["fastest", "fft", "Direct", " "])
@@ -212,12 +229,12 @@ def test_what_is_measured(operation, monkeypatch):
 
 def test_what_is_printed():
     found = fn.Explanation(
-        "conv2d", "float32", (64, 28, 28, 1), (3, 3, 1, 16), (64, 26, 26, 16), "direct", "conv_tile_float32_14x1x16",
+        "conv2d", "float32", (64, 28, 28, 1), (3, 3, 1, 16), (64, 26, 26, 16), "direct", "direct_float32_14x1x16",
         "takes one group", (("other", "takes only squares"),), 12_460_032, 2_970_432, 2, 0.5e-3, 200.0, 10.0,
     )  # fmt: skip
     assert str(found).splitlines() == [
         "conv2d, float32, 2 threads: (64, 28, 28, 1) with (3, 3, 1, 16) gives (64, 26, 26, 16)",
-        "  kernel     conv_tile_float32_14x1x16, algorithm 'direct': takes one group",
+        "  kernel     direct_float32_14x1x16, algorithm 'direct': takes one group",
         "             not 'other': takes only squares",
         "  work       12,460,032 FLOP, 2,970,432 bytes: 4.2 FLOP a byte",
         "  time       0.5000 ms: 24.9 GFLOP/s, 5.9 GB/s",

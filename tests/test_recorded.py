@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fastconv.kernels.gemm.linear import LinearPlan
-from fastconv.kernels.layers.pool import ALL, MAX, MIN, SPLIT, PoolPlan
+from fastconv.kernels.layers.pool import ALL, MAX, MIN, SPLIT
+from fastconv.kernels.layers.pool_plan import PoolPlan
 from fastconv.kernels.table import TABLE
 from fastconv.runtime.recorder import Recorder
 from fastconv.runtime.team import Team

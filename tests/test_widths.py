@@ -6,9 +6,10 @@ import pytest
 from fastconv.kernels.arrays import long_sums as block_sums
 from fastconv.kernels.contraction.dot import DotOutputPlan
 from fastconv.kernels.contraction.narrow import NarrowInputGradPlan, NarrowOutputPlan
-from fastconv.kernels.depthwise.output import SlideInputGradPlan, SlideOutputPlan
-from fastconv.kernels.depthwise.weight_grad import SlideWeightGradPlan
-from fastconv.kernels.layers.pool import ALL, MAX, PoolPlan
+from fastconv.kernels.depthwise.output import DepthwiseInputGradPlan, DepthwiseOutputPlan
+from fastconv.kernels.depthwise.weight_grad import DepthwiseWeightGradPlan
+from fastconv.kernels.layers.pool import ALL, MAX
+from fastconv.kernels.layers.pool_plan import PoolPlan
 from fastconv.kernels.reference.generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
 from fastconv.kernels.table import TABLE, choose
 from fastconv.runtime.jit import _identity
@@ -130,9 +131,9 @@ def test_sliding_tiles_do_every_width(name, long, monkeypatch):
         case = Case(f"width {width}", (2, height, width, weights[3]), weights, stride, padding, 1, weights[3] // weights[2])
         x, w, dy = integers(case.x, "float32", 1), integers(case.w, "float32", 2), integers(case.spec.output_shape, "float32", 3)
         for plan, generic, operands, result in (
-            (SlideOutputPlan, GenericOutputPlan, (x, w, None), dy),
-            (SlideInputGradPlan, GenericInputGradPlan, (dy, w), x),
-            (SlideWeightGradPlan, GenericWeightGradPlan, (x, dy), w),
+            (DepthwiseOutputPlan, GenericOutputPlan, (x, w, None), dy),
+            (DepthwiseInputGradPlan, GenericInputGradPlan, (dy, w), x),
+            (DepthwiseWeightGradPlan, GenericWeightGradPlan, (x, dy), w),
         ):
             found, right = np.full(result.size, np.nan, np.float32), np.full(result.size, np.nan, np.float32)
             for kernel, into in ((plan, found), (generic, right)):

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..functional.activation import softmax
-from ..kernels.contraction.direct import InputGradPlan, OutputPlan
-from ..kernels.contraction.direct_weight_grad import WeightGradPlan
+from ..kernels.contraction.direct import DirectInputGradPlan, DirectOutputPlan
+from ..kernels.contraction.direct_weight_grad import DirectWeightGradPlan
 from ..kernels.fused.conv_step import WeightStep, WholeOutput
 from ..kernels.fused.dense_softmax import (
     dense_softmax_kernel,
@@ -23,7 +23,8 @@ from ..kernels.fused.dense_softmax import (
     narrow_dense_softmax_update_kernel,
 )
 from ..kernels.fused.segments import segment_sizes
-from ..kernels.layers.pool import ALL, MAX, PoolPlan, pick_grad_kernel, pool_kernel
+from ..kernels.layers.pool import ALL, MAX, pick_grad_kernel, pool_kernel
+from ..kernels.layers.pool_plan import PoolPlan
 from ..kernels.simd.vector import lanes_of
 from ..runtime.memory import buffer, empty
 from ..runtime.threads import SERIAL_FLOPS, split
@@ -42,15 +43,15 @@ class PlannedConvolution:
         self.output_shape = self.spec.output_shape[1:]
         self.dtype = dtype
         self._small = self.spec.flops < SERIAL_FLOPS
-        self._output: Any = (WholeOutput if self._small else OutputPlan)(self.spec, dtype, filters_first=True)
+        self._output: Any = (WholeOutput if self._small else DirectOutputPlan)(self.spec, dtype, filters_first=True)
 
     @cached_property
     def _weight_step(self) -> Any:
-        return (WeightStep if self._small else WeightGradPlan)(self.spec, self.dtype, filters_first=True)
+        return (WeightStep if self._small else DirectWeightGradPlan)(self.spec, self.dtype, filters_first=True)
 
     @cached_property
-    def _input_grad(self) -> InputGradPlan:
-        return InputGradPlan(self.spec, self.dtype, filters_first=True)
+    def _input_grad(self) -> DirectInputGradPlan:
+        return DirectInputGradPlan(self.spec, self.dtype, filters_first=True)
 
     def output(self, image: np.ndarray, kernels: np.ndarray) -> np.ndarray:
         """Return the (h - k + 1, w - k + 1, f) output."""

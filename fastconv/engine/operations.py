@@ -14,7 +14,8 @@ from ..kernels.arrays.blocks import blocks_of
 from ..kernels.arrays.column_sums import sum_columns
 from ..kernels.gemm.linear import LinearPlan
 from ..kernels.layers.elementwise import dropout, relu, relu_grad
-from ..kernels.layers.pool import MAX, TIES, PoolPlan
+from ..kernels.layers.pool import MAX, TIES
+from ..kernels.layers.pool_plan import PoolPlan
 from ..kernels.table import choose
 from ..runtime.call import Call
 from ..shapes import ConvSpec, PoolSpec

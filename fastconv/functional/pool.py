@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..arrays import as_array
-from ..kernels.layers.pool import MAX, MIN, TIES, PoolPlan
+from ..kernels.layers.pool import MAX, MIN, TIES
+from ..kernels.layers.pool_plan import PoolPlan
 from ..runtime.memory import aligned_empty
 from ..runtime.threads import split
 from ..shapes import Ints, PoolSpec, as_bool, check_shape, pool_spec

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..shapes import ConvSpec
-from .contraction.direct import InputGradPlan, OutputPlan
-from .contraction.direct_weight_grad import WeightGradPlan
+from .contraction.direct import DirectInputGradPlan, DirectOutputPlan
+from .contraction.direct_weight_grad import DirectWeightGradPlan
 from .contraction.dot import DotInputGradPlan, DotOutputPlan
 from .contraction.lowering import join_columns
 from .contraction.narrow import LEAST_ROWS, NarrowInputGradPlan, NarrowOutputPlan, most_pixels
-from .depthwise.output import SlideInputGradPlan, SlideOutputPlan
-from .depthwise.weight_grad import SlideWeightGradPlan
+from .depthwise.output import DepthwiseInputGradPlan, DepthwiseOutputPlan
+from .depthwise.weight_grad import DepthwiseWeightGradPlan
 from .gemm.pointwise import PointwiseWeightGradPlan, pointwise_pays
 from .plane.output import PlaneInputGradPlan, PlaneOutputPlan
 from .plane.weight_grad import PlaneWeightGradPlan
@@ -159,33 +159,33 @@ LEAST_SUMMED = 8
 TABLE: dict[str, tuple[Kernel, ...]] = {
     "output": (
         Kernel("plane", _plane, PlaneOutputPlan),
-        Kernel("depthwise", _depthwise, SlideOutputPlan),
-        Kernel("grouped", _groups_in_a_vector, SlideOutputPlan),
+        Kernel("depthwise", _depthwise, DepthwiseOutputPlan),
+        Kernel("grouped", _groups_in_a_vector, DepthwiseOutputPlan),
         _winograd("output", WinogradOutputPlan),
         Kernel("narrow", _narrow_output, NarrowOutputPlan, pays=_narrow_output_pays),
         Kernel("dot", _few_filters, DotOutputPlan),
-        Kernel("direct", _large_groups, OutputPlan),
+        Kernel("direct", _large_groups, DirectOutputPlan),
         Kernel("fft", _any, FFTOutputPlan, automatic=False),
         Kernel("generic", _any, GenericOutputPlan),
     ),
     "input_grad": (
         Kernel("plane", _plane_grad, PlaneInputGradPlan),
-        Kernel("depthwise", _depthwise, SlideInputGradPlan),
-        Kernel("grouped", _groups_in_a_vector, SlideInputGradPlan),
+        Kernel("depthwise", _depthwise, DepthwiseInputGradPlan),
+        Kernel("grouped", _groups_in_a_vector, DepthwiseInputGradPlan),
         _winograd("input_grad", WinogradInputGradPlan),
         Kernel("narrow", _narrow_grad, NarrowInputGradPlan, pays=_narrow_grad_pays),
         Kernel("dot", _few_channels, DotInputGradPlan),
-        Kernel("direct", _large_groups, InputGradPlan),
+        Kernel("direct", _large_groups, DirectInputGradPlan),
         Kernel("fft", _any, FFTInputGradPlan, automatic=False),
         Kernel("generic", _any, GenericInputGradPlan),
     ),
     "weight_grad": (
         Kernel("plane", _plane, PlaneWeightGradPlan),
-        Kernel("depthwise", _depthwise, SlideWeightGradPlan),
-        Kernel("grouped", _groups_in_a_vector, SlideWeightGradPlan),
+        Kernel("depthwise", _depthwise, DepthwiseWeightGradPlan),
+        Kernel("grouped", _groups_in_a_vector, DepthwiseWeightGradPlan),
         _winograd("weight_grad", WinogradWeightGradPlan),
         Kernel("pointwise", _one_by_one, PointwiseWeightGradPlan, pays=pointwise_pays),
-        Kernel("direct", _large_groups, WeightGradPlan),
+        Kernel("direct", _large_groups, DirectWeightGradPlan),
         Kernel("fft", _any, FFTWeightGradPlan, automatic=False),
         Kernel("generic", _any, GenericWeightGradPlan),
     ),

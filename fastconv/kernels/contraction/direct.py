@@ -31,7 +31,7 @@ WEIGHT_BYTES = 256 * 1024
 
 
 @cache
-def output_kernel(rows, vectors, depth, long):
+def direct_kernel(rows, vectors, depth, long):
     """Return the kernel for tiles of up to `rows` pixels by `vectors` vectors of channels.
 
     A line's last tiles have the pixels that are left. `depth` is how many inputs of a run one round of the
@@ -39,7 +39,7 @@ def output_kernel(rows, vectors, depth, long):
     """
 
     @jit
-    def conv_output(x, w, bias, y, scratch, sums, wide, geometry, outputs_block, pieces, start, stop):
+    def direct(x, w, bias, y, scratch, sums, wide, geometry, outputs_block, pieces, start, stop):
         (
             taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, border_rows, left, width, right, block,
         ) = read_geometry(geometry)  # fmt: skip
@@ -123,7 +123,7 @@ def output_kernel(rows, vectors, depth, long):
                                 tile_store_top(tile, y, end + o, y_step, outputs - o, height)
                         pixel += height
 
-    return conv_output
+    return direct
 
 
 class TiledContraction:
@@ -153,8 +153,8 @@ class TiledContraction:
         c = self.contraction
         self.rows, self.vectors = fit_vectors(c.outputs, dtype)
         self.depth = max(1, min(c.run, DEEPEST))
-        self.name = f"conv_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
-        self._kernel = output_kernel(self.rows, self.vectors, self.depth, self.long)
+        self.name = f"direct_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
+        self._kernel = direct_kernel(self.rows, self.vectors, self.depth, self.long)
         self.pieces = pieces_of(c.run, self.depth)
         self.geometry = pack_geometry(c, self.block)
         self.scratch_size = c.scratch_size(self.block)
@@ -173,14 +173,14 @@ class TiledContraction:
         split(self.units, call, self.flops)
 
 
-class OutputPlan(TiledContraction):
+class DirectOutputPlan(TiledContraction):
     """A convolution's output by tiles; called with (split, x, w, bias, y), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
         super().__init__(lower_output(spec, filters_first), dtype)
 
 
-class InputGradPlan:
+class DirectInputGradPlan:
     """The input gradient by tiles, one contraction for each phase of the stride; called with (split, dy, w, dx), all flat."""
 
     phase: Any = TiledContraction
@@ -188,7 +188,7 @@ class InputGradPlan:
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
         self._phases = [self.phase(contraction, dtype) for contraction in lower_input_grad(spec, filters_first)]
         self._covered = all(k >= s for k, s in zip(spec.kernel, spec.stride, strict=True)) and max(spec.dilation) == 1
-        self.name = self._phases[0].name if self._phases else "conv_empty"
+        self.name = self._phases[0].name if self._phases else "direct_empty"
 
     def __call__(self, split, dy, w, dx):
         if not self._covered:

@@ -35,7 +35,7 @@ BLOCK_PIXELS = 64
 
 
 @cache
-def weight_grad_kernel(rows, vectors, columns, long):
+def direct_weight_grad_kernel(rows, vectors, columns, long):
     """Return the kernel for tiles of `rows` input channels by `vectors` vectors of filters; it needs runs of at least `rows`.
 
     With `columns`, a tile's rows are all taps' runs of that length, taps being `tap_step` apart, and there is one tile of them.
@@ -43,7 +43,7 @@ def weight_grad_kernel(rows, vectors, columns, long):
     """
 
     @jit
-    def conv_weight_grad(x, dy, parts, wide, scratch, geometry, tap_step, items, part_count, piece, span, start, stop):
+    def direct_weight_grad(x, dy, parts, wide, scratch, geometry, tap_step, items, part_count, piece, span, start, stop):
         (
             taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, border_rows, left, width, right, block,
         ) = read_geometry(geometry)  # fmt: skip
@@ -118,7 +118,7 @@ def weight_grad_kernel(rows, vectors, columns, long):
                         tile = tile_take_back(tile_zero(x, rows, vectors), parts, wide, unit * tile_size, put_aside)
                         tile_store(tile, parts, unit * tile_size, channels, channels)
 
-    return conv_weight_grad
+    return direct_weight_grad
 
 
 class TiledWeightGrad:
@@ -137,7 +137,7 @@ class TiledWeightGrad:
         if self.columns:
             self.rows = self.tile_run
         self.flops = c.flops
-        self.name = f"conv_weight_tile_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
+        self.name = f"direct_weight_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
         channels = self.vectors * lanes_of(dtype)
         line_bytes = c.line_bytes(dtype.itemsize) + c.count * channels * dtype.itemsize
         long = is_long(c.images * len(c.x_lines) * c.count, dtype)
@@ -156,7 +156,7 @@ class TiledWeightGrad:
         self.parts_size = self.units * self.rows * channels
         self.long, blocks = long, -(-items // self._parts) * -(-block // span) * -(-c.count // piece)
         self.wide_size = self.parts_size if long and blocks >= BLOCKS else 0
-        self._kernel = weight_grad_kernel(self.rows, self.vectors, self.columns, long)
+        self._kernel = direct_weight_grad_kernel(self.rows, self.vectors, self.columns, long)
         self.geometry, self.scratch_size = pack_geometry(c, block), c.scratch_size(block)
         self.cut = (tap_step, items, self._parts, piece, span)
 
@@ -169,7 +169,7 @@ class TiledWeightGrad:
         split(self.weight_blocks, unpack, PACKING_FLOPS * len(parts))
 
 
-class WeightGradPlan(TiledWeightGrad):
+class DirectWeightGradPlan(TiledWeightGrad):
     """A convolution's weight gradient by tiles; called with (split, x, dy, dw), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):

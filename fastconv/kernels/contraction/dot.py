@@ -15,7 +15,7 @@ from ..arrays.long_sums import is_long, pieces_of, rooms, tile_put_aside, tile_t
 from ..simd.tile import tile_zero
 from ..simd.tile_math import tile_add_products, tile_lane_sums
 from ..simd.vector import lanes, lanes_of, vstore
-from .direct import InputGradPlan
+from .direct import DirectInputGradPlan
 from .geometry import pack_geometry, read_geometry, read_weight_layout
 from .lowering import Contraction, lower_output
 from .pack import pad_rows
@@ -34,7 +34,7 @@ def dot_kernel(shape, rows, long):
     least, most, outputs = shape
 
     @jit
-    def conv_dot(x, w, bias, y, scratch, totals, sums, wide, geometry, piece, block_pieces, height, start, stop):
+    def dot(x, w, bias, y, scratch, totals, sums, wide, geometry, piece, block_pieces, height, start, stop):
         (
             taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, _, border_rows, left, width, right, block,
         ) = read_geometry(geometry)  # fmt: skip
@@ -77,7 +77,7 @@ def dot_kernel(shape, rows, long):
                     for k in range(top * outputs):
                         y[end + k // outputs * y_step + k % outputs] = totals[k] + bias[k % outputs]
 
-    return conv_dot
+    return dot
 
 
 @jit
@@ -104,7 +104,7 @@ class DotContraction:
             shape = (most, most, c.outputs)
         block = min(len(c.x_lines), max(1, BLOCK_BYTES // c.line_bytes(dtype.itemsize)))
         self.units, self.flops = c.images * -(-len(c.x_lines) // block), c.flops
-        self.name = f"conv_dot_{dtype.name}_{height}x{c.outputs}x{lanes_of(dtype)}"
+        self.name = f"dot_{dtype.name}_{height}x{c.outputs}x{lanes_of(dtype)}"
         self._geometry, self._scratch_size = pack_geometry(c, block), c.scratch_size(block)
         steps = -(-c.run // lanes_of(dtype))
         long = is_long(steps * len(c.taps), dtype)
@@ -131,7 +131,7 @@ class DotOutputPlan(DotContraction):
         super().__init__(lower_output(spec), dtype)
 
 
-class DotInputGradPlan(InputGradPlan):
+class DotInputGradPlan(DirectInputGradPlan):
     """The input gradient of few channels, by phases of the stride; called with (split, dy, w, dx), all flat."""
 
     phase = DotContraction

@@ -15,7 +15,7 @@ from ..simd.target import REGISTERS
 from ..simd.tile import tile_load, tile_zero
 from ..simd.tile_top import tile_store_top
 from ..simd.vector import lanes, lanes_of
-from .direct import InputGradPlan, TiledContraction
+from .direct import DirectInputGradPlan, TiledContraction
 from .geometry import pack_geometry, read_geometry, read_groups, read_more, read_weight_layout
 from .lowering import Contraction, lower_output
 from .tile_row import tile_outer_row
@@ -50,11 +50,11 @@ def heights(c: Contraction) -> tuple[int, ...]:
 def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
     """Return the kernel for tiles of up to `rows` pixels by `vectors` vectors of channels; other numbers as tile_outer_row's.
 
-    `long` is as in output_kernel.
+    `long` is as in direct_kernel.
     """
 
     @jit
-    def conv_narrow(x, w, bias, y, sums, wide, geometry, outputs_block, pieces, start, stop):
+    def narrow(x, w, bias, y, sums, wide, geometry, outputs_block, pieces, start, stop):
         _, _, _, y_lines, count, x_step, y_step, x_image, y_image, outputs, _, _, _, _, block = read_geometry(geometry)
         groups, x_group, y_group, _ = read_groups(geometry)
         run, more = read_weight_layout(geometry)[1], read_more(geometry)
@@ -96,7 +96,7 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
                                 tile = tile_take_back(tile, sums, wide, 0, blocks_aside)
                             tile_store_top(tile, y, end + o, y_step, outputs - o, height)
 
-    return conv_narrow
+    return narrow
 
 
 def fit_narrow(c: Contraction, dtype: np.dtype) -> tuple[int, int]:
@@ -127,7 +127,7 @@ class NarrowContraction(TiledContraction):
         edge = next(n for n in ((c.row_taps - 1) * distance, max(window, -first)) if -first <= n)
         self._kernel = narrow_kernel(self.rows, self.vectors, c.row_taps, stride, distance, edge, self.long)
         self.pieces = pieces_of(c.row_taps)
-        self.name = f"conv_narrow_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
+        self.name = f"narrow_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
 
 
 class NarrowOutputPlan(NarrowContraction):
@@ -137,7 +137,7 @@ class NarrowOutputPlan(NarrowContraction):
         super().__init__(lower_output(spec), dtype)
 
 
-class NarrowInputGradPlan(InputGradPlan):
+class NarrowInputGradPlan(DirectInputGradPlan):
     """The input gradient by rows of taps, a contraction for each phase of the stride; called with (split, dy, w, dx), all flat."""
 
     phase = NarrowContraction

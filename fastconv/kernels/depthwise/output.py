@@ -28,7 +28,7 @@ PHASE_BYTES = 512 * 1024
 
 
 @cache
-def slide_output_kernel(shape, narrow, long):
+def depthwise_kernel(shape, narrow, long):
     """Return the kernel for tiles of this shape (see Lines.shape); it needs planes of at least so many lines and pixels.
 
     The same computes the input gradient. `narrow`: there are fewer channels than lanes.
@@ -38,7 +38,7 @@ def slide_output_kernel(shape, narrow, long):
     size = lines * pixels
 
     @jit
-    def conv_slide(x, w, bias, y, sums, wide, x_lines, y_lines, starts, w_rows, numbers, window, height, block_rows, start, stop):
+    def depthwise(x, w, bias, y, sums, wide, x_lines, y_lines, starts, w_rows, numbers, window, height, block_rows, start, stop):
         channels, length, count, x_step, y_step, y_line, w_step, w_run, w_line, x_image, y_image = numbers
         tap_rows, rows = len(w_rows), pixels if whole else height
         for unit in range(start, stop):
@@ -70,7 +70,7 @@ def slide_output_kernel(shape, narrow, long):
                     else:
                         tile_store_lines(tile, y, end + c, y_line, y_step, rows, 0, shape)
 
-    return conv_slide
+    return depthwise
 
 
 @jit
@@ -116,14 +116,14 @@ def _fit(lines: Lines) -> tuple[tuple[int, int], tuple[int, ...]]:
     return tile, lines.shape(*tile, tile[1]) if tile in fitting else lines.shape(1, most)
 
 
-class _Slide:
+class _Depthwise:
     """The results of some Lines with everything chosen; called with (split, x, w, bias, y), all flat."""
 
     def __init__(self, lines: Lines, channels: int, dtype: np.dtype, flops: int):
         tile, shape = _fit(lines)
         x_lines, first = lines.tiles(tile[0])
         self.units, self.flops = lines.images * len(first), flops
-        self.name = f"conv_slide_{dtype.name}_{tile[0] * tile[1]}x{lines.taps}x{lanes_of(dtype)}"
+        self.name = f"depthwise_{dtype.name}_{tile[0] * tile[1]}x{lines.taps}x{lanes_of(dtype)}"
         starts, w_rows = lines.pixels[:: lines.rows].copy(), lines.w_rows[:: lines.rows].copy()
         terms = lines.rows * lines.taps * lines.segment
         long, block_rows = is_long(len(w_rows) * terms, dtype), runs_of_block(terms)
@@ -131,7 +131,7 @@ class _Slide:
         self._rooms = rooms(shape[0] * shape[4] * lanes_of(dtype), blocks, dtype)
         numbers = slide_numbers(lines, channels)
         self._tables = (x_lines.ravel(), lines.y_lines[first], starts, w_rows, numbers, x_lines.shape[2], tile[1], block_rows)
-        self._kernel = slide_output_kernel(shape, channels < lanes_of(dtype), long)
+        self._kernel = depthwise_kernel(shape, channels < lanes_of(dtype), long)
         self._no_bias = zeros(channels, dtype)
 
     def __call__(self, split, x, w, bias, y):
@@ -142,24 +142,24 @@ class _Slide:
         return Call(self._kernel, x, w, self._no_bias if bias is None else bias, y, *self._rooms, *self._tables)
 
 
-class SlideOutputPlan(_Slide):
+class DepthwiseOutputPlan(_Depthwise):
     """The output of a convolution of small groups; called with (split, x, w, bias, y), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         super().__init__(output_lines(spec), spec.channels, dtype, spec.flops)
 
 
-class SlideInputGradPlan:
+class DepthwiseInputGradPlan:
     """The input gradient of a convolution of small groups, by phases of the strides; called with (split, dy, w, dx), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         phases = input_grad_lines(spec)
-        self._phases, self._flops = [_Slide(lines, spec.channels, dtype, spec.flops) for lines in phases], spec.flops
+        self._phases, self._flops = [_Depthwise(lines, spec.channels, dtype, spec.flops) for lines in phases], spec.flops
         self._units = max((phase.units for phase in self._phases), default=0)
         self._block = max(1, PHASE_BYTES * self._units // (prod(spec.input_shape) * dtype.itemsize))
         self._covered = len(phases) == prod(spec.stride[-2:])
         self._segment, self._taps = spec.channels // spec.groups, prod(spec.kernel)
-        self.name = self._phases[0].name if phases else "conv_slide_empty"
+        self.name = self._phases[0].name if phases else "depthwise_empty"
 
     def __call__(self, split, dy, w, dx):
         if not self._covered:

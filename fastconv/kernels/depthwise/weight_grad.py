@@ -28,7 +28,7 @@ PARTIAL_SUMS = 8
 
 
 @cache
-def slide_weight_grad_kernel(whole, rest, narrow, sums):
+def depthwise_weight_grad_kernel(whole, rest, narrow, sums):
     """Return the kernel that takes the pixels of the shape `whole` at once and, where fewer are left, up to those of `rest`.
 
     Without whole tiles, both shapes are `rest`. For each tap there are `sums` sums. It adds to
@@ -41,7 +41,7 @@ def slide_weight_grad_kernel(whole, rest, narrow, sums):
     tile_rows = weights * sums
 
     @jit
-    def conv_slide_weight_grad(
+    def depthwise_weight_grad(
         x, dy, parts, wide, x_lines, y_lines, starts, numbers, window, block, part_count, tiles, start, stop
     ):  # fmt: skip
         channels, length, count, x_step, y_step, _, _, _, _, x_image, y_image, images = numbers
@@ -109,7 +109,7 @@ def slide_weight_grad_kernel(whole, rest, narrow, sums):
                             wide[i] += parts[i]
                             parts[i] = 0
 
-    return conv_slide_weight_grad
+    return depthwise_weight_grad
 
 
 @jit
@@ -146,7 +146,7 @@ def _split(lines: Lines) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, i
     return lines.shape(1, best, best), lines.shape(1, 1), (*divmod(lines.count, best), 1, 0)
 
 
-class SlideWeightGradPlan:
+class DepthwiseWeightGradPlan:
     """The weight gradient of a convolution of small groups; called with (split, x, dy, dw), all flat.
 
     The pieces of work are vectors of channels, for parts of the lines (see count_parts), which are summed in their order.
@@ -160,7 +160,7 @@ class SlideWeightGradPlan:
         sums_bytes = prod(spec.weight_shape[:-1]) * vectors * VECTOR_BYTES
         data_bytes = (prod(spec.input_shape) + prod(spec.output_shape)) * dtype.itemsize
         parts = count_parts(lines.images * len(lines.y_lines), vectors, sums_bytes, data_bytes, spec.flops)
-        self.flops, self.name = spec.flops, f"conv_slide_weight_{dtype.name}_{whole[4]}x{lines.taps}x{size}"
+        self.flops, self.name = spec.flops, f"depthwise_weight_{dtype.name}_{whole[4]}x{lines.taps}x{size}"
         block = min(max(1, BLOCK_BYTES // (lines.rows * VECTOR_BYTES * (lines.size + lines.count))), max(1, len(lines.y_lines)))
         long = is_long(lines.images * len(lines.y_lines) * lines.count, dtype)
         spans = spans_of(block * lines.count, sums) if long else 1
@@ -176,7 +176,7 @@ class SlideWeightGradPlan:
             parts,
             (*tiles, spans, -(-tiles[0] // spans), -(-tiles[1] // spans)),
         )
-        self._kernel = slide_weight_grad_kernel(whole, rest, spec.channels < size, sums)
+        self._kernel = depthwise_weight_grad_kernel(whole, rest, spec.channels < size, sums)
         self._units, self._shape = vectors * parts, (parts, prod(spec.weight_shape[:-1]), vectors * size)
 
     def __call__(self, split, x, dy, dw):

@@ -8,15 +8,15 @@ from ...runtime.jit import jit
 from ...runtime.memory import buffer
 from ...shapes import ConvSpec
 from ..arrays.long_sums import FLOAT64
-from ..contraction.direct import OutputPlan, output_kernel
-from ..contraction.direct_weight_grad import WeightGradPlan, weight_grad_kernel
+from ..contraction.direct import DirectOutputPlan, direct_kernel
+from ..contraction.direct_weight_grad import DirectWeightGradPlan, direct_weight_grad_kernel
 from ..contraction.pack import pack_weights, unpack_weight_grad
 
 
 @cache
 def whole_output_kernel(rows, vectors, depth, long):
-    """Return the kernel that packs the weights and computes all units; the arguments are those of `output_kernel`."""
-    output = output_kernel(rows, vectors, depth, long)
+    """Return the kernel that packs the weights and computes all units; the arguments are those of `direct_kernel`."""
+    output = direct_kernel(rows, vectors, depth, long)
 
     @jit
     def conv_whole_output(x, w, bias, y, packed, sums, wide, geometry, outputs_block, pieces, weight_blocks, units):
@@ -28,8 +28,8 @@ def whole_output_kernel(rows, vectors, depth, long):
 
 @cache
 def weight_step_kernel(rows, vectors, columns, long):
-    """Return the kernel for the weight gradient and w -= rate * dw; closure arguments as in `weight_grad_kernel`."""
-    weight_grad = weight_grad_kernel(rows, vectors, columns, long)
+    """Return the kernel for the weight gradient and w -= rate * dw; closure arguments as in `direct_weight_grad_kernel`."""
+    weight_grad = direct_weight_grad_kernel(rows, vectors, columns, long)
 
     @jit
     def conv_weight_step(
@@ -48,7 +48,7 @@ class WholeOutput:
     """A convolution's output without borders, in this thread; called with (x, w, y), all flat."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
-        plan = OutputPlan(spec, dtype, filters_first)
+        plan = DirectOutputPlan(spec, dtype, filters_first)
         self._dtype, self._size, self._no_bias = dtype, plan.packed_size, plan.no_bias
         self._numbers = (plan.geometry, plan.outputs_block, plan.pieces, plan.weight_blocks, plan.units)
         self._kernel, self._rooms = whole_output_kernel(plan.rows, plan.vectors, plan.depth, plan.long), plan.rooms
@@ -62,7 +62,7 @@ class WeightStep:
     """A step of gradient descent without borders, in this thread; called with (x, dy, w, dw, rate), all flat but the rate."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
-        plan = WeightGradPlan(spec, dtype, filters_first)
+        plan = DirectWeightGradPlan(spec, dtype, filters_first)
         self._dtype, self._size, self._wide_size = dtype, plan.parts_size, plan.wide_size
         self._numbers = (plan.geometry, *plan.cut, plan.units, plan.weight_blocks, plan.tile_run)
         self._kernel = weight_step_kernel(plan.rows, plan.vectors, plan.columns, plan.long)

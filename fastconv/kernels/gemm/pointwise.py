@@ -42,7 +42,7 @@ def pointwise_weight_grad_kernel(rows, vectors, long):
     """
 
     @jit
-    def conv_pointwise_weight_grad(x, dy, dw, sums, wide, pixels, strip, geometry, pitch, total, block, start, stop):
+    def pointwise_weight_grad(x, dy, dw, sums, wide, pixels, strip, geometry, pitch, total, block, start, stop):
         _, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, _, _, _, _, _ = read_geometry(geometry)
         channels = vectors * lanes(x)
         strips = (outputs + channels - 1) // channels
@@ -79,7 +79,7 @@ def pointwise_weight_grad_kernel(rows, vectors, long):
                     else:
                         tile_store(tile, sums, kept, channels, channels)
 
-    return conv_pointwise_weight_grad
+    return pointwise_weight_grad
 
 
 class PointwiseWeightGradPlan:
@@ -89,7 +89,7 @@ class PointwiseWeightGradPlan:
         c = lower_output(spec)
         rows, vectors = fit_tile(c.run, c.outputs, dtype, (1, 2, 3, 4))
         self.flops = c.flops
-        self.name = f"conv_pointwise_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}"
+        self.name = f"pointwise_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}"
         channels, total = vectors * lanes_of(dtype), c.images * len(c.x_lines) * c.count
         most = min(STRIP_BYTES // (channels * dtype.itemsize), max(LEAST_PIXELS, PIXEL_BYTES // (c.run * dtype.itemsize)))
         long = is_long(total, dtype)

@@ -39,7 +39,7 @@ def plane_kernel(rows, vectors, long):
     """
 
     @jit
-    def conv_plane(
+    def plane(
         x, w, bias, y, scratch, sums, wide, geometry, row_cuts, column_cuts, row_blocks, block_columns, start, stop
     ):  # fmt: skip
         height, width, y_height, y_width, kernel_rows, kernel_columns, down, across = geometry[:8]
@@ -74,7 +74,7 @@ def plane_kernel(rows, vectors, long):
                         )  # fmt: skip
                     tile_store(tile, y, target + i * y_width + j, y_width, columns)
 
-    return conv_plane
+    return plane
 
 
 @jit
@@ -95,7 +95,7 @@ class _Correlation:
         self.vectors = _fit_vectors(plane.outputs[1], dtype)
         most = most_rows(self.vectors, MOST_ROWS)
         self.rows = min(most, plane.kernel[0], plane.outputs[0]) if plane.dilation[0] == 1 else 1
-        self.name, self.flops = f"conv_plane_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}", flops
+        self.name, self.flops = f"plane_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}", flops
         long = is_long(prod(plane.kernel), dtype)
         self._turned, self._kernel = int(turned), plane_kernel(self.rows, self.vectors, long)
         row_blocks = max(1, plane.kernel[0] // BLOCK_ROWS)

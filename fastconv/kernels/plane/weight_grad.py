@@ -31,7 +31,7 @@ def plane_weight_grad_kernel(rows, columns, long):
     taps = rows * columns
 
     @jit
-    def conv_plane_weight_grad(x, dy, sums, wide, scratch, geometry, row_cuts, column_cuts, terms, pieces, parts, start, stop):
+    def plane_weight_grad(x, dy, sums, wide, scratch, geometry, row_cuts, column_cuts, terms, pieces, parts, start, stop):
         height, width, y_height, y_width, kernel_rows, kernel_columns, down, across = geometry[:8]
         across_tiles = (kernel_columns + columns - 1) // columns
         tiles = (kernel_rows + rows - 1) // rows * across_tiles
@@ -77,7 +77,7 @@ def plane_weight_grad_kernel(rows, columns, long):
                 for slot in range(part * tiles * taps * lanes(x), (part + 1) * tiles * taps * lanes(x), taps * lanes(x)):
                     tile_store(tile_take_back(tile_zero(x, taps, 1), sums, wide, slot, aside), sums, slot, lanes(x), lanes(x))
 
-    return conv_plane_weight_grad
+    return plane_weight_grad
 
 
 @jit
@@ -110,7 +110,7 @@ class PlaneWeightGradPlan:
         self._tile = rows, columns
         tiles = -(-kernel_rows // rows) * -(-kernel_columns // columns)
         self._sums_size = tiles * rows * columns * lanes_of(dtype)
-        self.name, self.flops = f"conv_plane_weight_{dtype.name}_{rows}x{columns}x{lanes_of(dtype)}", spec.flops
+        self.name, self.flops = f"plane_weight_{dtype.name}_{rows}x{columns}x{lanes_of(dtype)}", spec.flops
         self._cuts = plane.cuts((1, min(lanes_of(dtype), plane.outputs[1])))
         self._geometry, self._pieces = plane.geometry, plane.pieces(self._cuts)
         self._parts = 1 if spec.flops < 2**22 else min(self._pieces, MOST_PARTS)

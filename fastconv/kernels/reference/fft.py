@@ -17,7 +17,7 @@ class _FFTPlan:
     """What the three plans share: transforms long enough that nothing wraps around."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
-        self.spec, self.dtype, self.name = spec, dtype, f"conv_fft_{dtype.name}"
+        self.spec, self.dtype, self.name = spec, dtype, f"fft_{dtype.name}"
         self.axes = tuple(range(1, 1 + len(spec.size)))
         self.length = spec.padded
         groups = spec.groups

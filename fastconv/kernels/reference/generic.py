@@ -100,7 +100,7 @@ class _GenericPlan:
             self.size, spec.channels, self.outputs, spec.filters,
             self.kernel, self.stride, self.dilation, self.before, spec.groups,
         )  # fmt: skip
-        self.name, self._long = f"conv_generic_{dtype.name}", is_long(terms, dtype)
+        self.name, self._long = f"generic_{dtype.name}", is_long(terms, dtype)
 
     def _sums(self, total):
         """Return where sums are made: in total itself, or, of many terms, in numbers of float64."""

@@ -156,7 +156,7 @@ class WinogradContraction:
             np.int64,
         )
         self.flops = spec.flops
-        self.name = f"conv_winograd_{dtype.name}_{m}_{rows}x{vectors}x{size}"
+        self.name = f"winograd_{dtype.name}_{m}_{rows}x{vectors}x{size}"
         self._kernel = (few_tiles_kernel if self.few else many_tiles_kernel)(m, rows, vectors, turned)
         self.no_bias = buffer(outputs + chunk, dtype)
         self.no_bias[:] = 0

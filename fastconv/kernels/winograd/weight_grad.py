@@ -110,7 +110,7 @@ class WinogradWeightGradPlan:
             np.int64,
         )
         self.units, self.flops = groups * self._parts * c_blocks * f_blocks, spec.flops
-        self.name = f"conv_winograd_weight_{dtype.name}_{m}_{rows}x{vectors}x{size}"
+        self.name = f"winograd_weight_{dtype.name}_{m}_{rows}x{vectors}x{size}"
         wide = longest > SPAN * chunk
         self._dtype = np.dtype(np.float64) if wide else dtype
         self._kernel = winograd_weight_grad_kernel(m, rows, vectors, wide)
