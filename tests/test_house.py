@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -269,6 +270,34 @@ def test_the_check_of_constructs_sees(code, expected):
 def test_only_the_compiler_module_reads_serialised_code():
     users = [name for name, path in FILES.items() if "cloudpickle" in path.read_text(encoding="utf-8")]
     assert users == ["runtime.jit"]
+
+
+# What CONTRIBUTING says
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_every_file_that_it_names_is_there():
+    named = set(re.findall(r"`([\w./]+\.py)`", CONTRIBUTING))
+    there = [
+        path.relative_to(ROOT).as_posix() for folder in ("fastconv", "tests", "bench") for path in (ROOT / folder).rglob("*.py")
+    ]
+    assert len(named) > 50
+    assert [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in there)] == []
+
+
+def test_it_says_of_every_test_file_what_is_tested_there():
+    patterns = re.findall(r"`(test_[\w*]+\.py)`", CONTRIBUTING)
+    tests = {path.name for path in (ROOT / "tests").glob("test_*.py")}
+    assert {name for name in tests if not any(fnmatchcase(name, pattern) for pattern in patterns)} == set()
+    assert [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in tests)] == []
+
+
+def test_every_room_of_the_package_is_in_its_tables():
+    rooms = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*") if (path / "__init__.py").is_file()]
+    assert [
+        room for room in rooms if f"`{room}/`" not in CONTRIBUTING and f"| `{room.rpartition('/')[2]}/` |" not in CONTRIBUTING
+    ] == []
 
 
 # What is shipped
