@@ -9,7 +9,7 @@ import numpy as np
 from fastconv import nn
 from fastconv.engine import data
 from fastconv.kernels.training.batch import EPOCH
-from fastconv.nn.training.fusion import conv_pool_dense
+from fastconv.nn.fusion import conv_pool_dense
 
 from .guarded import guarded, in_pieces
 from .networks import NETWORKS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastconv import ConvolutionLayer, MaxPoolingLayer, SoftmaxLayer, nn, param_1d_grads, signal
-from fastconv.nn.training.fusion import conv_pool_dense
+from fastconv.nn.fusion import conv_pool_dense
 
 from .sums import dot, split, sums, total
 

@@ -33,7 +33,7 @@ def test_linear_of_nothing():
     [
         (lambda: fn.linear(np.zeros(3), np.zeros((3, 2))), "x must have 2 axes"),
         (lambda: fn.linear(np.zeros((1, 3)), np.zeros((4, 2))), r"w must have shape \(3, 2\), but has \(4, 2\)"),
-        (lambda: fn.linear(np.zeros((1, 3)), np.zeros((3, 2)), np.zeros(3)), r"b must have shape \(2,\), but has \(3,\)"),
+        (lambda: fn.linear(np.zeros((1, 3)), np.zeros((3, 2)), np.zeros(3)), r"bias must have shape \(2,\), but has \(3,\)"),
         (lambda: fn.linear_input_grad(np.zeros((1, 3)), np.zeros((3, 2))), r"dy must have shape \(1, 2\)"),
         (lambda: fn.linear_weight_grad(np.zeros((2, 3)), np.zeros((3, 2))), r"dy must have shape \(2, 2\)"),
         (lambda: fn.softmax(3.0), "at least one axis"),

@@ -5,9 +5,8 @@ import pytest
 
 from fastconv import functional as fn
 from fastconv import nn
-from fastconv.nn import inference
-from fastconv.nn.training import update
-from fastconv.nn.training.fusion import conv_pool_dense
+from fastconv.nn import passes
+from fastconv.nn.fusion import conv_pool_dense
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.* has numbers that aren.t finite:UserWarning"),
@@ -94,8 +93,7 @@ def both_ways(monkeypatch, make, x, y):
     assert conv_pool_dense(make(), make().parameters) is not None
     fused = everything(make, x, y)
     with monkeypatch.context() as patched:
-        for module in (update, inference):
-            patched.setattr(module, "conv_pool_dense", lambda *given: None)
+        patched.setattr(passes, "conv_pool_dense", lambda *given: None)
         for mine, theirs in zip(fused, everything(make, x, y), strict=True):
             assert_alike(mine, theirs)
     return fused

@@ -126,7 +126,8 @@ def train(
     from ..nn.files.writing import NotWritten
     from ..nn.models import MODELS as MODELS_BY_NAME
     from ..nn.models import NotebookOrder
-    from ..nn.training.fusion import conv_pool_dense, is_plain
+    from ..nn.passes import OnePass, fastest_pass
+    from ..nn.training.optimizers import is_plain
     from ..nn.training.trial import compile_kernels
     from ..runtime.threads import get_num_threads
 
@@ -140,7 +141,7 @@ def train(
     say(f"Kernels ready in {seconds_compile:.2f} s")
     say(f"{model}: {network.parameters.size:,} weights, batches of {recipe.batch_size}, {recipe.optimizer}, {recipe.schedule}")
 
-    fused = conv_pool_dense(network, network.parameters) is not None
+    fused = isinstance(fastest_pass(network), OnePass)
     online = fused and recipe.batch_size == 1 and is_plain(recipe.optimizer)
     options: dict[str, Any] = recipe._asdict()
     if model == "seed":

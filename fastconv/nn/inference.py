@@ -11,17 +11,17 @@ from numpy.typing import ArrayLike
 from ..engine.data import Data
 from ..engine.epoch import Epoch
 from ..functional import softmax
-from ..kernels.training.batch import advance, store
+from ..kernels.training.batch import advance
 from ..runtime.call import Call
 from ..runtime.recorder import Recorder
 from ..runtime.team import Team
 from ..runtime.threads import team_of
 from ..shapes import as_int
 from .inputs import checked_threads, one_or_many
+from .passes import LayerByLayer, fastest_pass
 from .ranges import look
 from .samples import checked_samples
 from .targets import class_count
-from .training.fusion import conv_pool_dense
 
 if TYPE_CHECKING:
     from .network import Network
@@ -45,18 +45,10 @@ class Inference:
         self._data = data
 
         def record(recorder: Recorder, size: int) -> None:
-            fused = None if results is not None or model.loss != "cross_entropy" else conv_pool_dense(model, model.parameters)
-            if fused is not None:
-                fused.forward(recorder, data, size)
-                recorder(1, Call(advance, data.state, size, 0), 0)
-                return
-            graph = model.graph(size, data, last=last)
-            data.gather(recorder, size, graph.x)
-            graph.forward(recorder)
             if results is None:
-                data.loss(recorder, model.loss, size, graph.y, graph.dy)
+                fastest_pass(model).losses(recorder, data, size)
             else:
-                recorder(size, Call(store, graph.y, graph.y.size // size, data.state, results), graph.y.size)
+                LayerByLayer(model, model.loss).results(recorder, data, size, results, last)
             recorder(1, Call(advance, data.state, size, 0), 0)
 
         self._epoch = Epoch(team, record, data.count, min(batch, fitting(model)), data.state)

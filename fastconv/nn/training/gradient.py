@@ -11,6 +11,7 @@ from ...runtime.recorder import Recorder
 from ...runtime.threads import team_of
 from ..frozen import check_batches
 from ..inputs import checked_loss, checked_threads
+from ..passes import LayerByLayer
 from ..samples import checked_samples
 
 if TYPE_CHECKING:
@@ -54,14 +55,10 @@ def gradient(
         raise ValueError("gradient: x must have at least one image, but has none")
     check_batches("gradient", model, [data.count])
     vector, buffers = np.zeros_like(model.parameters), model.buffers.copy()
-    graph = model.graph(data.count, data, vector)
     try:
         with team_of(checked_threads("gradient", threads)) as team:
             recorder = Recorder(team.threads)
-            data.gather(recorder, data.count, graph.x)
-            graph.forward(recorder)
-            data.loss(recorder, name, data.count, graph.y, graph.dy)
-            graph.backward(recorder)
+            LayerByLayer(model, name, vector).gradient(recorder, data, data.count)
             team.run(recorder.program())
     finally:
         model.buffers[:] = buffers

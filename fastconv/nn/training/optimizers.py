@@ -160,3 +160,8 @@ class AdamW(Adam):
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.__name__: optimizer for optimizer in (SGD, Adam, AdamW)}
 """All optimizers by the names that stand in files."""
+
+
+def is_plain(optimizer: Optimizer) -> bool:
+    """Return whether an update is the rate times the gradient, and no more."""
+    return type(optimizer) is SGD and not optimizer.momentum and not optimizer.weight_decay

@@ -15,9 +15,9 @@ from ...messages.warn import warn
 from ...runtime.call import Call
 from ...runtime.recorder import Recorder
 from ...runtime.team import Team
-from ..frozen import batch_sizes, check_batches, is_frozen, trained_parts
-from .fusion import conv_pool_dense, is_plain
-from .optimizers import Optimizer
+from ..frozen import batch_sizes, check_batches, trained_parts
+from ..passes import LayerByLayer, OnePass, Pass, fastest_pass
+from .optimizers import Optimizer, is_plain
 from .order import Order
 
 if TYPE_CHECKING:
@@ -45,14 +45,11 @@ class Updates(NamedTuple):
 
 def runs_online(model: Network, updates: Updates) -> bool:
     """Return whether each image is an update, for which there is work for one thread only."""
-    return updates.batch == 1 and is_plain(updates.optimizer) and _fused(model, updates, model.parameters) is not None
+    return updates.batch == 1 and is_plain(updates.optimizer) and isinstance(_pass(model, updates, model.parameters), OnePass)
 
 
-def _fused(model: Network, updates: Updates, vector: np.ndarray) -> ConvPoolDense | None:
-    """Return the model as one that is trained in one pass over each image, its weights in a vector; None if it can't be."""
-    if model.loss != "cross_entropy" or updates.shift or is_frozen(model):
-        return None
-    return conv_pool_dense(model, vector)
+def _pass(model: Network, updates: Updates, vector: np.ndarray) -> LayerByLayer | OnePass:
+    return fastest_pass(model, vector, updates.shift)
 
 
 class Recording:
@@ -78,29 +75,17 @@ class Recording:
         check_batches("fit", model, batch_sizes(updates.images, updates.batch))
         if model.parameters.size and not trained_parts(model):
             warn("fit: no layer with weights is trainable, so nothing will be learned")
-        whole, gradient = (_fused(model, updates, vector) for vector in (model.parameters, self._gradient))
-        if whole is None or gradient is None:
-            return Epoch(team, self._record, updates.images, updates.batch, data.state)
-        if not is_plain(updates.optimizer):
-            return Epoch(team, partial(self._record_fused, whole, gradient), updates.images, updates.batch, data.state)
-        packed = whole.new_packed()
+        way = _pass(model, updates, self._gradient)
+        if not isinstance(way, OnePass) or not is_plain(updates.optimizer):
+            return Epoch(team, partial(self._record, way), updates.images, updates.batch, data.state)
+        whole, packed = way.whole, way.whole.new_packed()
         around = partial(whole.pack, packed=packed), partial(whole.unpack, packed=packed)
         size = ONLINE_IMAGES if updates.batch == 1 else updates.batch
         return Epoch(team, partial(self._record_packed, whole, packed), updates.images, size, data.state, around)
 
-    def _record(self, recorder: Recorder, size: int) -> None:
-        """Add the calls of an update to a program."""
-        model, data = self._model, self._data
-        graph = model.graph(size, data, self._gradient)
-        data.gather(recorder, size, graph.x, self._updates.shift)
-        graph.forward(recorder)
-        data.loss(recorder, model.loss, size, graph.y, graph.dy)
-        graph.backward(recorder)
-        self._descend(recorder, size)
-
-    def _record_fused(self, whole: ConvPoolDense, gradient: ConvPoolDense, recorder: Recorder, size: int) -> None:
-        """Add those of one in one pass over each image."""
-        whole.gradient(recorder, self._data, size, gradient)
+    def _record(self, way: Pass, recorder: Recorder, size: int) -> None:
+        """Add the calls of an update to a program: the gradient, and what the optimizer makes of it."""
+        way.gradient(recorder, self._data, size)
         self._descend(recorder, size)
 
     def _descend(self, recorder: Recorder, size: int) -> None:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...engine.fused import MOST_CLASSES, ConvPoolDense
-from ..layers import Conv2D, Dense, DepthwiseConv2D, Flatten, MaxPool2D
-from .optimizers import SGD, Optimizer
+from ..engine.fused import MOST_CLASSES, ConvPoolDense
+from .layers import Conv2D, Dense, DepthwiseConv2D, Flatten, MaxPool2D
 
 if TYPE_CHECKING:
-    from ..network import Network
+    from .network import Network
 
 MOST_FILTERS = 64
 MOST_TAPS = 25
@@ -44,11 +43,6 @@ def conv_pool_dense(model: Network, vector: np.ndarray) -> ConvPoolDense | None:
     weights = (first["kernel"], first.get("bias", vector[:0]), last["kernel"], last["bias"])
     flat = tuple(array.reshape(-1) for array in weights)
     return ConvPoolDense(width, k, filters, dense.units, conv.activation == "relu", pool.ties == "first", flat)  # type: ignore[arg-type]  # four of them
-
-
-def is_plain(optimizer: Optimizer) -> bool:
-    """Return whether an update is the rate times the gradient, and no more."""
-    return type(optimizer) is SGD and not optimizer.momentum and not optimizer.weight_decay
 
 
 def _plain_pool(pool: MaxPool2D) -> bool:
