@@ -1,4 +1,4 @@
-"""Convolution, pooling, dense layers and losses on NumPy arrays, with their gradients: the only door to the kernels.
+"""Convolution, pooling, dense layers and losses on NumPy arrays, with their gradients.
 
 Each function checks its arguments (ValueError or TypeError before any work), allocates its result, chooses a kernel and
 calls it. No input is modified; results are C-contiguous and new.

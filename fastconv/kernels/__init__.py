@@ -1,1 +1,1 @@
-"""The compiled loops: plain integers and flat contiguous arrays in, no checks, no threads."""
+"""The compiled loops, which take flat contiguous arrays and integers and check nothing; their plans; the table that chooses."""
