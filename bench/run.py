@@ -141,7 +141,7 @@ def main() -> None:
     for group in options.groups or SHAPES:
         for row in SHAPES[group]:
             # the machine's speed drifts: the best that it was seen to do
-            peak, bandwidth = max(peak, fma_peak(dtype)), max(bandwidth, copy_bandwidth(_threads.split))
+            peak, bandwidth = max(peak, fma_peak(dtype)), max(bandwidth, copy_bandwidth(_threads.parallel_for))
             records += measure(row, options.dtype, options.threads, options.rounds, list(found))
     add_shares(records, peak * options.threads, bandwidth)
     facts |= {"peak": peak, "bandwidth": bandwidth}

@@ -78,28 +78,28 @@ def guard_buffers(back: bool) -> Guarded:
     return allocator
 
 
-def in_pieces(units, work, flops):
-    """Run the units as three threads would, one piece after the other, and see that threads could be given the calls.
+def in_slices(task):
+    """Run a task as three threads would, one slice after the other, and see that threads could be given its calls.
 
     Where memory is guarded, the tables of positions that plans have made are, too.
     """
-    from fastconv.runtime.call import MOST_WORDS
+    from fastconv.runtime.task import MOST_WORDS
 
     pairs = []
-    for call, _ in work.calls(units):
+    for part in task.parts():
         if isinstance(memory.allocator, Guarded):
-            call.arguments = _guard_tables(call.arguments, pairs)
-        call.put(np.empty(MOST_WORDS, np.int64), 0, 0, 1)
-    bounds = [units * i // 3 for i in range(4)]
+            part.arguments = _guard_tables(part.arguments, pairs)
+        part.marshal(np.empty(MOST_WORDS, np.int64), 0, 0, 1)
+    bounds = [task.units * i // 3 for i in range(4)]
     for start, stop in zip(bounds, bounds[1:]):
         if start < stop:
-            work(start, stop)
+            task(start, stop)
     for table, copy in pairs:
-        assert table.tobytes() == copy.tobytes(), f"{work.calls(units)[0][0].kernel} writes to memory that no allocator gave"
+        assert table.tobytes() == copy.tobytes(), f"{task.parts()[0].kernel} writes to memory that no allocator gave"
 
 
 def _guard_tables(arguments, pairs):
-    """Return a call's arguments with what isn't guarded in guarded copies; add each array and its copy to the pairs."""
+    """Return a task's arguments with what isn't guarded in guarded copies; add each array and its copy to the pairs."""
     replaced = []
     for argument in arguments:
         if isinstance(argument, tuple):
@@ -112,13 +112,13 @@ def _guard_tables(arguments, pairs):
 
 
 def kernels_run() -> dict[str, bool]:
-    """Return for each compiled function of the kernels and of runtime/call.py, and what makes such, whether it has run.
+    """Return for each compiled function of the kernels and of runtime/task.py, and what makes such, whether it has run.
 
     A function that kernels call has run with them: where a kernel comes from the disk, what it calls isn't compiled on its own.
     """
     found = {}
     modules = [module.name for module in pkgutil.walk_packages(fastconv.kernels.__path__, "fastconv.kernels.")]
-    for module in [*modules, "fastconv.runtime.call"]:
+    for module in [*modules, "fastconv.runtime.task"]:
         for value in vars(importlib.import_module(module)).values():
             if hasattr(value, "py_func") and value.py_func.__module__ == module:
                 found[value] = bool(value.overloads)

@@ -8,7 +8,7 @@ from unittest import mock
 
 import numpy as np
 
-from .guarded import guarded, in_pieces
+from .guarded import guarded, in_slices
 
 QUICK = ("first layer, 10 filters", "asymmetric", "depthwise", "plane, same")
 BLOCKS = (*QUICK, "3x3 same, deep", "one filter", "grouped, 4 channels each", "1x1, blocks of pixels")
@@ -56,13 +56,13 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
         }
         for operation, kernels in TABLE.items():
             operands = {"output": (x, w, bias), "input_grad": (dy, w), "weight_grad": (x, dy)}[operation]
-            for kernel in kernels:
-                wanted = kernel.automatic and (kernel.algorithm == "plane" or case not in PLANE_CASES)
-                if wanted and kernel.accepts(spec):
+            for row in kernels:
+                wanted = row.automatic and (row.name == "plane" or case not in PLANE_CASES)
+                if wanted and row.accepts(spec):
                     result = guarded(np.full(expected[operation].shape, np.nan, dtype), back)
-                    kernel.plan(spec, dtype)(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
-                    label = f"{case.name} {operation} {kernel.algorithm}"
-                    if kernel.algorithm == "winograd":
+                    row.plan(spec, dtype)(in_slices, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
+                    label = f"{case.name} {operation} {row.name}"
+                    if row.name == "winograd":
                         np.testing.assert_allclose(
                             result, expected[operation], 0, 1e-3 if dtype == "float32" else 1e-11, err_msg=label
                         )
@@ -104,7 +104,7 @@ def check_narrow(case, dtype: str, guard) -> int:
         (NarrowInputGradPlan, (dy, w), naive.conv_input_grad(dy, w, case.x, *geometry)),
     ):
         result = guard(np.full(expected.shape, np.nan, dtype))
-        plan(spec, np.dtype(dtype))(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
+        plan(spec, np.dtype(dtype))(in_slices, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
         np.testing.assert_array_equal(result, expected, f"{case.name} {plan.__name__}")
     return 2
 
@@ -147,7 +147,7 @@ def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
             (short_spans, (x, dy), weight_grad),
         ):
             result = guarded(np.full(expected.shape, np.nan, dtype), back)
-            plan(spec, dtype, None, m)(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
+            plan(spec, dtype, None, m)(in_slices, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
             close = (1e-5 if dtype == "float32" else 1e-13) * max(1, np.abs(expected).max())
             np.testing.assert_allclose(result, expected, rtol=0, atol=close, err_msg=f"{case.name} {plan.__name__} {m}")
             count += 1
@@ -175,7 +175,7 @@ def check_weight_parts(back: bool, dtypes: list[str]) -> int:
         for (plan, case), dtype in product(cases, map(np.dtype, dtypes)):
             x, dy = (guarded(integers(shape, dtype, seed), back) for seed, shape in enumerate((case.x, case.spec.output_shape)))
             result = guarded(np.full(case.w, np.nan, dtype), back)
-            plan(case.spec, dtype)(in_pieces, x.reshape(-1), dy.reshape(-1), result.reshape(-1))
+            plan(case.spec, dtype)(in_slices, x.reshape(-1), dy.reshape(-1), result.reshape(-1))
             np.testing.assert_array_equal(result, naive.conv_weight_grad(x, dy, case.w, *case.naive_geometry), str(case))
     finally:
         blocks.LEAST_PART_FLOPS = least
@@ -200,13 +200,13 @@ def check_odd_geometry(back: bool, dtypes: list[str]) -> int:
     for (spec, windows), dtype in product(cases, dtypes):
         x, dy = (guarded(integers(s, dtype, 1), back) for s in (spec.input_shape, spec.output_shape))
         for plan_run, wanted in (
-            (lambda p, y: p.pick(in_pieces, MAX, x.reshape(-1), y), naive.pick_pool(x, windows, max)[0]),
+            (lambda p, y: p.pick(in_slices, MAX, x.reshape(-1), y), naive.pick_pool(x, windows, max)[0]),
             (
-                lambda p, y: p.pick_grad(in_pieces, MAX, ALL, dy.reshape(-1), x.reshape(-1), y),
+                lambda p, y: p.pick_grad(in_slices, MAX, ALL, dy.reshape(-1), x.reshape(-1), y),
                 naive.pick_pool_grad(dy, x, windows, max, "all"),
             ),
-            (lambda p, y: p.average(in_pieces, 3, x.reshape(-1), y), naive.avg_pool(x, windows, False, 3)),
-            (lambda p, y: p.average_grad(in_pieces, 1, dy.reshape(-1), y), naive.avg_pool_grad(dy, x.shape, windows, False, 1)),
+            (lambda p, y: p.average(in_slices, 3, x.reshape(-1), y), naive.avg_pool(x, windows, False, 3)),
+            (lambda p, y: p.average_grad(in_slices, 1, dy.reshape(-1), y), naive.avg_pool_grad(dy, x.shape, windows, False, 1)),
         ):
             result = guarded(np.full(wanted.shape, np.nan, dtype), back)
             plan_run(PoolPlan(spec), result.reshape(-1))
@@ -221,12 +221,12 @@ def check_odd_geometry(back: bool, dtypes: list[str]) -> int:
             x, w, dy = (guarded(integers(s, dtype, i), back) for i, s in enumerate(shapes))
             expected = naive.conv_transpose(x, w, None, *geometry)
             operands, argument = {"output": ((dy, w, None), x), "input_grad": ((x, w), dy), "weight_grad": ((dy, x), w)}[operation]
-            for kernel in rows:
-                if kernel.automatic and kernel.accepts(spec):
+            for row in rows:
+                if row.automatic and row.accepts(spec):
                     result = guarded(np.full(argument.shape, np.nan, dtype), back)
                     flat = (None if a is None else a.reshape(-1) for a in operands)
-                    kernel.plan(spec, dtype)(in_pieces, *flat, result.reshape(-1))
-                    assert np.vdot(result, argument) == np.vdot(expected, dy), (operation, kernel.algorithm, groups)
+                    row.plan(spec, dtype)(in_slices, *flat, result.reshape(-1))
+                    assert np.vdot(result, argument) == np.vdot(expected, dy), (operation, row.name, groups)
                     if operation == "input_grad":
                         np.testing.assert_array_equal(result, expected)
                     count += 1

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from .guarded import guarded, in_pieces
+from .guarded import guarded, in_slices
 
 
 def check_pools(back: bool, dtypes: list[str]) -> int:
@@ -32,23 +32,23 @@ def check_pools(back: bool, dtypes: list[str]) -> int:
         dy = guarded(12 * integers(spec.output_shape, dtype, 2), back)
         for pick, chosen in ((MAX, max), (MIN, min)):
             y = guarded(np.full(spec.output_shape, np.nan, dtype), back)
-            plans[False].pick(in_pieces, pick, x.reshape(-1), y.reshape(-1))
+            plans[False].pick(in_slices, pick, x.reshape(-1), y.reshape(-1))
             np.testing.assert_array_equal(y, naive.pick_pool(x, axes, chosen)[0])
             y, places = (guarded(np.full(spec.output_shape, -1, kind), back) for kind in (dtype, np.int64))
-            plans[False].pick_index(in_pieces, pick, x.reshape(-1), y.reshape(-1), places.reshape(-1))
+            plans[False].pick_index(in_slices, pick, x.reshape(-1), y.reshape(-1), places.reshape(-1))
             for mine, theirs in zip((y, places), naive.pick_pool(x, axes, chosen)):
                 np.testing.assert_array_equal(mine, theirs)
             count += 1
             for ties, rule in ((ALL, "all"), (FIRST, "first"), (SPLIT, "split")):
                 dx = guarded(np.full(shape, np.nan, dtype), back)
-                plans[False].pick_grad(in_pieces, pick, ties, dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
+                plans[False].pick_grad(in_slices, pick, ties, dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
                 expected = naive.pick_pool_grad(dy, x, axes, chosen, rule)
                 np.testing.assert_allclose(dx, expected, rtol=0, atol=1e-4 if rule == "split" else 0)
                 count += 2
         for include in (False, True):
             y, dx = (guarded(np.full(s, np.nan, dtype), back) for s in (spec.output_shape, shape))
-            plans[include].average(in_pieces, 0, x.reshape(-1), y.reshape(-1))
-            plans[include].average_grad(in_pieces, 0, dy.reshape(-1), dx.reshape(-1))
+            plans[include].average(in_slices, 0, x.reshape(-1), y.reshape(-1))
+            plans[include].average_grad(in_slices, 0, dy.reshape(-1), dx.reshape(-1))
             np.testing.assert_allclose(y, naive.avg_pool(x, axes, include), rtol=0, atol=1e-5)
             np.testing.assert_allclose(dx, naive.avg_pool_grad(dy, shape, axes, include), rtol=0, atol=1e-4)
             count += 2
@@ -76,7 +76,7 @@ def check_dense(back: bool, dtypes: list[str]) -> int:
             (plan.weight_grad, (x, dy), x.T @ dy),
         ):
             result = guarded(np.full(expected.shape, np.nan, dtype), back)
-            run(in_pieces, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
+            run(in_slices, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
             np.testing.assert_array_equal(result, expected, f"dense {rows} {inputs} {outputs}")
             count += 1
     for (inputs, outputs), dtype in product([(1, 1), (8, 10), (37, 10), (64, 16), (33, 17), (19, 70)], dtypes):
@@ -129,7 +129,7 @@ def check_steps(back: bool, dtypes: list[str]) -> int:
 def check_softmax(back: bool, dtypes: list[str]) -> int:
     """Run softmax, its logarithm and their gradients on rows of one number and more; return how many ran."""
     from fastconv.kernels.layers.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
-    from fastconv.runtime.call import Call
+    from fastconv.runtime.task import Task
 
     count = 0
     for columns, dtype in product((1, 3, 17), dtypes):
@@ -141,8 +141,8 @@ def check_softmax(back: bool, dtypes: list[str]) -> int:
             (log_softmax, log_softmax_grad, np.log(right), dy - right * dy.sum(1, keepdims=True, dtype=np.float64)),
         ):
             y, dx = (guarded(np.full(x.shape, np.nan, dtype), back) for _ in range(2))
-            in_pieces(5, Call(kernel, x.reshape(-1), y.reshape(-1), columns), 0)
-            in_pieces(5, Call(gradient, dy.reshape(-1), y.reshape(-1), dx.reshape(-1), columns), 0)
+            in_slices(Task(kernel, x.reshape(-1), y.reshape(-1), columns, units=5))
+            in_slices(Task(gradient, dy.reshape(-1), y.reshape(-1), dx.reshape(-1), columns, units=5))
             np.testing.assert_allclose(y, expected, rtol=0, atol=1e-6)
             np.testing.assert_allclose(dx, slope, rtol=0, atol=1e-5)
             count += 2
@@ -153,7 +153,7 @@ def check_peak(back: bool, dtypes: list[str]) -> int:
     """Run the loops that the machine's peak and its memory are measured with; return how many ran."""
     from fastconv.kernels.peak import ROWS, VECTORS, copy, multiply_add
     from fastconv.kernels.simd.vector import lanes_of
-    from fastconv.runtime.call import Call
+    from fastconv.runtime.task import Task
 
     for dtype in dtypes:
         w = np.arange(VECTORS * lanes_of(np.dtype(dtype)), dtype=dtype)
@@ -161,7 +161,7 @@ def check_peak(back: bool, dtypes: list[str]) -> int:
         multiply_add(guarded(np.full(1, 2, dtype), back), guarded(w, back), y, 5)
         np.testing.assert_array_equal(y, np.tile(10 * w, ROWS))
     source, target = guarded(np.arange(3 * 16.0), back), guarded(np.full(3 * 16, np.nan), back)
-    in_pieces(3, Call(copy, source, target, 16), 0)
+    in_slices(Task(copy, source, target, 16, units=3))
     np.testing.assert_array_equal(source, target)
     return len(dtypes) + 1
 

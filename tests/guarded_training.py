@@ -11,7 +11,7 @@ from fastconv.engine import data
 from fastconv.kernels.training.batch import EPOCH
 from fastconv.nn.fusion import conv_pool_dense
 
-from .guarded import guarded, in_pieces
+from .guarded import guarded, in_slices
 from .networks import NETWORKS
 
 
@@ -28,10 +28,10 @@ def guarded_gradient(network, back: bool, dtype: str) -> tuple[float, np.ndarray
     gradients = [{name: guarded(array, back) for name, array in arrays.items()} for arrays in views(gradient)]
     with mock.patch.object(nn.Sequential, "views", lambda model, vector: gradients if vector is gradient else weights):
         graph = model.graph(batch.count, batch, gradient)
-    batch.gather(in_pieces, batch.count, graph.x)
-    graph.forward(in_pieces)
-    batch.loss(in_pieces, network.loss, batch.count, graph.y, graph.dy)
-    graph.backward(in_pieces)
+    batch.gather(in_slices, batch.count, graph.x)
+    graph.forward(in_slices)
+    batch.loss(in_slices, network.loss, batch.count, graph.y, graph.dy)
+    graph.backward(in_slices)
     for arrays, places in zip(gradients, views(gradient)):
         for name, place in places.items():
             place[...] = arrays[name]
@@ -64,17 +64,17 @@ def check_one_pass(back: bool) -> int:
         batch = data.Data(guarded(x, back), guarded(y, back), model.dtype, 0)
         for name in ("order", "state", "losses", "correct"):
             setattr(batch, name, guarded(getattr(batch, name), back))
-        fused.forward(in_pieces, batch, 6)
+        fused.forward(in_slices, batch, 6)
         np.testing.assert_allclose(batch.losses.mean(), loss, rtol=1e-6)
         batch.losses[:] = 0
-        fused.gradient(in_pieces, batch, 6, found)
+        fused.gradient(in_slices, batch, 6, found)
         np.testing.assert_allclose(batch.losses.mean(), loss, rtol=1e-6)
         np.testing.assert_allclose(np.concatenate(found.weights), expected, rtol=0, atol=1e-6)
         batch.losses[:] = 0
         packed = fused.new_packed()
-        fused.pack(in_pieces, packed)
-        fused.online(in_pieces, batch, 6, packed, guarded(np.array([0.1]), back))
-        fused.unpack(in_pieces, packed)
+        fused.pack(in_slices, packed)
+        fused.online(in_slices, batch, 6, packed, guarded(np.array([0.1]), back))
+        fused.unpack(in_slices, packed)
         for i in range(6):
             loss, step = model.gradient(np.stack([x[i]] * 6), np.full(6, y[i]), threads=1)
             np.testing.assert_allclose(batch.losses[i], loss, rtol=1e-5)
@@ -84,16 +84,16 @@ def check_one_pass(back: bool) -> int:
         odd[2, -1, 2] = np.inf  # where the second case has no pooling window
         _, expected = model.gradient(odd, y, threads=1)
         batch = data.Data(guarded(odd, back), guarded(y, back), model.dtype, 0)
-        fused.gradient(in_pieces, batch, 6, found)
+        fused.gradient(in_slices, batch, 6, found)
         mine = np.concatenate(found.weights)
         np.testing.assert_array_equal(np.isnan(mine), np.isnan(expected))
         assert np.isnan(mine).any()
         many, labels = np.concatenate([x] * 6), np.tile(y, 6)
         batch = data.Data(guarded(many, back), guarded(labels, back), model.dtype, 0)
         _, step = model.gradient(many, labels, threads=1)
-        fused.pack(in_pieces, packed)
-        fused.descend(in_pieces, batch, 36, packed, guarded(np.array([0.1]), back))
-        fused.unpack(in_pieces, packed)
+        fused.pack(in_slices, packed)
+        fused.descend(in_slices, batch, 36, packed, guarded(np.array([0.1]), back))
+        fused.unpack(in_slices, packed)
         np.testing.assert_allclose(np.concatenate(fused.weights), model.parameters - np.float32(0.1) * step, rtol=0, atol=1e-5)
         count += 5
     return count

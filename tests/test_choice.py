@@ -79,26 +79,26 @@ def as_before(monkeypatch):
 
 @pytest.mark.parametrize(("spec", "dtype", "operation", "expected"), GRID)
 def test_the_choice(spec, dtype, operation, expected):
-    assert chosen_row(operation, spec, dtype).algorithm == expected
+    assert chosen_row(operation, spec, dtype).name == expected
 
 
 def test_every_kernel_that_runs_unasked_is_chosen_somewhere():
-    automatic = {(operation, kernel.algorithm) for operation, rows in TABLE.items() for kernel in rows if kernel.automatic}
+    automatic = {(operation, row.name) for operation, rows in TABLE.items() for row in rows if row.automatic}
     assert {(case.values[2], case.values[3]) for case in GRID} == automatic
 
 
 ALGORITHMS = [(operation, row) for operation, rows in TABLE.items() for row in rows]
 
 
-@pytest.mark.parametrize(("operation", "row"), ALGORITHMS, ids=lambda value: getattr(value, "algorithm", value))
+@pytest.mark.parametrize(("operation", "row"), ALGORITHMS, ids=lambda value: getattr(value, "name", value))
 def test_an_algorithm_is_the_name_of_its_file_or_folder_and_what_its_kernels_names_begin_with(operation, row):
-    algorithm = "depthwise" if row.algorithm == "grouped" else row.algorithm  # small groups, down to one channel each
+    algorithm = "depthwise" if row.name == "grouped" else row.name  # small groups, down to one channel each
     for case in CASES + PLANE_CASES:
         if row.accepts(case.spec):
             plan = row.plan(case.spec, np.dtype("float32"))
             *_, folder, file = type(plan).__module__.split(".")
             assert algorithm in (folder, *file.split("_"), file)
-            assert row.algorithm == "winograd" or plan.name.startswith(f"{algorithm}_"), case.name
+            assert row.name == "winograd" or plan.name.startswith(f"{algorithm}_"), case.name
             break
     else:
         raise AssertionError("no case reaches it")
@@ -106,9 +106,9 @@ def test_an_algorithm_is_the_name_of_its_file_or_folder_and_what_its_kernels_nam
 
 def test_every_kernel_says_what_it_takes():
     for rows in TABLE.values():
-        for kernel in rows:
-            assert kernel.accepts.__doc__, kernel
-            assert kernel.rule == kernel.rule.strip(" .") and kernel.rule[0].islower() or kernel.rule[0].isdigit()
+        for row in rows:
+            assert row.accepts.__doc__, row
+            assert row.rule == row.rule.strip(" .") and row.rule[0].islower() or row.rule[0].isdigit()
 
 
 # FASTCONV_KERNEL
@@ -126,7 +126,7 @@ def test_the_variable_names_the_algorithm_that_runs_at_this_very_call(monkeypatc
         ("generic", "generic"),
     ):
         monkeypatch.setenv("FASTCONV_KERNEL", name)
-        chosen = [chosen_row(operation, spec, float32).algorithm for operation in TABLE]
+        chosen = [chosen_row(operation, spec, float32).name for operation in TABLE]
         assert chosen == [expected, expected, expected.replace("narrow", "direct")]
         assert fn.explain("conv2d", X, W, measure=False).kernel.startswith(f"{expected}_")
         np.testing.assert_array_equal(fn.conv2d(x, w), y)
@@ -137,7 +137,7 @@ def test_the_variable_leaves_alone_what_its_algorithm_cant_do(monkeypatch):
     for case in GRID:
         spec, dtype, operation, expected = case.values
         applies = 1 < spec.groups == spec.channels == spec.filters and dtype.kind == "f"
-        assert chosen_row(operation, spec, dtype).algorithm == ("depthwise" if applies else expected)
+        assert chosen_row(operation, spec, dtype).name == ("depthwise" if applies else expected)
 
 
 def test_an_argument_wins_over_the_variable(monkeypatch):
@@ -171,7 +171,7 @@ def explained(operation, spec, dtype, **options):
 @pytest.mark.parametrize(("spec", "dtype", "operation", "expected"), [case for case in GRID if case.values[1].kind == "f"])
 def test_explain_tells_the_choice_and_who_was_passed_over(spec, dtype, operation, expected):
     found = explained(operation, spec, dtype)
-    order = [kernel.algorithm for kernel in TABLE[operation]]
+    order = [row.name for row in TABLE[operation]]
     assert found.algorithm == expected
     assert [name for name, _ in found.passed_over] == order[: order.index(expected)]
     assert all(reason for _, reason in found.passed_over)

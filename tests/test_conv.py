@@ -10,7 +10,7 @@ from fastconv.kernels.table import TABLE
 
 from . import naive
 from .cases import CASES, NARROW_CASES, PLANE_CASES, Case, integers
-from .guarded import in_pieces
+from .guarded import in_slices
 from .guarded_convolutions import check_narrow
 
 DTYPES = ("float32", "float64")
@@ -19,7 +19,7 @@ FUNCTIONS = {
     4: (fn.conv2d, fn.conv2d_input_grad, fn.conv2d_weight_grad),
     5: (fn.conv3d, fn.conv3d_input_grad, fn.conv3d_weight_grad),
 }
-ROWS = [(operation, kernel) for operation, kernels in TABLE.items() for kernel in kernels]
+ROWS = [(operation, row) for operation, kernels in TABLE.items() for row in kernels]
 # In float32 every case; in float64, which `tests.guarded wide` runs them all in, as many as it takes to run every kernel.
 IN_FLOAT64 = ("first layer", "3x3 same, deep", "1x1", "grouped, 1-D", "depthwise, 3-D", "one filter", "plane, same", "3-D strided")
 EVERY_CASE = [(case, dtype) for dtype in DTYPES for case in CASES if dtype == "float32" or case.name in IN_FLOAT64]
@@ -69,9 +69,9 @@ def test_planes_in_many_pieces(pad, monkeypatch):
     ones = np.ones(case.spec.output_shape, np.float32)
     y, dw = correlation(x, w, pad)
     for operation, operands, expected in (("output", (x, w, None), y), ("weight_grad", (x, ones), dw)):
-        plans = [kernel.plan(case.spec, np.dtype("float32")) for kernel in TABLE[operation] if kernel.algorithm == "plane"]
+        plans = [row.plan(case.spec, np.dtype("float32")) for row in TABLE[operation] if row.name == "plane"]
         result = np.full(expected.size, np.nan, np.float32)
-        plans[0](in_pieces, *(a if a is None else a.reshape(-1) for a in operands), result)
+        plans[0](in_slices, *(a if a is None else a.reshape(-1) for a in operands), result)
         np.testing.assert_array_equal(result, expected.ravel())
 
 
@@ -89,25 +89,25 @@ def test_what_is_not_finite_stays_in_its_windows(kernel, dtype, value):
         np.testing.assert_array_equal(y, expected)
 
 
-@pytest.mark.parametrize(("operation", "kernel"), ROWS, ids=lambda v: getattr(v, "algorithm", v))
+@pytest.mark.parametrize(("operation", "row"), ROWS, ids=lambda v: getattr(v, "name", v))
 @pytest.mark.parametrize(("case", "dtype"), EVERY_CASE, ids=lambda v: getattr(v, "name", v))
-def test_kernel_equals_loops(case, operation, kernel, dtype):
-    if not kernel.accepts(case.spec):
-        with pytest.raises(ValueError, match=f"algorithm '{kernel.algorithm}' can't do"):
-            compute(case, operation, kernel.algorithm, dtype)
+def test_kernel_equals_loops(case, operation, row, dtype):
+    if not row.accepts(case.spec):
+        with pytest.raises(ValueError, match=f"algorithm '{row.name}' can't do"):
+            compute(case, operation, row.name, dtype)
         return
-    result, expected = compute(case, operation, kernel.algorithm, dtype)
-    ran.add((operation, kernel.algorithm, dtype))
+    result, expected = compute(case, operation, row.name, dtype)
+    ran.add((operation, row.name, dtype))
     assert result.dtype == dtype
     assert result.flags.c_contiguous and result.flags.writeable
-    if kernel.algorithm in ("fft", "winograd"):  # transforms round
+    if row.name in ("fft", "winograd"):  # transforms round
         np.testing.assert_allclose(result, expected, rtol=0, atol=1e-3 if dtype == "float32" else 1e-11)
     else:
         np.testing.assert_array_equal(result, expected, strict=True)
 
 
 def test_every_kernel_was_run():
-    assert ran == {(operation, kernel.algorithm, dtype) for operation, kernel in ROWS for dtype in DTYPES}
+    assert ran == {(operation, row.name, dtype) for operation, row in ROWS for dtype in DTYPES}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.groups == 1], ids=lambda case: case.name)

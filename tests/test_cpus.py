@@ -10,8 +10,8 @@ import fastconv
 from fastconv import nn
 from fastconv.runtime import cpus as _cpus
 from fastconv.runtime import threads as _threads
-from fastconv.runtime.call import Call
 from fastconv.runtime.jit import jit
+from fastconv.runtime.task import Task
 from fastconv.runtime.threads import team_of
 
 from .processes import run_code
@@ -128,7 +128,7 @@ def test_no_more_helpers_run_than_there_are_other_cpus(cpus):
         cpus(number)
         fastconv.set_num_threads(asked)
         done = np.zeros(100, np.int64)
-        _threads.split(100, Call(count, done), MUCH)
+        _threads.parallel_for(Task(count, done, units=100, flops=MUCH))
         assert (done == 1).all() and fastconv.get_num_threads() == asked
         assert (_threads._team and _threads._team.threads) == threads
 
@@ -138,7 +138,7 @@ def test_the_team_goes_by_the_cpus_that_there_are_now(cpus):
     done, teams = np.zeros(100, np.int64), []
     for number in (4, 4, 2, 1, 3):
         cpus(number)
-        _threads.split(100, Call(count, done), MUCH)
+        _threads.parallel_for(Task(count, done, units=100, flops=MUCH))
         teams.append(_threads._team)
     assert (done == 5).all()
     assert [team.threads for team in teams] == [4, 4, 2, 2, 3] and teams[0] is teams[1]

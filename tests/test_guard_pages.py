@@ -16,12 +16,12 @@ TARGETS = {"AVX2": ("haswell", f"{SSE},+avx,+avx2,+fma,+bmi,+bmi2", 32)}
 
 ESCAPED = """
 import numpy as np
-from fastconv.runtime.call import Call
+from fastconv.runtime.task import Task
 from fastconv.kernels.arrays.blocks import clear
-from tests.guarded import guard_buffers, in_pieces
+from tests.guarded import guard_buffers, in_slices
 
 guard_buffers(True)
-in_pieces(1, Call(clear, np.ones(3, np.float32)), 0)
+in_slices(Task(clear, np.ones(3, np.float32), units=1))
 """
 
 

@@ -34,6 +34,7 @@ MAY_IMPORT = [
     ("engine", "numpy kernels runtime shapes", ""),
     ("functional", "numpy arrays kernels runtime shapes", ""),
     ("kernels.table", "numpy kernels shapes", ""),
+    ("kernels.plan", "numpy runtime", ""),
     ("kernels.peak", "numpy kernels.simd runtime", ""),
     ("kernels.plane", "numpy numba llvmlite kernels.simd kernels.arrays runtime shapes", ""),
     ("kernels.winograd", "numpy numba llvmlite kernels.simd kernels.arrays kernels.contraction runtime shapes", ""),

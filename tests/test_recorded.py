@@ -1,4 +1,4 @@
-"""Plans recorded as programs: all their work is in the calls, so that a program runs again on whatever its arrays hold by then."""
+"""Plans' tasks as programs: all their work is in the tasks, so that a program runs again on whatever its arrays hold by then."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from fastconv.kernels.gemm.linear import LinearPlan
 from fastconv.kernels.layers.pool import ALL, MAX, MIN, SPLIT
 from fastconv.kernels.layers.pool_plan import PoolPlan
 from fastconv.kernels.table import TABLE
-from fastconv.runtime.recorder import Recorder
+from fastconv.runtime.program import Program
 from fastconv.runtime.team import Team
-from fastconv.runtime.threads import split
+from fastconv.runtime.threads import parallel_for
 from fastconv.shapes import adaptive_spec, pool_spec
 
 from .cases import CASES, PLANE_CASES, Case, integers
@@ -26,40 +26,40 @@ def team():
     team.stop()
 
 
-def cases_of(operation, kernel):
+def cases_of(operation, row):
     """Return a few cases that a row of the table takes, of those on which it is tested anyway."""
-    if kernel.algorithm == "winograd":
+    if row.name == "winograd":
         return WINOGRAD
-    grid = PLANE_CASES if kernel.algorithm == "plane" else CASES
-    taken = [case for case in grid if kernel.accepts(case.spec)]
+    grid = PLANE_CASES if row.name == "plane" else CASES
+    taken = [case for case in grid if row.accepts(case.spec)]
     return taken[:1] + [case for case in taken[1:] if any(name in case.name for name in NAMES)][:3]
 
 
-ROWS = [(operation, kernel) for operation, rows in TABLE.items() for kernel in rows if kernel.automatic]
+ROWS = [(operation, row) for operation, rows in TABLE.items() for row in rows if row.automatic]
 FLOAT32 = np.dtype(np.float32)
 
 
-def compare(team, run, shapes, result_shape):
-    """Record run(split, *operands, result), run the program on two fillings of the operands, and compare with run at once."""
+def compare(team, plan, shapes, result_shape):
+    """Collect the tasks of plan(run, *operands, result), run them as a program on two fillings of the operands, and compare."""
     operands = [np.zeros(int(np.prod(shape)), FLOAT32) for shape in shapes]
     result, expected = (np.full(int(np.prod(result_shape)), np.nan, FLOAT32) for _ in range(2))
-    recorder = Recorder(team.threads)
-    run(recorder, *operands, result)
+    tasks = []
+    plan(tasks.append, *operands, result)
     assert np.isnan(result).all()
-    program = recorder.program()
+    program = Program(tasks, team.threads)
     for seed in (1, 2):
         for place, operand in enumerate(operands):
             operand[:] = integers(operand.shape, FLOAT32, 10 * seed + place)
         result[:] = np.nan
         assert team.run(program)
-        run(split, *operands, expected)
+        plan(parallel_for, *operands, expected)
         np.testing.assert_array_equal(result, expected)
         assert np.abs(expected).max() > 0
 
 
-@pytest.mark.parametrize("operation, kernel", ROWS, ids=lambda value: getattr(value, "algorithm", value))
-def test_every_automatic_row(team, operation, kernel):
-    cases = cases_of(operation, kernel)
+@pytest.mark.parametrize("operation, row", ROWS, ids=lambda value: getattr(value, "name", value))
+def test_every_automatic_row(team, operation, row):
+    cases = cases_of(operation, row)
     assert cases
     for case in cases:
         spec = case.spec
@@ -69,10 +69,10 @@ def test_every_automatic_row(team, operation, kernel):
             "input_grad": ((y, w), x),
             "weight_grad": ((x, y), w),
         }[operation]
-        compare(team, kernel.plan(spec, FLOAT32), shapes, result)
+        compare(team, row.plan(spec, FLOAT32), shapes, result)
         if operation == "output":
-            plan = kernel.plan(spec, FLOAT32)
-            compare(team, lambda split, x, w, y: plan(split, x, w, None, y), (x, w), y)
+            plan = row.plan(spec, FLOAT32)
+            compare(team, lambda run, x, w, y: plan(run, x, w, None, y), (x, w), y)
 
 
 def test_dense(team):
@@ -95,8 +95,8 @@ def test_dense(team):
 )
 def test_pools(team, spec):
     plan, x, y = PoolPlan(spec), spec.input_shape, spec.output_shape
-    compare(team, lambda split, x, y: plan.pick(split, MAX, x, y), (x,), y)
-    compare(team, lambda split, x, y: plan.average(split, 0, x, y), (x,), y)
-    compare(team, lambda split, dy, dx: plan.average_grad(split, 0, dy, dx), (y,), x)
+    compare(team, lambda run, x, y: plan.pick(run, MAX, x, y), (x,), y)
+    compare(team, lambda run, x, y: plan.average(run, 0, x, y), (x,), y)
+    compare(team, lambda run, dy, dx: plan.average_grad(run, 0, dy, dx), (y,), x)
     for pick, ties in ((MAX, ALL), (MIN, SPLIT)):
-        compare(team, lambda split, dy, x, dx: plan.pick_grad(split, pick, ties, dy, x, dx), (y, x), x)
+        compare(team, lambda run, dy, x, dx: plan.pick_grad(run, pick, ties, dy, x, dx), (y, x), x)

@@ -1,4 +1,4 @@
-"""Threads: the setting, how work is split, and that no number of them, nor of callers, nor a fork, changes a bit."""
+"""Threads: the setting, how work is shared, and that no number of them, nor of callers, nor a fork, changes a bit."""
 
 import os
 import platform
@@ -13,9 +13,9 @@ import fastconv
 from fastconv import functional as fn
 from fastconv.runtime import threads as _threads
 from fastconv.runtime.atomic import add, load
-from fastconv.runtime.call import PIECES_A_THREAD, Call, Chain, LongCall
 from fastconv.runtime.jit import jit
-from fastconv.runtime.program import Program, Step
+from fastconv.runtime.program import Program
+from fastconv.runtime.task import SLICES_PER_THREAD, FusedTasks, Task
 from fastconv.runtime.team import Team
 
 from .processes import run_code
@@ -143,17 +143,17 @@ def test_every_unit_is_done_once(threads):
     for units in (0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 100, 1001):
         for flops in (MUCH - 1, MUCH):
             done, starts = numbers(units), numbers(units)
-            _threads.split(units, Call(mark, done, starts), flops)
+            _threads.parallel_for(Task(mark, done, starts, units=units, flops=flops))
             assert (done == 1).all()
-            pieces = np.bincount(starts)[np.unique(starts)] if units else numbers(0)
-            assert len(pieces) == min(1 if flops < MUCH or threads == 1 else PIECES_A_THREAD * threads, units)
-            assert pieces.max(initial=0) - pieces.min(initial=units) <= 1
+            slices = np.bincount(starts)[np.unique(starts)] if units else numbers(0)
+            assert len(slices) == min(1 if flops < MUCH or threads == 1 else SLICES_PER_THREAD * threads, units)
+            assert slices.max(initial=0) - slices.min(initial=units) <= 1
 
 
-def test_a_long_call_gets_one_piece_a_thread():
+def test_a_task_may_be_one_slice_a_thread():
     fastconv.set_num_threads(3)
     done, starts = numbers(100), numbers(100)
-    _threads.split(100, LongCall(mark, done, starts), MUCH)
+    _threads.parallel_for(Task(mark, done, starts, units=100, flops=MUCH, slices_per_thread=1))
     assert (done == 1).all()
     assert np.unique(starts).tolist() == [0, 33, 66]
 
@@ -161,33 +161,38 @@ def test_a_long_call_gets_one_piece_a_thread():
 def test_small_work_stays_in_the_callers_thread():
     fastconv.set_num_threads(4)
     threads = []
-    _threads.split(8, lambda start, stop: threads.append(threading.get_ident()), MUCH - 1)
+    note = lambda start, stop: threads.append(threading.get_ident())  # noqa: E731
+    _threads.parallel_for(Task(note, units=8, flops=MUCH - 1))
     assert threads == [threading.get_ident()]
 
 
 def test_much_work_is_done_at_the_same_time():
     fastconv.set_num_threads(3)
     box = numbers(2)
-    _threads.split(3, Call(meet, box, 2), MUCH)
+    _threads.parallel_for(Task(meet, box, 2, units=3, flops=MUCH))
     assert box.tolist() == [3, 0]
 
 
-def test_a_call_may_have_tuples_and_a_chain_takes_blocks_in_turn():
+def test_arguments_may_be_tuples_and_fused_tasks_take_blocks_in_turn():
     @jit
     def note(log, place, sizes, start, stop):
         for unit in range(start, stop):
             log[add(log, 0, 1)] = sizes[0][place] * 100 + sizes[1] + unit
 
-    for run in (lambda work, units: work(0, units), lambda work, units: _threads.split(units, work, MUCH)):
+    def fused(log):
+        tasks = [Task(note, log, place, ((1, 2), 10), units=6) for place in (0, 1)]
+        return FusedTasks(tasks, units=6, flops=MUCH, block=2)
+
+    for run in (lambda task: task(0, 6), _threads.parallel_for):
         log = numbers(13)
         log[0] = 1
         fastconv.set_num_threads(1)
-        run(Chain([(Call(note, log, place, ((1, 2), 10)), 6) for place in (0, 1)], 6, 2), 6)
+        run(fused(log))
         assert log[1:].tolist() == [110, 111, 210, 211, 112, 113, 212, 213, 114, 115, 214, 215]
     fastconv.set_num_threads(2)
     log = numbers(13)
     log[0] = 1
-    _threads.split(6, Chain([(Call(note, log, place, ((1, 2), 10)), 6) for place in (0, 1)], 6, 2), MUCH)
+    _threads.parallel_for(fused(log))
     assert sorted(log[1:]) == [*range(110, 116), *range(210, 216)]
     order = log.tolist()
     assert all(order.index(110 + unit) < order.index(210 + unit) for unit in range(6))
@@ -199,27 +204,27 @@ def test_a_call_may_have_tuples_and_a_chain_takes_blocks_in_turn():
 def test_only_arguments_made_of_words_are_taken(argument, text):
     fastconv.set_num_threads(2)
     with pytest.raises(TypeError, match=f"must be flat arrays, integers and tuples of them, but one is {text}"):
-        _threads.split(2, Call(mark, argument), MUCH)
+        _threads.parallel_for(Task(mark, argument, units=2, flops=MUCH))
 
 
 def test_too_many_arguments_are_refused():
     fastconv.set_num_threads(2)
     with pytest.raises(ValueError, match="mark: arguments must take at most 128 words, but take 135"):
-        _threads.split(2, Call(mark, *[numbers(1)] * 19), MUCH)
+        _threads.parallel_for(Task(mark, *[numbers(1)] * 19, units=2, flops=MUCH))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_a_programs_steps_wait_for_one_another_in_every_round(threads):
+def test_a_programs_tasks_wait_for_one_another_in_every_round(threads):
     x, y = np.arange(37) % 5, numbers(37)
     expected, rounds = x.copy(), 300
     for _ in range(2 * rounds):
         expected = np.roll(expected, 1) + expected + np.roll(expected, -1)  # wraps around, as in the kernel
     room = lambda: numbers(1)  # noqa: E731
-    steps = [Step(Call(add_neighbours, x, y, room), 37, 7), Step(Call(add_neighbours, y, x, room), 37, 37)]
+    tasks = [Task(add_neighbours, *xy, room, units=37, flops=MUCH, slices_per_thread=n) for xy, n in (((x, y), 2), ((y, x), 37))]
     team = Team(threads - 1)
     try:
-        program = Program(steps, threads)
-        assert program.tickets == 44
+        program = Program(tasks, threads)
+        assert program.tickets == (2 if threads == 1 else min(37, 2 * threads) + 37)
         assert team.run(program, rounds)
     finally:
         team.stop()
@@ -239,7 +244,7 @@ def test_a_program_may_take_denormal_numbers_for_zeros_and_nobody_else_does(dtyp
     x, y = np.full(64, small, dtype), np.zeros(64, dtype)
     team = Team(1)
     try:
-        program = Program([Step(Call(multiply, x, y), 64, 64)], 2)
+        program = Program([Task(multiply, x, y, units=64, flops=MUCH, slices_per_thread=32)], 2)
         team.run(program, flush=True)
         assert (y == 0).all()
         assert (x * x > 0).all()
@@ -252,21 +257,21 @@ def test_a_program_may_take_denormal_numbers_for_zeros_and_nobody_else_does(dtyp
 @pytest.mark.parametrize("bad", [0, 1, 3])
 def test_a_kernel_that_fails_is_an_error_after_all_are_done(bad):
     fastconv.set_num_threads(2)
-    with pytest.raises(RuntimeError, match="^1 of a program's 4 pieces of work failed$"):
-        _threads.split(4, Call(refuse, bad), MUCH)
+    with pytest.raises(RuntimeError, match="^1 of a program's 4 slices of work failed$"):
+        _threads.parallel_for(Task(refuse, bad, units=4, flops=MUCH))
     done, starts = numbers(4), numbers(4)
-    _threads.split(4, Call(mark, done, starts), MUCH)  # the helpers still work
+    _threads.parallel_for(Task(mark, done, starts, units=4, flops=MUCH))  # the helpers still work
     assert done.tolist() == [1, 1, 1, 1]
 
 
 def test_a_second_caller_works_alone_while_the_helpers_are_busy():
     fastconv.set_num_threads(2)
     box, done, starts = numbers(3), numbers(4), numbers(4)
-    first = threading.Thread(target=_threads.split, args=(2, Call(wait_for_leave, box), MUCH))
+    first = threading.Thread(target=_threads.parallel_for, args=(Task(wait_for_leave, box, units=2, flops=MUCH),))
     first.start()
     while box[0] == 0:
         time.sleep(0.001)
-    _threads.split(4, Call(mark, done, starts), MUCH)
+    _threads.parallel_for(Task(mark, done, starts, units=4, flops=MUCH))
     assert done.tolist() == [1, 1, 1, 1]
     assert starts.tolist() == [0, 0, 0, 0]
     box[1] = 1
@@ -297,7 +302,7 @@ def test_an_interrupt_comes_out_after_the_helpers_are_done(interruptible):
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()
     with pytest.raises(KeyboardInterrupt):
-        _threads.split(2, Call(wait_for_leave, box), MUCH)
+        _threads.parallel_for(Task(wait_for_leave, box, units=2, flops=MUCH))
     assert box.tolist() == [2, 1, 2]
     interrupter.join()
 
@@ -305,11 +310,11 @@ def test_an_interrupt_comes_out_after_the_helpers_are_done(interruptible):
 def test_work_is_done_whether_or_not_a_helper_comes():
     fastconv.set_num_threads(3)
     done, starts = numbers(9), numbers(9)
-    _threads.split(9, Call(mark, done, starts), MUCH)
+    _threads.parallel_for(Task(mark, done, starts, units=9, flops=MUCH))
     for helper in _threads._team.helpers:
         helper.stop()
         helper.thread.join()
-    _threads.split(9, Call(mark, done, starts), MUCH)
+    _threads.parallel_for(Task(mark, done, starts, units=9, flops=MUCH))
     assert done.tolist() == [2] * 9
 
 
@@ -317,7 +322,7 @@ def test_work_is_done_whether_or_not_a_helper_comes():
 def test_helpers_keep_off_the_callers_cpu_and_the_callers_own_cpus_stay():
     allowed = os.sched_getaffinity(0)
     fastconv.set_num_threads(2)
-    _threads.split(2, Call(mark, numbers(2), numbers(2)), MUCH)
+    _threads.parallel_for(Task(mark, numbers(2), numbers(2), units=2, flops=MUCH))
     team = _threads._team
     assert os.sched_getaffinity(0) == allowed
     assert os.sched_getaffinity(team.helpers[0].thread.native_id) == (allowed - {team._caller_cpu} or allowed)
@@ -327,7 +332,7 @@ def test_helpers_sleep_when_nothing_comes_and_wake_again():
     fastconv.set_num_threads(2)
     for _ in range(3):
         box = numbers(2)
-        _threads.split(2, Call(meet, box, 1), MUCH)
+        _threads.parallel_for(Task(meet, box, 1, units=2, flops=MUCH))
         assert box.tolist() == [2, 0]
         patience = 2000
         while not _threads._team.helpers[0].asleep and patience:
@@ -394,13 +399,13 @@ def pooling(dtype):
 def test_no_number_of_threads_changes_a_bit(monkeypatch, compute, dtype):
     fastconv.set_num_threads(1)
     expected = [array.tobytes() for array in compute(dtype)]
-    run_units, shared = Team.run_units, []
+    run_task, shared = Team.run_task, []
 
-    def watched(team, work, units):
-        shared.append(units > 1)
-        return run_units(team, work, units)
+    def watched(team, task):
+        shared.append(task.units > 1)
+        return run_task(team, task)
 
-    monkeypatch.setattr(Team, "run_units", watched)
+    monkeypatch.setattr(Team, "run_task", watched)
     for threads in (2, 3, 8):
         shared.clear()
         fastconv.set_num_threads(threads)

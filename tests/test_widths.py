@@ -11,13 +11,14 @@ from fastconv.kernels.depthwise.weight_grad import DepthwiseWeightGradPlan
 from fastconv.kernels.layers.pool import ALL, MAX
 from fastconv.kernels.layers.pool_plan import PoolPlan
 from fastconv.kernels.reference.generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
+from fastconv.kernels.simd.vector import lanes_of
 from fastconv.kernels.table import TABLE, choose
 from fastconv.runtime.jit import _identity
 from fastconv.shapes import conv_spec, pool_spec
 
 from . import naive
 from .cases import Case, integers
-from .guarded import in_pieces
+from .guarded import in_slices
 
 WIDTHS = range(5, 69)
 MOST = 3
@@ -56,12 +57,12 @@ def kernels_of(plan, operands):
     """Return what tells the kernels apart that a plan would call and that are compiled for its numbers; none is run."""
     found = set()
 
-    def split(units, work, flops):
-        for call, _ in work.calls(units):
-            if call.kernel.py_func.__closure__:
-                found.add(repr(_identity(call.kernel.py_func)))
+    def run(task):
+        for part in task.parts():
+            if part.kernel.py_func.__closure__:
+                found.add(repr(_identity(part.kernel.py_func)))
 
-    plan(split, *operands)
+    plan(run, *operands)
     return found
 
 
@@ -88,8 +89,8 @@ def test_narrow_tiles_do_every_width(stride, padding):
         x, w, dy = integers(case.x, "float32", 1), integers(case.w, "float32", 2), integers(case.spec.output_shape, "float32", 3)
         y, dx = np.full(dy.shape, np.nan, np.float32), np.full(x.shape, np.nan, np.float32)
         dtype = np.dtype("float32")
-        NarrowOutputPlan(case.spec, dtype)(in_pieces, x.reshape(-1), w.reshape(-1), None, y.reshape(-1))
-        NarrowInputGradPlan(case.spec, dtype)(in_pieces, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
+        NarrowOutputPlan(case.spec, dtype)(in_slices, x.reshape(-1), w.reshape(-1), None, y.reshape(-1))
+        NarrowInputGradPlan(case.spec, dtype)(in_slices, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
         np.testing.assert_array_equal(y, naive.conv(x, w, np.zeros(3), *case.naive_geometry), case.name)
         np.testing.assert_array_equal(dx, naive.conv_input_grad(dy, w, case.x, *case.naive_geometry), case.name)
 
@@ -97,13 +98,14 @@ def test_narrow_tiles_do_every_width(stride, padding):
 @pytest.mark.parametrize("results", [1, 3, 5])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dot_tiles_do_every_width(dtype, results):
-    """As above, for convolutions of few results a pixel."""
+    """As above, for convolutions of few results a pixel, no more than a vector has lanes."""
+    results = min(results, lanes_of(np.dtype(dtype)))
     for width in range(3, 36):
         case = Case(f"width {width}", (2, 4, width, 37), (3, 3, 37, results), 1, "same")
         x, w, dy = (integers(shape, dtype, seed) for seed, shape in enumerate((case.x, case.w, case.spec.output_shape)))
         y, right = np.full(dy.size, np.nan, dtype), np.full(dy.size, np.nan, dtype)
         for plan, into in ((DotOutputPlan, y), (GenericOutputPlan, right)):
-            plan(case.spec, np.dtype(dtype))(in_pieces, x.reshape(-1), w.reshape(-1), None, into)
+            plan(case.spec, np.dtype(dtype))(in_slices, x.reshape(-1), w.reshape(-1), None, into)
         np.testing.assert_array_equal(y, right, case.name)
 
 
@@ -137,7 +139,7 @@ def test_sliding_tiles_do_every_width(name, long, monkeypatch):
         ):
             found, right = np.full(result.size, np.nan, np.float32), np.full(result.size, np.nan, np.float32)
             for kernel, into in ((plan, found), (generic, right)):
-                kernel(case.spec, dtype)(in_pieces, *(a if a is None else a.reshape(-1) for a in operands), into)
+                kernel(case.spec, dtype)(in_slices, *(a if a is None else a.reshape(-1) for a in operands), into)
             np.testing.assert_array_equal(found, right, f"{case.name} {plan.__name__}")
 
 

@@ -20,13 +20,13 @@ MANY = Case("many tiles, groups", (1, 15, 18, 34), (3, 3, 17, 34), 1, ((3, 0), (
 PARTS = Case("weight gradient in parts", (4, 15, 18, 34), (3, 3, 17, 34), 1, ((3, 0), (0, 2)), 1, 2)
 
 
-def serial(units, work, flops):
-    work(0, units)
+def serial(task):
+    task(0, task.units)
 
 
-def one_by_one(units, work, flops):
-    for unit in reversed(range(units)):
-        work(unit, unit + 1)
+def one_by_one(task):
+    for unit in reversed(range(task.units)):
+        task(unit, unit + 1)
 
 
 def operands(case, dtype="float32"):
@@ -35,7 +35,7 @@ def operands(case, dtype="float32"):
     return (rng.standard_normal(shape).astype(dtype) for shape in (case.x, case.w, case.spec.output_shape))
 
 
-def run(case, operation, algorithm="winograd", m=4, split=serial, dtype="float32"):
+def run(case, operation, algorithm="winograd", m=4, run=serial, dtype="float32"):
     """Return the result of one plan on random operands."""
     x, w, dy = operands(case, dtype)
     arguments, shape = {
@@ -44,9 +44,9 @@ def run(case, operation, algorithm="winograd", m=4, split=serial, dtype="float32
     if algorithm == "winograd":
         plan = PLANS[operation](case.spec, np.dtype(dtype), None, m)
     else:
-        plan = next(kernel for kernel in TABLE[operation] if kernel.algorithm == algorithm).plan(case.spec, np.dtype(dtype))
+        plan = next(row for row in TABLE[operation] if row.name == algorithm).plan(case.spec, np.dtype(dtype))
     result = np.full(shape, np.nan, dtype)
-    plan(split, *(None if a is None else a.reshape(-1) for a in arguments), result.reshape(-1))
+    plan(run, *(None if a is None else a.reshape(-1) for a in arguments), result.reshape(-1))
     return result
 
 
@@ -90,7 +90,7 @@ def test_tiles_of_two_by_two(operation):
     ("case", "operation"), [(FEW, "output"), (MANY, "output"), (MANY, "input_grad"), (MANY, "weight_grad"), (PARTS, "weight_grad")]
 )
 def test_bits_do_not_depend_on_the_pieces(case, operation):
-    np.testing.assert_array_equal(run(case, operation, split=one_by_one), run(case, operation))
+    np.testing.assert_array_equal(run(case, operation, run=one_by_one), run(case, operation))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])

@@ -16,11 +16,11 @@ from fastconv.kernels.layers.elementwise import dropout, relu, relu_grad
 from fastconv.kernels.training.batch import BEFORE, EPOCH, POSITION, SEED, STATE_SIZE, STEP, advance, gather, gather_shifted, store
 from fastconv.kernels.training.loss import cross_entropy_loss, squared_loss
 from fastconv.kernels.training.optimizers import adam, sgd
-from fastconv.runtime.call import Call
+from fastconv.runtime.task import Task
 
 from . import naive_training as naive
 from .cases import integers
-from .guarded import in_pieces
+from .guarded import in_slices
 
 ORDER = np.array([4, 2, 0, 6, 1, 5, 3])
 CHOSEN = ORDER[3:6]
@@ -40,7 +40,7 @@ def state_of(**places):
 
 
 def run(units, kernel, *arguments):
-    in_pieces(units, Call(kernel, *arguments), 0)
+    in_slices(Task(kernel, *arguments, units=units))
 
 
 def assert_within(mine, theirs, bound, dtype):
@@ -115,7 +115,7 @@ def check_elementwise(dtype, guard):
         assert_within(mine, expected, np.abs(expected), dtype)
     for pixels, channels in ((0, 2), (1, 5), (63, 3), (200, 1), (3000, 17), (9000, 33)):
         x, total = guard(integers((pixels, channels), dtype, 4).reshape(-1)), guard(empty(channels, dtype))
-        sum_columns(in_pieces, x, total)
+        sum_columns(in_slices, x, total)
         np.testing.assert_array_equal(total, x.reshape(pixels, channels).sum(axis=0))
     return 15
 
@@ -131,8 +131,8 @@ def check_batch_norm(dtype, guard):
             gradients[name] = guard(empty(channels, dtype))
         layer = BatchNorm(weights, gradients, 0.25, 0.01, True)
         flat, y, d, dx = guard(x.reshape(-1)), guard(empty(x.size, dtype)), guard(dy.reshape(-1)), guard(empty(x.size, dtype))
-        layer.forward(in_pieces, flat, y)
-        layer.backward(in_pieces, flat, y, d, dx)
+        layer.forward(in_slices, flat, y)
+        layer.backward(in_slices, flat, y, d, dx)
         gamma, beta = before["gamma"], before["beta"]
         wanted_y, mean, variance, wanted_dx, dgamma, dbeta = naive.batch_norm(x, gamma, beta, 0.01, dy)
         scale = gamma / np.sqrt(variance + 0.01)
@@ -151,12 +151,12 @@ def check_batch_norm(dtype, guard):
         terms = scale * (np.abs(dy) + most / pixels) + slope * (np.abs(x - mean) + np.abs(mean))
         assert_within(dx.reshape(x.shape), wanted_dx, 4 * summed * terms, dtype)
         frozen = BatchNorm(weights, {}, 0.25, 0.01, False)
-        frozen.forward(in_pieces, flat, y)
+        frozen.forward(in_slices, flat, y)
         scale = gamma / np.sqrt(weights["running_var"].astype(np.float64) + 0.01)
         wanted_y = (x - weights["running_mean"].astype(np.float64)) * scale + beta
         assert_within(y.reshape(x.shape), wanted_y, 4 * (scale * (np.abs(x) + weights["running_mean"]) + beta), dtype)
         dx[:] = np.nan
-        frozen.backward(in_pieces, flat, y, d, dx)
+        frozen.backward(in_slices, flat, y, d, dx)
         assert_within(dx.reshape(x.shape), scale * dy, 4 * np.abs(scale * dy), dtype)
     return 15
 
@@ -166,10 +166,10 @@ def check_margins(dtype, guard):
         x, margin = integers(shape, dtype, 3), Margin(shape[0], (*shape[1:], *pads))
         expected = np.pad(x, ((0, 0), pads[:2], pads[2:], (0, 0)))
         y, dx = guard(empty(expected.size, dtype)), guard(empty(x.size, dtype))
-        margin.forward(in_pieces, guard(x.reshape(-1)), y)
+        margin.forward(in_slices, guard(x.reshape(-1)), y)
         np.testing.assert_array_equal(y.reshape(expected.shape), expected)
         y += 1 - (y != 0)  # what stands in the margin must not come back
-        margin.backward(in_pieces, x, y, y, dx)
+        margin.backward(in_slices, x, y, y, dx)
         inside = np.where(x != 0, x, 1)
         np.testing.assert_array_equal(dx.reshape(shape), inside)
     return 6

@@ -46,5 +46,5 @@ def info() -> dict[str, Any]:
         "threads": get_num_threads(),
         "threads_used": used_threads(),
         "cache": str(cache_directory()),
-        "kernels": {operation: [kernel.algorithm for kernel in rows] for operation, rows in TABLE.items()},
+        "kernels": {operation: [row.name for row in rows] for operation, rows in TABLE.items()},
     }

@@ -27,7 +27,7 @@ from ..kernels.layers.pool import ALL, MAX, pick_grad_kernel, pool_kernel
 from ..kernels.layers.pool_plan import PoolPlan
 from ..kernels.simd.vector import lanes_of
 from ..runtime.memory import buffer, empty
-from ..runtime.threads import SERIAL_FLOPS, split
+from ..runtime.threads import SERIAL_FLOPS, parallel_for
 from ..shapes import conv_spec, pool_spec
 
 MOST_TERMS = 256
@@ -59,7 +59,7 @@ class PlannedConvolution:
         if self._small:
             self._output(image.ravel(), kernels.ravel(), y.ravel())
         else:
-            self._output(split, image.ravel(), kernels.ravel(), None, y.ravel())
+            self._output(parallel_for, image.ravel(), kernels.ravel(), None, y.ravel())
         return y
 
     def step(self, image: np.ndarray, dy: np.ndarray, kernels: np.ndarray, rate: float) -> np.ndarray:
@@ -68,14 +68,14 @@ class PlannedConvolution:
         if self._small:
             self._weight_step(image.ravel(), dy.ravel(), kernels.ravel(), dw.ravel(), rate)
         else:
-            self._weight_step(split, image.ravel(), dy.ravel(), dw.ravel())
+            self._weight_step(parallel_for, image.ravel(), dy.ravel(), dw.ravel())
             kernels -= self.dtype.type(rate) * dw
         return dw
 
     def input_grad(self, dy: np.ndarray, kernels: np.ndarray) -> np.ndarray:
         """Return the gradient of the image, of its shape."""
         dx = empty(self.spec.input_shape[1:], self.dtype)
-        self._input_grad(split, dy.ravel(), kernels.ravel(), dx.ravel())
+        self._input_grad(parallel_for, dy.ravel(), kernels.ravel(), dx.ravel())
         return dx
 
 
@@ -113,12 +113,12 @@ class PlannedDenseSoftmax:
         lanes, narrow = lanes_of(dtype), segment_sizes(outputs, dtype)
         self.outputs, self.dtype = outputs, dtype
         if narrow is not None:
-            self._room, self._block = narrow[1] * lanes, MOST_TERMS * narrow[0]
+            self._scratch_size, self._block = narrow[1] * lanes, MOST_TERMS * narrow[0]
             self._forward = narrow_dense_softmax_kernel(outputs, *narrow)
             self._update = narrow_dense_softmax_update_kernel(outputs, *narrow)
         else:
             vectors = dense_softmax_vectors(outputs, dtype)
-            self._room, self._block = outputs + vectors * lanes, MOST_TERMS * 4
+            self._scratch_size, self._block = outputs + vectors * lanes, MOST_TERMS * 4
             self._forward = dense_softmax_kernel(vectors)
             self._update = dense_softmax_update_kernel(lanes, vectors)
 
@@ -128,21 +128,21 @@ class PlannedDenseSoftmax:
         In float32 so many inputs are taken at a time that a kernel's sums have MOST_TERMS each; their totals are added in float64.
         """
         totals, probabilities = empty(self.outputs, self.dtype), empty(self.outputs, self.dtype)
-        room = buffer(self._room, self.dtype)
+        scratch = buffer(self._scratch_size, self.dtype)
         if self.dtype == np.float64 or len(x) <= self._block:
-            self._forward(x, w.ravel(), bias, totals, probabilities, room)
+            self._forward(x, w.ravel(), bias, totals, probabilities, scratch)
             return totals, probabilities
         sums, nothing = bias.astype(np.float64), np.zeros_like(bias)
         for first in range(0, len(x), self._block):
             some = slice(first, first + self._block)
-            self._forward(x[some], w[some].ravel(), nothing, totals, probabilities, room)
+            self._forward(x[some], w[some].ravel(), nothing, totals, probabilities, scratch)
             sums += totals
         totals = sums.astype(self.dtype)
         return totals, softmax(totals)
 
     def step(self, dy: np.ndarray, totals: np.ndarray, x: np.ndarray, w: np.ndarray, bias: np.ndarray, alpha: float) -> np.ndarray:
         """Update w and bias in place by one step of gradient descent; return the gradient of x, of the weights before it."""
-        dx, dz, step = empty(len(x), self.dtype), buffer(self._room, self.dtype), buffer(self._room, self.dtype)
+        dx, dz, step = empty(len(x), self.dtype), buffer(self._scratch_size, self.dtype), buffer(self._scratch_size, self.dtype)
         self._update(dy, totals, x, w.ravel(), bias, alpha, dz, step, dx)
         return dx
 

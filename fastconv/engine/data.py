@@ -6,10 +6,9 @@ import numpy as np
 
 from ..kernels.training.batch import EPOCH, POSITION, SEED, STATE_SIZE, gather, gather_shifted
 from ..kernels.training.loss import cross_entropy_loss, squared_loss
-from ..runtime.call import Call
 from ..runtime.memory import zeros
+from ..runtime.task import Run, Task
 from ..shapes import Ints
-from .operations import Split
 
 
 class Data:
@@ -36,23 +35,20 @@ class Data:
         self.order[:] = order
         self.state[EPOCH], self.state[POSITION] = epoch, position
 
-    def gather(self, split: Split, batch: int, x: np.ndarray, shift: int = 0) -> None:
+    def gather(self, run: Run, batch: int, x: np.ndarray, shift: int = 0) -> None:
         """x = the next batch, images moved by up to `shift` pixels at random."""
         if shift:
-            call = Call(gather_shifted, self.images, self.order, self.state, self.scale, x, *image_axes(self.shape), shift)
+            kernel, rest = gather_shifted, (*image_axes(self.shape), shift)
         else:
-            call = Call(gather, self.images, self.order, self.state, self.scale, x)
-        split(batch, call, x.size)
+            kernel, rest = gather, ()
+        run(Task(kernel, self.images, self.order, self.state, self.scale, x, *rest, units=batch, flops=x.size))
 
-    def loss(self, split: Split, name: str, batch: int, y: np.ndarray, dy: np.ndarray) -> None:
+    def loss(self, run: Run, name: str, batch: int, y: np.ndarray, dy: np.ndarray) -> None:
         """Note the losses of results y, and what is correct, and compute dy unless it has no elements."""
         outputs = y.size // batch
-        if name == "cross_entropy":
-            kernel = cross_entropy_loss
-        else:
-            kernel = squared_loss
-        call = Call(kernel, y, self.targets.reshape(-1), self.order, self.state, outputs, batch, self.losses, self.correct, dy)
-        split(batch, call, 40 * y.size)
+        kernel = cross_entropy_loss if name == "cross_entropy" else squared_loss
+        arguments = y, self.targets.reshape(-1), self.order, self.state, outputs, batch, self.losses, self.correct, dy
+        run(Task(kernel, *arguments, units=batch, flops=40 * y.size))
 
 
 def image_axes(shape: Ints) -> Ints:

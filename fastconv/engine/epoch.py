@@ -9,7 +9,7 @@ import numpy as np
 
 from ..kernels.training.batch import POSITION
 from ..runtime.program import Program
-from ..runtime.recorder import Recorder
+from ..runtime.task import Run, Work
 from ..runtime.team import Team
 
 SLICE_SECONDS = 0.1
@@ -18,13 +18,13 @@ SLICE_SECONDS = 0.1
 class Epoch:
     """An epoch of `count` samples in batches, the last of which may be smaller.
 
-    `record(recorder, batch)` adds the calls for a batch of so many samples, which go on to the next one in `state`. Those that
-    `around` records are made before and after each slice.
+    `record(run, batch)` gives `run` the tasks for a batch of so many samples, which go on to the next one in `state`. Those that
+    `around` gives are run before and after each slice.
     """
 
     def __init__(
-        self, team: Team, record: Callable[[Recorder, int], None], count: int, batch: int, state: np.ndarray,
-        around: tuple[Callable[[Recorder], None], Callable[[Recorder], None]] | None = None,
+        self, team: Team, record: Callable[[Run, int], None], count: int, batch: int, state: np.ndarray,
+        around: tuple[Callable[[Run], None], Callable[[Run], None]] | None = None,
     ):  # fmt: skip
         self._team, self._state, self._count, self._batch = team, state, count, batch
         sizes = {min(batch, count), count % batch} - {0}
@@ -33,9 +33,9 @@ class Epoch:
         self._after = self._program(around[1]) if around else None
 
     def _program(self, record: Callable[..., None], *arguments: int) -> Program:
-        recorder = Recorder(self._team.threads)
-        record(recorder, *arguments)
-        return recorder.program()
+        tasks: list[Work] = []
+        record(tasks.append, *arguments)
+        return Program(tasks, self._team.threads)
 
     def run(self, limit: int | None = None) -> Iterator[int]:
         """Run from the position in `state` to the epoch's end, or for so many batches; yield the position after every slice."""

@@ -21,17 +21,16 @@ from ..kernels.simd.target import REGISTERS
 from ..kernels.simd.tile import fit_rows
 from ..kernels.simd.vector import lanes_of
 from ..kernels.training.optimizers import descend
-from ..runtime.call import Call
 from ..runtime.memory import buffer
+from ..runtime.task import Run, Task
 from .data import Data
-from .operations import Split
 
 MOST_CLASSES = 12
 """The classes of a pixel's weights, and as many sums, are kept in registers."""
 PARTS, PART_IMAGES = 8, 16
 """A batch is summed in up to so many parts, whatever the number of threads, each of so many images or more."""
 ONLINE_IMAGES = 1000
-"""So many images in turn, each an update, are one piece of work: some milliseconds."""
+"""So many images in turn, each an update, are one unit of work: some milliseconds."""
 
 
 class ConvPoolDense(NamedTuple):
@@ -52,13 +51,13 @@ class ConvPoolDense(NamedTuple):
         packed[:] = 0
         return packed
 
-    def pack(self, split: Split, packed: np.ndarray) -> None:
+    def pack(self, run: Run, packed: np.ndarray) -> None:
         """Copy the weights to where the kernel has them."""
-        self._copy(split, pack_conv_pool_dense, (*self.weights, self._sizes, packed), packed)
+        self._copy(run, pack_conv_pool_dense, (*self.weights, self._sizes, packed), packed)
 
-    def unpack(self, split: Split, packed: np.ndarray) -> None:
+    def unpack(self, run: Run, packed: np.ndarray) -> None:
         """Copy them back."""
-        self._copy(split, unpack_conv_pool_dense, (packed, self._sizes, *self.weights), packed)
+        self._copy(run, unpack_conv_pool_dense, (packed, self._sizes, *self.weights), packed)
 
     @property
     def _padded(self) -> int:
@@ -69,12 +68,10 @@ class ConvPoolDense(NamedTuple):
     def _sizes(self) -> tuple[int, int, int, int]:
         return self.size**2, self.filters, self.classes, self._padded
 
-    def _copy(self, split: Split, kernel: Any, arguments: tuple, packed: np.ndarray) -> None:
-        split(((self.width - self.size + 1) // 2) ** 2, Call(kernel, *arguments), 4 * packed.size)
+    def _copy(self, run: Run, kernel: Any, arguments: tuple, packed: np.ndarray) -> None:
+        run(Task(kernel, *arguments, units=((self.width - self.size + 1) // 2) ** 2, flops=4 * packed.size))
 
-    def _pass(
-        self, split: Split, data: Data, batch: int, mode: int, packed: np.ndarray, sums: np.ndarray, rates: np.ndarray
-    ) -> None:
+    def _pass(self, run: Run, data: Data, batch: int, mode: int, packed: np.ndarray, sums: np.ndarray, rates: np.ndarray) -> None:
         """Take a batch, in as many parts as there are sums, or as the mode has."""
         parts = {ONLINE: 1, FORWARD: min(batch, 4 * PARTS)}.get(mode, sums.size // packed.size)
         pooled = (self.width - self.size + 1) // 2
@@ -84,41 +81,42 @@ class ConvPoolDense(NamedTuple):
         kernel = conv_pool_dense_kernel(self.size, self.classes, rows, mode, biased, self.relu, self.first, long, many)
         room = max(self.size**2, self.classes) * lanes_of(packed.dtype) if long else 0
         wide = room + (packed.size if many else 0)
-        rooms = (
+        scratchpads = (
             partial(buffer, n, packed.dtype)
             for n in (self.width**2, room + 4 * pixels * padded, pixels * padded, *[self.classes] * 3)
         )  # fmt: skip
         sizes = self.width, self.filters, padded, batch, parts, block_of(max(batch, pixels))
-        call = Call(
+        task = Task(
             kernel, data.images, data.targets, data.order, data.state, data.scale, rates,
-            sizes, packed, sums, data.losses, data.correct, *rooms, partial(buffer, wide, FLOAT64),
+            sizes, packed, sums, data.losses, data.correct, *scratchpads, partial(buffer, wide, FLOAT64),
+            units=parts, flops=6 * batch * packed.size,
         )  # fmt: skip
-        split(parts, call, 6 * batch * packed.size)
+        run(task)
 
     def _new_sums(self, batch: int, packed: np.ndarray) -> np.ndarray:
         return buffer(max(1, min(PARTS, batch // PART_IMAGES)) * packed.size, packed.dtype)
 
-    def online(self, split: Split, data: Data, images: int, packed: np.ndarray, rates: np.ndarray) -> None:
+    def online(self, run: Run, data: Data, images: int, packed: np.ndarray, rates: np.ndarray) -> None:
         """Take so many images, with an update of plain gradient descent after each."""
-        self._pass(split, data, images, ONLINE, packed, packed[:0], rates)
+        self._pass(run, data, images, ONLINE, packed, packed[:0], rates)
 
-    def descend(self, split: Split, data: Data, batch: int, packed: np.ndarray, rates: np.ndarray) -> None:
+    def descend(self, run: Run, data: Data, batch: int, packed: np.ndarray, rates: np.ndarray) -> None:
         """Take a batch, and make an update of plain gradient descent."""
         sums = self._new_sums(batch, packed)
-        self._pass(split, data, batch, GRADIENT, packed, sums, rates)
-        split(blocks_of(packed), Call(descend, sums, packed, rates, data.state), sums.size)
+        self._pass(run, data, batch, GRADIENT, packed, sums, rates)
+        run(Task(descend, sums, packed, rates, data.state, units=blocks_of(packed), flops=sums.size))
 
-    def gradient(self, split: Split, data: Data, batch: int, gradients: ConvPoolDense) -> None:
+    def gradient(self, run: Run, data: Data, batch: int, gradients: ConvPoolDense) -> None:
         """Compute a batch's losses and the gradients of the weights, to the places of another one's weights."""
         packed = self.new_packed()
-        self.pack(split, packed)
+        self.pack(run, packed)
         sums = self._new_sums(batch, packed)
-        self._pass(split, data, batch, GRADIENT, packed, sums, np.zeros(0))
-        split(blocks_of(packed), Call(add_parts, sums, packed), sums.size)
-        gradients.unpack(split, packed)
+        self._pass(run, data, batch, GRADIENT, packed, sums, np.zeros(0))
+        run(Task(add_parts, sums, packed, units=blocks_of(packed), flops=sums.size))
+        gradients.unpack(run, packed)
 
-    def forward(self, split: Split, data: Data, batch: int) -> None:
+    def forward(self, run: Run, data: Data, batch: int) -> None:
         """Compute a batch's losses."""
         packed = self.new_packed()
-        self.pack(split, packed)
-        self._pass(split, data, batch, FORWARD, packed, packed[:0], np.zeros(0))
+        self.pack(run, packed)
+        self._pass(run, data, batch, FORWARD, packed, packed[:0], np.zeros(0))

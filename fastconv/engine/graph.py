@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..runtime.memory import Arena
+from ..runtime.task import Run
 from ..shapes import Ints
-from .operations import Convolution, MaxPool, Operation, Relu, Split
+from .operations import Convolution, MaxPool, Operation, Relu
 
 
 class Node(NamedTuple):
@@ -67,19 +68,19 @@ class Graph:
         self._gradients = arena.take(gradient), arena.take(gradient)
         self.dy = self._gradients[0][: self.y.size] if training else self.y[:0]
 
-    def forward(self, split: Split) -> None:
+    def forward(self, run: Run) -> None:
         """Compute y from x."""
         for node, x, y in zip(self._nodes, self._arrays, self._arrays[1:], strict=False):
-            node.operation.forward(split, x, y)
+            node.operation.forward(run, x, y)
 
-    def backward(self, split: Split) -> None:
+    def backward(self, run: Run) -> None:
         """Compute all weights' gradients from dy, which isn't kept."""
         now, other = self._gradients
         for i in range(len(self._nodes) - 1, self._first - 1, -1):
             operation, (x, y) = self._nodes[i].operation, self._arrays[i : i + 2]
             dy = now[: y.size]
             if operation.in_place:
-                operation.backward(split, x, y, dy, dy)
+                operation.backward(run, x, y, dy, dy)
             else:
-                operation.backward(split, x, y, dy, other[: x.size] if i > self._first else None)
+                operation.backward(run, x, y, dy, other[: x.size] if i > self._first else None)
                 now, other = other, now

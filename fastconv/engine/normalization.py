@@ -19,8 +19,8 @@ from ..kernels.layers.batch_norm import (
     weight_gradients,
 )
 from ..kernels.layers.zero_pad import add_margin, remove_margin
-from ..runtime.call import Call
 from ..runtime.memory import buffer
+from ..runtime.task import Task
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -45,41 +45,41 @@ class BatchNorm:
         self._channels, self._settings = weights["gamma"].size, np.array([momentum, epsilon])
         self._mean, self._inverse = (buffer(self._channels, FLOAT64) for _ in range(2))
 
-    def _sum(self, split, kernel, arrays, size):
+    def _sum(self, run, kernel, arrays, size):
         """Return the sums that a kernel makes in parts."""
         count = max(1, min(MOST_PARTS, size // self._channels // LEAST_ROWS))
         sums = buffer(2 * self._channels * count, FLOAT64)
-        room = partial(buffer, 3 * row_of(self._channels), FLOAT64)
-        split(count, Call(kernel, *arrays, sums, room, block_of(self._channels), count), 4 * size)
+        scratch = partial(buffer, 3 * row_of(self._channels), FLOAT64)
+        run(Task(kernel, *arrays, sums, scratch, block_of(self._channels), count, units=count, flops=4 * size))
         return sums
 
-    def _rows(self, split, kernel, x, arrays, rooms):
-        """Have a kernel do all rows, with room for so many of them."""
-        room, block = partial(buffer, rooms * row_of(self._channels), x.dtype), block_of(self._channels)
-        split(-(-x.size // block), Call(kernel, x, *arrays, room, block), 4 * x.size)
+    def _rows(self, run, kernel, x, arrays, rows):
+        """Have a kernel do all rows, with scratch for so many of them."""
+        scratch, block = partial(buffer, rows * row_of(self._channels), x.dtype), block_of(self._channels)
+        run(Task(kernel, x, *arrays, scratch, block, units=-(-x.size // block), flops=4 * x.size))
 
-    def forward(self, split, x, y):
+    def forward(self, run, x, y):
         gamma, beta, *running = (self._weights[name] for name in ("gamma", "beta", "running_mean", "running_var"))
         if self._training:
-            sums = self._sum(split, moment_parts, (x, self._channels), x.size)
-            call = Call(batch_statistics, x, sums, self._settings, *running, self._mean, self._inverse)
+            sums = self._sum(run, moment_parts, (x, self._channels), x.size)
+            kernel, given = batch_statistics, (x, sums, self._settings, *running)
         else:
-            call = Call(running_statistics, *running, self._settings, self._mean, self._inverse)
-        split(self._channels, call, 0)
-        self._rows(split, normalize, x, (self._mean, self._inverse, gamma, beta, y), 3)
+            kernel, given = running_statistics, (*running, self._settings)
+        run(Task(kernel, *given, self._mean, self._inverse, units=self._channels))
+        self._rows(run, normalize, x, (self._mean, self._inverse, gamma, beta, y), 3)
 
-    def backward(self, split, x, y, dy, dx):
+    def backward(self, run, x, y, dy, dx):
         pixels, gamma, factors = x.size // self._channels, self._weights["gamma"], buffer(3 * self._channels, FLOAT64)
         if self._training:
-            sums = self._sum(split, gradient_parts, (x, dy, self._mean), x.size)
+            sums = self._sum(run, gradient_parts, (x, dy, self._mean), x.size)
             gradients = self._gradients["gamma"], self._gradients["beta"]
         else:  # mean and variance don't depend on x, and gamma and beta are frozen
             sums = buffer(2 * self._channels, FLOAT64)
             gradients = buffer(self._channels, gamma.dtype), buffer(self._channels, gamma.dtype)
             sums[:] = 0
-        split(self._channels, Call(weight_gradients, sums, pixels, self._inverse, gamma, *gradients, factors), 0)
+        run(Task(weight_gradients, sums, pixels, self._inverse, gamma, *gradients, factors, units=self._channels))
         if dx is not None:
-            self._rows(split, normalize_grad, x, (dy, self._mean, factors, dx), 4)
+            self._rows(run, normalize_grad, x, (dy, self._mean, factors, dx), 4)
 
 
 class Margin:
@@ -90,10 +90,10 @@ class Margin:
     def __init__(self, images: int, geometry: tuple[int, ...]):
         self._images, self._geometry = images, geometry
 
-    def forward(self, split, x, y):
+    def forward(self, run, x, y):
         height, _, _, above, below, _, _ = self._geometry
-        split(self._images * (above + height + below), Call(add_margin, x, y, self._geometry), y.size)
+        run(Task(add_margin, x, y, self._geometry, units=self._images * (above + height + below), flops=y.size))
 
-    def backward(self, split, x, y, dy, dx):
+    def backward(self, run, x, y, dy, dx):
         if dx is not None:
-            split(self._images * self._geometry[0], Call(remove_margin, dy, dx, self._geometry), dx.size)
+            run(Task(remove_margin, dy, dx, self._geometry, units=self._images * self._geometry[0], flops=dx.size))

@@ -1,6 +1,6 @@
-"""What a model's layers compute, planned for one batch size: which calls, on which arrays. Arrays are flat, images channels-last.
+"""What a model's layers compute, planned for one batch size: which tasks, on which arrays. Arrays are flat, images channels-last.
 
-An operation is called with `split` as plans are: a Recorder makes a program of its calls. Those that work in place have y for x.
+An operation is called with `run` as plans are (kernels/plan.py). Those that work in place have y for x.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from ..kernels.layers.elementwise import dropout, relu, relu_grad
 from ..kernels.layers.pool import MAX, TIES
 from ..kernels.layers.pool_plan import PoolPlan
 from ..kernels.table import choose
-from ..runtime.call import Call
+from ..runtime.task import Run, Task
 from ..shapes import ConvSpec, PoolSpec
-
-Split = Any
 
 
 class Operation(Protocol):
@@ -31,10 +29,10 @@ class Operation(Protocol):
 
     in_place: bool
 
-    def forward(self, split: Split, x: np.ndarray, y: np.ndarray) -> None:
+    def forward(self, run: Run, x: np.ndarray, y: np.ndarray) -> None:
         """Compute y."""
 
-    def backward(self, split: Split, x: np.ndarray, y: np.ndarray, dy: np.ndarray, dx: np.ndarray | None) -> None:
+    def backward(self, run: Run, x: np.ndarray, y: np.ndarray, dy: np.ndarray, dx: np.ndarray | None) -> None:
         """Compute the weights' gradients and, where it is wanted, dx."""
 
 
@@ -50,16 +48,16 @@ class Convolution:
     def _plan(self, operation: str) -> Any:
         return choose("Conv2D", operation, self._spec, self._w.dtype)
 
-    def forward(self, split, x, y):
-        self._plan("output")(split, x, self._w, self._bias, y)
+    def forward(self, run, x, y):
+        self._plan("output")(run, x, self._w, self._bias, y)
 
-    def backward(self, split, x, y, dy, dx):
+    def backward(self, run, x, y, dy, dx):
         if self._gradient is not None:
-            self._plan("weight_grad")(split, x, dy, self._gradient)
+            self._plan("weight_grad")(run, x, dy, self._gradient)
         if self.sums is not None:
-            sum_columns(split, dy, self.sums)
+            sum_columns(run, dy, self.sums)
         if dx is not None:
-            self._plan("input_grad")(split, dy, self._w, dx)
+            self._plan("input_grad")(run, dy, self._w, dx)
 
 
 class Dense:
@@ -71,16 +69,16 @@ class Dense:
         self._plan = LinearPlan(rows, *shape, weights["kernel"].dtype)
         self._w, self._bias, self._gradients = weights["kernel"], weights.get("bias"), gradients
 
-    def forward(self, split, x, y):
-        self._plan.output(split, x, self._w, self._bias, y)
+    def forward(self, run, x, y):
+        self._plan.output(run, x, self._w, self._bias, y)
 
-    def backward(self, split, x, y, dy, dx):
+    def backward(self, run, x, y, dy, dx):
         if "kernel" in self._gradients:
-            self._plan.weight_grad(split, x, dy, self._gradients["kernel"])
+            self._plan.weight_grad(run, x, dy, self._gradients["kernel"])
         if "bias" in self._gradients:
-            sum_columns(split, dy, self._gradients["bias"])
+            sum_columns(run, dy, self._gradients["bias"])
         if dx is not None:
-            self._plan.input_grad(split, dy, self._w, dx)
+            self._plan.input_grad(run, dy, self._w, dx)
 
 
 class MaxPool:
@@ -96,14 +94,14 @@ class MaxPool:
         self.keeps_sums = ties == "first"
         self.sums: np.ndarray | None = None
 
-    def forward(self, split, x, y):
-        self._plan.pick(split, MAX, x, y)
+    def forward(self, run, x, y):
+        self._plan.pick(run, MAX, x, y)
 
-    def backward(self, split, x, y, dy, dx):
+    def backward(self, run, x, y, dy, dx):
         if dx is not None:
-            self._plan.pick_grad(split, MAX, self._ties, dy, x, dx)
+            self._plan.pick_grad(run, MAX, self._ties, dy, x, dx)
         if self.sums is not None:
-            sum_columns(split, dy, self.sums)
+            sum_columns(run, dy, self.sums)
 
 
 class AveragePool:
@@ -114,12 +112,12 @@ class AveragePool:
     def __init__(self, spec: PoolSpec, count_padding: bool = False):
         self._plan = PoolPlan(spec, count_padding)
 
-    def forward(self, split, x, y):
-        self._plan.average(split, 0, x, y)
+    def forward(self, run, x, y):
+        self._plan.average(run, 0, x, y)
 
-    def backward(self, split, x, y, dy, dx):
+    def backward(self, run, x, y, dy, dx):
         if dx is not None:
-            self._plan.average_grad(split, 0, dy, dx)
+            self._plan.average_grad(run, 0, dy, dx)
 
 
 class Relu:
@@ -130,11 +128,11 @@ class Relu:
     def __init__(self, dtype: np.dtype, slope: float = 0.0):
         self._slope = np.array([slope], dtype)
 
-    def forward(self, split, x, y):
-        split(blocks_of(y), Call(relu, y, self._slope), y.size)
+    def forward(self, run, x, y):
+        run(Task(relu, y, self._slope, units=blocks_of(y), flops=y.size))
 
-    def backward(self, split, x, y, dy, dx):
-        split(blocks_of(dy), Call(relu_grad, y, dy, self._slope), dy.size)
+    def backward(self, run, x, y, dy, dx):
+        run(Task(relu_grad, y, dy, self._slope, units=blocks_of(dy), flops=dy.size))
 
 
 class Dropout:
@@ -147,12 +145,12 @@ class Dropout:
         self._order, self._state, self._number = order, state, number
         self._threshold, self._scale = min(round(rate * 2**32), 2**32 - 1), np.array([1 / (1 - rate)], dtype)
 
-    def _drop(self, split, y):
-        call = Call(dropout, y, self._size, self._order, self._state, self._number, self._threshold, self._scale)
-        split(self._images, call, 4 * y.size)
+    def _drop(self, run, y):
+        arguments = y, self._size, self._order, self._state, self._number, self._threshold, self._scale
+        run(Task(dropout, *arguments, units=self._images, flops=4 * y.size))
 
-    def forward(self, split, x, y):
-        self._drop(split, y)
+    def forward(self, run, x, y):
+        self._drop(run, y)
 
-    def backward(self, split, x, y, dy, dx):
-        self._drop(split, dy)
+    def backward(self, run, x, y, dy, dx):
+        self._drop(run, dy)

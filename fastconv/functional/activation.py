@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from ..arrays import as_array, float_type, operands, result_array
 from ..kernels.layers import softmax as kernels
-from ..runtime.call import Call
-from ..runtime.threads import split
+from ..runtime.task import Task
+from ..runtime.threads import parallel_for
 from ..shapes import as_int, check_shape
 from .ordered import own_type
 
@@ -100,7 +100,7 @@ def _by_rows(operation: str, axis: Any, kernel: Callable, out: Any = None, **arr
     if result.size:
         count = result.shape[-1]
         flat = [array.reshape(-1) for array in (*rows, result)]
-        split(result.size // count, Call(kernel, *flat, count), 20 * result.size)
+        parallel_for(Task(kernel, *flat, count, units=result.size // count, flops=20 * result.size))
     result = np.moveaxis(result, -1, place)
     if checked is None:
         return np.ascontiguousarray(result)

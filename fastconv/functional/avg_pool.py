@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..runtime.memory import aligned_empty
-from ..runtime.threads import split
+from ..runtime.threads import parallel_for
 from ..shapes import PoolSpec, as_bool, as_int, as_shape, check_shape, pool_spec
 from .dimensions import per_dimension
 from .layout import deliver, from_last, images, last_shape, result_for
@@ -27,7 +27,7 @@ def average_windows(
 ) -> np.ndarray:
     """Return each window's sum, divided by its count or by `divisor`, of the channels-last x (made from `given`)."""
     y = result_for(operation, out, spec.output_shape, first, x.dtype, given)
-    pool_plan(spec, count_padding).average(split, divisor, x.reshape(-1), y.reshape(-1))
+    pool_plan(spec, count_padding).average(parallel_for, divisor, x.reshape(-1), y.reshape(-1))
     return deliver(y, first, out)
 
 
@@ -37,7 +37,7 @@ def average_windows_grad(
     """Return the gradient of `average_windows`, given channels-last dy."""
     check_shape(operation, "dy (channels last)", dy.shape, spec.output_shape)
     dx = aligned_empty(spec.input_shape, dy.dtype)
-    pool_plan(spec, count_padding).average_grad(split, divisor, dy.reshape(-1), dx.reshape(-1))
+    pool_plan(spec, count_padding).average_grad(parallel_for, divisor, dy.reshape(-1), dx.reshape(-1))
     return from_last(dx, first)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays import all_finite
 from ..kernels.table import check_algorithm, choose
-from ..runtime.threads import split
+from ..runtime.threads import parallel_for
 from ..shapes import ConvSpec
 
 
@@ -49,11 +49,11 @@ def run(
 ) -> None:
     """Compute a result in the kernel that is chosen, and anew in the generic one if zeros were multiplied by what isn't finite."""
     plan = choose(operation, row, spec, multiplied.dtype, algorithm)
-    plan(split, *arrays)
+    plan(parallel_for, *arrays)
     if algorithm == "fft" or (row != "input_grad" and not any(map(any, spec.pads))):
         return
     if not _shows_finite(row, spec, result) and not all_finite(multiplied):
-        choose(operation, row, spec, multiplied.dtype, "generic")(split, *arrays)
+        choose(operation, row, spec, multiplied.dtype, "generic")(parallel_for, *arrays)
 
 
 def _shows_finite(row: str, spec: ConvSpec, result: np.ndarray) -> bool:

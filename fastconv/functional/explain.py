@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays import FLOAT32, FLOAT64, float_type
 from ..kernels.peak import copy_bandwidth, fma_peak
 from ..kernels.table import TABLE, VARIABLE, check_algorithm, choose, chosen_row, preferred, refusal
-from ..runtime.threads import split, used_threads
+from ..runtime.threads import parallel_for, used_threads
 from ..shapes import ConvSpec, Ints, as_shape, conv_spec
 from .border import border_of
 from .conv import conv, conv_input_grad, conv_weight_grad
@@ -186,16 +186,16 @@ def explain(
     border = border_of(operation, spec, padding_mode)
     inner = spec if border is None else border.spec
     plan = choose(operation, row, inner, kind, algorithm)
-    kernel = chosen_row(row, inner, kind, algorithm)
-    assert kernel is not None
+    taken = chosen_row(row, inner, kind, algorithm)
+    assert taken is not None
     seconds = peak = bandwidth = None
     if measure:
         options = {**geometry, "padding_mode": padding_mode, "layout": layout, "algorithm": algorithm}
         inputs = _inputs(row, shapes, first_shape(spec.output_shape, first), kind)
         seconds, peak, bandwidth = _measure(lambda: function(*inputs, **options), kind)
     return Explanation(
-        operation, kind.name, spec.input_shape, spec.weight_shape, spec.output_shape, kernel.algorithm, plan.name,
-        *_reasons(row, inner, kind, algorithm, kernel.algorithm),
+        operation, kind.name, spec.input_shape, spec.weight_shape, spec.output_shape, taken.name, plan.name,
+        *_reasons(row, inner, kind, algorithm, taken.name),
         spec.flops, kind.itemsize * (prod(spec.input_shape) + prod(spec.weight_shape) + prod(spec.output_shape)),
         used_threads(), seconds, peak, bandwidth,
     )  # fmt: skip
@@ -217,12 +217,12 @@ def _reasons(
     named = preferred() if algorithm == "auto" else algorithm
     asked = "asked for" if algorithm != "auto" else f"{VARIABLE} names it"
     passed, reason = [], ""
-    for kernel in TABLE[operation]:
-        refused = refusal(kernel, spec, dtype, algorithm)
-        if kernel.algorithm == chosen:
-            reason = asked if named == chosen else f"takes {kernel.rule}"
+    for row in TABLE[operation]:
+        refused = refusal(row, spec, dtype, algorithm)
+        if row.name == chosen:
+            reason = asked if named == chosen else f"takes {row.rule}"
             break
-        passed.append((kernel.algorithm, refused or f"{VARIABLE} names {chosen!r}"))
+        passed.append((row.name, refused or f"{VARIABLE} names {chosen!r}"))
     return reason, tuple(passed)
 
 
@@ -242,4 +242,4 @@ def _measure(call: Any, dtype: np.dtype) -> tuple[float, float, float]:
         call()
         seconds.append(time.perf_counter() - start)
     peak = max(peak, fma_peak(dtype)) * used_threads()
-    return min(seconds), peak, copy_bandwidth(split)
+    return min(seconds), peak, copy_bandwidth(parallel_for)

@@ -12,7 +12,7 @@ from ..kernels.arrays.column_sums import sum_columns
 from ..kernels.arrays.long_sums import is_long
 from ..kernels.gemm.linear import LinearPlan
 from ..runtime.memory import aligned_empty, buffer
-from ..runtime.threads import split
+from ..runtime.threads import parallel_for
 from ..shapes import check_made, check_shape
 
 
@@ -41,7 +41,7 @@ def _column_sums(dy: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
             return dy.sum(axis=0, dtype=np.float64).astype(dy.dtype)
     total = buffer(dy.shape[1], dy.dtype)
-    sum_columns(split, dy.reshape(-1), total)
+    sum_columns(parallel_for, dy.reshape(-1), total)
     return total
 
 
@@ -90,7 +90,7 @@ def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, out: np
         checked[...] = _small_product(x, w, bias)
         return checked
     y = checked if checked.flags.carray else aligned_empty(checked.shape, x.dtype)
-    _plan(*x.shape, w.shape[1], x.dtype).output(split, x.reshape(-1), w.reshape(-1), bias, y.reshape(-1))
+    _plan(*x.shape, w.shape[1], x.dtype).output(parallel_for, x.reshape(-1), w.reshape(-1), bias, y.reshape(-1))
     if y is not checked:
         checked[...] = y
     return checked
@@ -131,7 +131,7 @@ def linear_input_grad(dy: ArrayLike, w: ArrayLike) -> np.ndarray:
     if 2 * dy.size * w.shape[0] < TINY_FLOPS:
         return _small_product(dy, w.T)
     dx = aligned_empty((dy.shape[0], w.shape[0]), dy.dtype)
-    _plan(dy.shape[0], *w.shape, dy.dtype).input_grad(split, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
+    _plan(dy.shape[0], *w.shape, dy.dtype).input_grad(parallel_for, dy.reshape(-1), w.reshape(-1), dx.reshape(-1))
     return dx
 
 
@@ -172,7 +172,7 @@ def linear_weight_grad(x: ArrayLike, dy: ArrayLike) -> np.ndarray:
     if 2 * x.size * dy.shape[1] < TINY_FLOPS:
         return np.ascontiguousarray(_small_product(x.T, dy))
     dw = aligned_empty((x.shape[1], dy.shape[1]), x.dtype)
-    _plan(*x.shape, dy.shape[1], x.dtype).weight_grad(split, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
+    _plan(*x.shape, dy.shape[1], x.dtype).weight_grad(parallel_for, x.reshape(-1), dy.reshape(-1), dw.reshape(-1))
     return dw
 
 

@@ -13,7 +13,7 @@ from ..arrays import as_array
 from ..kernels.layers.pool import MAX, MIN, TIES
 from ..kernels.layers.pool_plan import PoolPlan
 from ..runtime.memory import aligned_empty
-from ..runtime.threads import split
+from ..runtime.threads import parallel_for
 from ..shapes import Ints, PoolSpec, as_bool, check_shape, pool_spec
 from .dimensions import per_dimension
 from .layout import deliver, from_last, images, result_for
@@ -47,9 +47,9 @@ def pick_windows(
     best = y if y.dtype == x.dtype else aligned_empty(spec.output_shape, x.dtype)
     places = aligned_empty(spec.output_shape, np.int64) if indices else None
     if places is None:
-        pool_plan(spec).pick(split, pick, x.reshape(-1), best.reshape(-1))
+        pool_plan(spec).pick(parallel_for, pick, x.reshape(-1), best.reshape(-1))
     else:
-        pool_plan(spec).pick_index(split, pick, x.reshape(-1), best.reshape(-1), places.reshape(-1))
+        pool_plan(spec).pick_index(parallel_for, pick, x.reshape(-1), best.reshape(-1), places.reshape(-1))
     if best is not y:
         y[...] = best if values is None else values[best.astype(np.intp)]
     return deliver(y, first, out) if places is None else (deliver(y, first, out), from_last(places, first))
@@ -63,7 +63,7 @@ def pick_windows_grad(
         raise ValueError(f"{operation}: ties must be one of {tuple(TIES)}, but is {ties!r}")
     check_shape(operation, "dy (channels last)", dy.shape, spec.output_shape)
     dx = aligned_empty(spec.input_shape, x.dtype)
-    pool_plan(spec).pick_grad(split, pick, TIES[ties], dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
+    pool_plan(spec).pick_grad(parallel_for, pick, TIES[ties], dy.reshape(-1), x.reshape(-1), dx.reshape(-1))
     return from_last(dx, first)
 
 

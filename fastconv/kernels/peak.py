@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..runtime.call import Call
 from ..runtime.jit import jit
+from ..runtime.task import Task
 from .simd.tile import most_rows, tile_outer, tile_store, tile_zero
 from .simd.vector import lanes, lanes_of, vload, vstore
 
@@ -56,12 +56,12 @@ def fma_peak(dtype: np.dtype, runs: int = 5) -> float:
     return 2 * ROWS * block * REPEATS / _best_seconds(lambda: multiply_add(x, w, y, REPEATS), runs) / 1e9
 
 
-def copy_bandwidth(split: Callable, runs: int = 3) -> float:
+def copy_bandwidth(run: Callable, runs: int = 3) -> float:
     """Return GB/s read and written by a copy from one large array to another, cut by `split` as kernels' work is."""
     source, target, pieces = *_large_arrays(), 64
     step = len(source) // pieces
 
-    return 2 * COPY_BYTES / _best_seconds(lambda: split(pieces, Call(copy, source, target, step), 2**62), runs) / 1e9
+    return 2 * COPY_BYTES / _best_seconds(lambda: run(Task(copy, source, target, step, units=pieces, flops=2**62)), runs) / 1e9
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Which kernels there are: for each operation a list, fastest first, the generic one last. Tests and benchmarks run every row."""
+"""Which algorithms there are: for each operation a list, fastest first, the generic last. Tests and benchmarks run every row."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .contraction.narrow import LEAST_ROWS, NarrowInputGradPlan, NarrowOutputPla
 from .depthwise.output import DepthwiseInputGradPlan, DepthwiseOutputPlan
 from .depthwise.weight_grad import DepthwiseWeightGradPlan
 from .gemm.pointwise import PointwiseWeightGradPlan, pointwise_pays
+from .plan import Plan
 from .plane.output import PlaneInputGradPlan, PlaneOutputPlan
 from .plane.weight_grad import PlaneWeightGradPlan
 from .reference.fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
@@ -32,15 +33,15 @@ from .winograd.weight_grad import WinogradWeightGradPlan
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """One way to compute an operation: its algorithm's name, which cases it takes, how it plans one, and whether unasked.
+class Algorithm:
+    """One way to compute an operation: its name, which cases it takes, how it plans one, and whether unasked.
 
     With `pays`, unasked only where that is true.
     """
 
-    algorithm: str
+    name: str
     accepts: Callable[[ConvSpec], bool]
-    plan: Callable[[ConvSpec, np.dtype], Any]
+    plan: Callable[[ConvSpec, np.dtype], Plan]
     automatic: bool = True
     pays: Callable[[ConvSpec, np.dtype], bool] | None = None
 
@@ -137,14 +138,14 @@ def _one_by_one(spec: ConvSpec) -> bool:
     return prod(spec.kernel) == spec.groups == 1 and not any(map(any, spec.pads))
 
 
-def _winograd(operation: str, plan: Callable[..., Any]) -> Kernel:
-    """Return Winograd's row for an operation; what is not finite its plan leaves to the next kernel that takes the case."""
+def _winograd(operation: str, plan: Callable[..., Any]) -> Algorithm:
+    """Return Winograd's row for an operation; what is not finite its plan leaves to the next algorithm that takes the case."""
 
-    def make(spec: ConvSpec, dtype: np.dtype) -> Any:
-        kernels = [kernel for kernel in TABLE[operation] if kernel.algorithm != "winograd" and kernel.automatic]
-        return plan(spec, dtype, cache(lambda: next(kernel for kernel in kernels if kernel.accepts(spec)).plan(spec, dtype)))
+    def make(spec: ConvSpec, dtype: np.dtype) -> Plan:
+        rows = [row for row in TABLE[operation] if row.name != "winograd" and row.automatic]
+        return plan(spec, dtype, cache(lambda: next(row for row in rows if row.accepts(spec)).plan(spec, dtype)))
 
-    return Kernel("winograd", _three_by_three, make, pays=partial(winograd_pays, operation))
+    return Algorithm("winograd", _three_by_three, make, pays=partial(winograd_pays, operation))
 
 
 def _any(spec: ConvSpec) -> bool:
@@ -156,38 +157,38 @@ LEAST_SUMMED = 8
 """Where less is summed, storing the results takes the time, which other tiles do faster."""
 
 
-TABLE: dict[str, tuple[Kernel, ...]] = {
+TABLE: dict[str, tuple[Algorithm, ...]] = {
     "output": (
-        Kernel("plane", _plane, PlaneOutputPlan),
-        Kernel("depthwise", _depthwise, DepthwiseOutputPlan),
-        Kernel("grouped", _groups_in_a_vector, DepthwiseOutputPlan),
+        Algorithm("plane", _plane, PlaneOutputPlan),
+        Algorithm("depthwise", _depthwise, DepthwiseOutputPlan),
+        Algorithm("grouped", _groups_in_a_vector, DepthwiseOutputPlan),
         _winograd("output", WinogradOutputPlan),
-        Kernel("narrow", _narrow_output, NarrowOutputPlan, pays=_narrow_output_pays),
-        Kernel("dot", _few_filters, DotOutputPlan),
-        Kernel("direct", _large_groups, DirectOutputPlan),
-        Kernel("fft", _any, FFTOutputPlan, automatic=False),
-        Kernel("generic", _any, GenericOutputPlan),
+        Algorithm("narrow", _narrow_output, NarrowOutputPlan, pays=_narrow_output_pays),
+        Algorithm("dot", _few_filters, DotOutputPlan),
+        Algorithm("direct", _large_groups, DirectOutputPlan),
+        Algorithm("fft", _any, FFTOutputPlan, automatic=False),
+        Algorithm("generic", _any, GenericOutputPlan),
     ),
     "input_grad": (
-        Kernel("plane", _plane_grad, PlaneInputGradPlan),
-        Kernel("depthwise", _depthwise, DepthwiseInputGradPlan),
-        Kernel("grouped", _groups_in_a_vector, DepthwiseInputGradPlan),
+        Algorithm("plane", _plane_grad, PlaneInputGradPlan),
+        Algorithm("depthwise", _depthwise, DepthwiseInputGradPlan),
+        Algorithm("grouped", _groups_in_a_vector, DepthwiseInputGradPlan),
         _winograd("input_grad", WinogradInputGradPlan),
-        Kernel("narrow", _narrow_grad, NarrowInputGradPlan, pays=_narrow_grad_pays),
-        Kernel("dot", _few_channels, DotInputGradPlan),
-        Kernel("direct", _large_groups, DirectInputGradPlan),
-        Kernel("fft", _any, FFTInputGradPlan, automatic=False),
-        Kernel("generic", _any, GenericInputGradPlan),
+        Algorithm("narrow", _narrow_grad, NarrowInputGradPlan, pays=_narrow_grad_pays),
+        Algorithm("dot", _few_channels, DotInputGradPlan),
+        Algorithm("direct", _large_groups, DirectInputGradPlan),
+        Algorithm("fft", _any, FFTInputGradPlan, automatic=False),
+        Algorithm("generic", _any, GenericInputGradPlan),
     ),
     "weight_grad": (
-        Kernel("plane", _plane, PlaneWeightGradPlan),
-        Kernel("depthwise", _depthwise, DepthwiseWeightGradPlan),
-        Kernel("grouped", _groups_in_a_vector, DepthwiseWeightGradPlan),
+        Algorithm("plane", _plane, PlaneWeightGradPlan),
+        Algorithm("depthwise", _depthwise, DepthwiseWeightGradPlan),
+        Algorithm("grouped", _groups_in_a_vector, DepthwiseWeightGradPlan),
         _winograd("weight_grad", WinogradWeightGradPlan),
-        Kernel("pointwise", _one_by_one, PointwiseWeightGradPlan, pays=pointwise_pays),
-        Kernel("direct", _large_groups, DirectWeightGradPlan),
-        Kernel("fft", _any, FFTWeightGradPlan, automatic=False),
-        Kernel("generic", _any, GenericWeightGradPlan),
+        Algorithm("pointwise", _one_by_one, PointwiseWeightGradPlan, pays=pointwise_pays),
+        Algorithm("direct", _large_groups, DirectWeightGradPlan),
+        Algorithm("fft", _any, FFTWeightGradPlan, automatic=False),
+        Algorithm("generic", _any, GenericWeightGradPlan),
     ),
 }
 
@@ -200,7 +201,7 @@ TINY_FLOPS = 20_000
 
 def check_algorithm(name: str, operation: str, algorithm: object) -> None:
     """Refuse an algorithm that the operation doesn't have."""
-    known = [kernel.algorithm for kernel in TABLE[operation]]
+    known = [row.name for row in TABLE[operation]]
     if algorithm not in ("auto", *known):
         raise ValueError(f"{name}: algorithm must be 'auto' or one of {known}, but is {algorithm!r}")
 
@@ -212,36 +213,36 @@ VARIABLE = "FASTCONV_KERNEL"
 def preferred() -> str:
     """Return what FASTCONV_KERNEL names, or "auto"; ValueError for a name that "auto" never takes."""
     chosen = os.environ.get(VARIABLE) or "auto"
-    known = dict.fromkeys(kernel.algorithm for rows in TABLE.values() for kernel in rows if kernel.automatic)
+    known = dict.fromkeys(row.name for rows in TABLE.values() for row in rows if row.automatic)
     if chosen not in ("auto", *known):
         raise ValueError(f"{VARIABLE} must be 'auto' or one of {[*known]}, but is {chosen!r}")
     return chosen
 
 
-def refusal(kernel: Kernel, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> str | None:
-    """Return in a few words why a kernel isn't for the case, or None if it is."""
-    if algorithm not in ("auto", kernel.algorithm):
+def refusal(row: Algorithm, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> str | None:
+    """Return in a few words why an algorithm isn't for the case, or None if it is."""
+    if algorithm not in ("auto", row.name):
         return f"{algorithm!r} was asked for"
-    if algorithm == "auto" and not kernel.automatic:
+    if algorithm == "auto" and not row.automatic:
         return "runs only if asked for"
-    if kernel.algorithm != "generic" and dtype not in TILED_TYPES:
+    if row.name != "generic" and dtype not in TILED_TYPES:
         return "takes float32 and float64"
-    if kernel.algorithm != "generic" and algorithm == "auto" and spec.flops < TINY_FLOPS:
+    if row.name != "generic" and algorithm == "auto" and spec.flops < TINY_FLOPS:
         return f"not worth compiling for less than {TINY_FLOPS:,} FLOPs"
-    if not kernel.accepts(spec):
-        return f"takes only {kernel.rule}"
-    return "would not be faster, or less exact" if algorithm == "auto" and kernel.pays and not kernel.pays(spec, dtype) else None
+    if not row.accepts(spec):
+        return f"takes only {row.rule}"
+    return "would not be faster, or less exact" if algorithm == "auto" and row.pays and not row.pays(spec, dtype) else None
 
 
-def chosen_row(operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> Kernel | None:
-    """Return the first kernel of an operation that is for the case: of what FASTCONV_KERNEL names, else of all."""
+def chosen_row(operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> Algorithm | None:
+    """Return the first algorithm of an operation that is for the case: of what FASTCONV_KERNEL names, else of all."""
     wanted = (preferred(), "auto") if algorithm == "auto" else (algorithm,)
-    rows = (kernel for name in wanted for kernel in TABLE[operation] if refusal(kernel, spec, dtype, name) is None)
+    rows = (row for name in wanted for row in TABLE[operation] if refusal(row, spec, dtype, name) is None)
     return next(rows, None)
 
 
 def choose(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str = "auto") -> Any:
-    """Return the plan of the kernel that is chosen; `algorithm` asks for one by its name.
+    """Return the plan of the algorithm that is chosen; `algorithm` asks for one by its name.
 
     Raises
     ------
@@ -254,11 +255,11 @@ def choose(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm
 @lru_cache(maxsize=512)
 def _plan(name: str, operation: str, spec: ConvSpec, dtype: np.dtype, algorithm: str, variable: str | None) -> Any:
     """As choose; `variable` is what FASTCONV_KERNEL says now, so that its plans are kept apart."""
-    kernel = chosen_row(operation, spec, dtype, algorithm)
-    if kernel is None:
-        rule = next(row.rule for row in TABLE[operation] if row.algorithm == algorithm)
+    row = chosen_row(operation, spec, dtype, algorithm)
+    if row is None:
+        rule = next(other.rule for other in TABLE[operation] if other.name == algorithm)
         raise ValueError(
             f"{name}: algorithm {algorithm!r} can't do {spec.groups} groups of {spec.channels} channels and {spec.filters} "
             f"filters, kernel {spec.kernel}, stride {spec.stride}, in {dtype}: it takes {rule}; 'auto' can"
         )
-    return kernel.plan(spec, dtype)
+    return row.plan(spec, dtype)

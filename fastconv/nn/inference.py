@@ -12,8 +12,7 @@ from ..engine.data import Data
 from ..engine.epoch import Epoch
 from ..functional import softmax
 from ..kernels.training.batch import advance
-from ..runtime.call import Call
-from ..runtime.recorder import Recorder
+from ..runtime.task import Run, Task
 from ..runtime.team import Team
 from ..runtime.threads import team_of
 from ..shapes import as_int
@@ -44,12 +43,12 @@ class Inference:
     ):  # fmt: skip
         self._data = data
 
-        def record(recorder: Recorder, size: int) -> None:
+        def record(run: Run, size: int) -> None:
             if results is None:
-                fastest_pass(model).losses(recorder, data, size)
+                fastest_pass(model).losses(run, data, size)
             else:
-                LayerByLayer(model, model.loss).results(recorder, data, size, results, last)
-            recorder(1, Call(advance, data.state, size, 0), 0)
+                LayerByLayer(model, model.loss).results(run, data, size, results, last)
+            run(Task(advance, data.state, size, 0, units=1))
 
         self._epoch = Epoch(team, record, data.count, min(batch, fitting(model)), data.state)
 

@@ -11,13 +11,13 @@ import numpy as np
 from ..engine.data import Data
 from ..engine.graph import Graph
 from ..kernels.peak import fma_peak
-from ..runtime.call import Work
-from ..runtime.program import Step
-from ..runtime.recorder import Recorder
+from ..runtime.program import Program
+from ..runtime.task import Work
 from ..runtime.team import Team
 from ..runtime.threads import team_of, used_threads
 from ..shapes import as_int
 from .inputs import checked_threads
+from .passes import forward
 
 if TYPE_CHECKING:
     from .network import Network
@@ -147,40 +147,37 @@ def explain(model: Network, batch_size: int = 64, threads: int | None = None) ->
     batch, count = as_int("explain", "batch_size", batch_size, 1), used_threads(checked_threads("explain", threads))
     noise = np.random.default_rng(0).normal(size=(batch, *model.shapes[0])).astype(model.dtype)
     data, buffers = Data(noise, None, model.dtype), model.buffers.copy()
-    noting = Noting(count)
+    noting = Noting()
     graph = noted_graph(model, batch, data, noting)
     try:
         with team_of(count) as team:
             peak = fma_peak(model.dtype)
-            whole = noting.record_all(graph, data, batch)
-            team.run(whole.program())
-            rows = [_row(model, batch, key, recorder, team) for key, recorder in noting.parts.items() if recorder.steps]
+            forward(noting, data, batch, graph)
+            graph.backward(noting)
+            team.run(Program(noting.tasks, count))
+            rows = [_row(model, batch, key, tasks, team) for key, tasks in noting.parts.items() if key != BATCH]
             peak = max(peak, fma_peak(model.dtype)) * count
     finally:
         model.buffers[:] = buffers
     return ModelExplanation(tuple(rows), batch, count, peak)
 
 
-class Noting(Recorder):
-    """A recorder that also keeps each layer's steps apart, by its number and direction: `key` says whose they are."""
+BATCH = (-1, "")
+"""The key of what belongs to no layer: gathering the batch."""
 
-    def __init__(self, threads: int):
-        super().__init__(threads)
-        self.key = (-1, "")
-        self.parts: dict[tuple[int, str], Recorder] = {}
 
-    def __call__(self, units: int, work: Work, flops: int) -> None:
-        """Keep a step."""
-        super().__call__(units, work, flops)
-        self.parts.setdefault(self.key, Recorder(self.threads))(units, work, flops)
+class Noting:
+    """Keeps an update's tasks, but for the loss's and the optimizer's, and each layer's apart: `key` says whose they are."""
 
-    def record_all(self, graph: Graph, data: Data, batch: int) -> Recorder:
-        """Record an update but for the loss and the optimizer."""
-        data.gather(self, batch, graph.x)
-        graph.forward(self)
-        graph.backward(self)
-        del self.parts[-1, ""]
-        return self
+    def __init__(self):
+        self.key, self.tasks = BATCH, list[Work]()
+        self.parts: dict[tuple[int, str], list[Work]] = {}
+
+    def __call__(self, task: Work) -> None:
+        """Keep a task, if it has units."""
+        if task.units:
+            self.tasks.append(task)
+            self.parts.setdefault(self.key, []).append(task)
 
 
 def noted_graph(model: Network, batch: int, data: Data, noting: Noting) -> Graph:
@@ -200,9 +197,9 @@ def _noted(method: Any, noting: Noting, key: tuple[int, str]) -> Any:
     return run
 
 
-def _row(model: Network, batch: int, key: tuple[int, str], recorder: Recorder, team: Team) -> LayerTime:
-    """Time a layer's calls alone, and return what is known about them."""
-    (number, direction), program = key, recorder.program()
+def _row(model: Network, batch: int, key: tuple[int, str], tasks: list[Work], team: Team) -> LayerTime:
+    """Time a layer's tasks alone, and return what is known about them."""
+    (number, direction), program = key, Program(tasks, team.threads)
     seconds: list[float] = []
     while sum(seconds) < LEAST_SECONDS or len(seconds) < LEAST_RUNS:
         start = time.perf_counter()
@@ -213,9 +210,9 @@ def _row(model: Network, batch: int, key: tuple[int, str], recorder: Recorder, t
     if direction == "backward":  # a product for the weights' gradient, and one for the input's where a layer before wants it
         wanted = any(model.parameters_of(before) and model.layers[before].trainable for before in range(number))
         flops *= layer.trainable + wanted
-    return LayerTime(f"{number} {layer.name}", direction, _kernels(recorder.steps), flops, min(seconds))
+    return LayerTime(f"{number} {layer.name}", direction, _kernels(tasks), flops, min(seconds))
 
 
-def _kernels(steps: Sequence[Step]) -> tuple[str, ...]:
+def _kernels(tasks: Sequence[Work]) -> tuple[str, ...]:
     """Return the kernels' names, each once."""
-    return tuple(dict.fromkeys(call.kernel.__name__ for step in steps for call, _ in step.work.calls(step.units)))
+    return tuple(dict.fromkeys(part.kernel.__name__ for task in tasks for part in task.parts()))

@@ -1,45 +1,44 @@
-"""A program of kernel calls that is ready to run: a table of them, and their words."""
+"""A program of tasks that is ready to run: a table of them, and their kernels' words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .call import MOST_WORDS, Work, address_of
+from .task import MOST_WORDS, Work, address_of, worthwhile_threads
 
 APART = 16
 """Numbers that threads change stand so many places apart, so that no two are in one cache line, or in neighbouring ones."""
-FIRST, COUNT, UNITS, CALLS, ADDRESS, START, ROW = range(7)
-"""Places in a row of the table, one for each call: the step's first ticket, how many (its pieces), the call's units, how many rows
-in turn are the step's calls (the others of them have no ticket), the kernel's address, and where among its words start and stop
-are."""
-
-
-class Step(NamedTuple):
-    """Work of so many units, cut into so many pieces."""
-
-    work: Work
-    units: int
-    pieces: int
+FIRST, COUNT, UNITS, PARTS, ADDRESS, START, ROW = range(7)
+"""Places in a row of the table. A task has one row, fused tasks have one for each part. FIRST: the task's first ticket; COUNT: how
+many it has, one for each slice (later parts of fused tasks have none); UNITS: the part's units; PARTS: how many rows in turn are
+the task's; ADDRESS: the kernel's; START: where among its words start and stop are."""
 
 
 class Program:
-    """Steps that are ready to run, one after the other, in up to so many threads; each thread has its own words and room."""
+    """Tasks that are ready to run, one after the other, in up to so many threads; each thread has its own words and scratchpads.
 
-    def __init__(self, steps: Sequence[Step], threads: int):
-        rows = sum(len(step.work.calls(step.units)) for step in steps)
+    Where no task is worth a second thread, one thread runs it.
+    """
+
+    def __init__(self, tasks: Sequence[Work], threads: int):
+        tasks = [task for task in tasks if task.units]
+        worthwhile = [worthwhile_threads(task, threads) for task in tasks]
+        threads = threads if max(worthwhile, default=1) > 1 else 1
+        rows = sum(len(task.parts()) for task in tasks)
         table, words = np.empty(rows * ROW, np.int64), np.empty(threads * rows * MOST_WORDS, np.int64)
         self._claims = np.zeros(rows * 2 * threads * APART, np.int64)
         kept: list[Any] = [table, words]
         self.tickets, self._kept, row = 0, kept, 0
-        for work, units, pieces in steps:
-            calls = work.calls(units)
-            for number, (call, own) in enumerate(calls):
-                address, start, kept = call.put(words, row * MOST_WORDS, rows * MOST_WORDS, threads)
-                table[row * ROW : row * ROW + 6] = self.tickets, 0 if number else pieces, own, len(calls), address, start
-                self.tickets += 0 if number else pieces
+        for task, most in zip(tasks, worthwhile, strict=True):
+            slices, parts = task.slices(most), task.parts()
+            for number, part in enumerate(parts):
+                address, start, kept = part.marshal(words, row * MOST_WORDS, rows * MOST_WORDS, threads)
+                count = 0 if number else slices
+                table[row * ROW : row * ROW + 6] = self.tickets, count, part.units, len(parts), address, start
+                self.tickets += count
                 self._kept.append(kept)
                 row += 1
         self._numbers = [address_of(array) for array in (table, words, self._claims)] + [rows, threads, self.tickets]

@@ -1,8 +1,8 @@
-"""Threads that run a program of kernel calls together, without the interpreter's lock.
+"""Threads that run a program of tasks together, without the interpreter's lock.
 
-A program is a table of steps, each with units of work cut into pieces. Every thread draws the next ticket, which is for some piece
-of a step, waits until all steps before it are done, and does a piece: the next of its own share, which it probably has in its cache
-from the last time, else one of another's. So whoever comes late, or runs on a slow CPU, does less; and if no helper comes at all,
+A program is a table of tasks, each with its units cut into slices. Every thread draws the next ticket, which is for some slice of a
+task, waits until all tasks before it are done, and does a slice: the next of its own share, which it probably has in its cache from
+the last time, else one of another's. So whoever comes late, or runs on a slow CPU, does less; and if no helper comes at all,
 the caller does everything. Which thread does a unit changes no bit of its result.
 """
 
@@ -17,9 +17,9 @@ from collections.abc import Callable
 import numpy as np
 
 from .atomic import FLUSH, add, add_at, floating_mode, give_way, load, peek, poke, set_floating_mode, wait_a_while, wait_for
-from .call import MOST_WORDS, Work, call_by_address
 from .jit import jit
-from .program import ADDRESS, APART, CALLS, COUNT, FIRST, ROW, START, UNITS, Program, Step
+from .program import ADDRESS, APART, COUNT, FIRST, PARTS, ROW, START, UNITS, Program
+from .task import MOST_WORDS, Work, call_by_address
 
 AWAKE = 10_000_000
 """Cycles that a helper waits for the next program before it goes to sleep: some 4 milliseconds."""
@@ -30,13 +30,13 @@ what is added to the floating-point mode."""
 
 
 @jit
-def claim_piece(claims, thread, threads, count):
-    """Return a piece of `count` that no thread has claimed yet (there must be one); `claims` is where the threads' counts are."""
+def claim_slice(claims, thread, threads, count):
+    """Return a slice of `count` that no thread has claimed yet (there must be one); `claims` is where the threads' counts are."""
     for other in range(thread, thread + threads):
         owner = other % threads
-        piece = count * owner // threads + add_at(claims + 8 * APART * owner, 1)
-        if piece < count * (owner + 1) // threads:
-            return piece
+        number = count * owner // threads + add_at(claims + 8 * APART * owner, 1)
+        if number < count * (owner + 1) // threads:
+            return number
     return 0
 
 
@@ -45,30 +45,30 @@ def take_tickets(box, thread):
     """Draw tickets and do their work until none is left."""
     table, rows, threads, tickets, total = box[TABLE], box[ROWS], box[THREADS], box[TICKETS], box[TOTAL]
     words = box[WORDS] + thread * rows * MOST_WORDS * 8
-    step, step_round = 0, 0
+    task, task_round = 0, 0
     mode = floating_mode()
     if box[MODE]:
         set_floating_mode(mode | box[MODE])
     ticket = add(box, NEXT, 1)
     while ticket < total:
-        if ticket // tickets != step_round:
-            step, step_round = 0, ticket // tickets
+        if ticket // tickets != task_round:
+            task, task_round = 0, ticket // tickets
         at = ticket % tickets
-        while at >= peek(table + 8 * (step * ROW + FIRST)) + peek(table + 8 * (step * ROW + COUNT)):
-            step += 1
-        row = table + 8 * step * ROW
+        while at >= peek(table + 8 * (task * ROW + FIRST)) + peek(table + 8 * (task * ROW + COUNT)):
+            task += 1
+        row = table + 8 * task * ROW
         first, count = peek(row + 8 * FIRST), peek(row + 8 * COUNT)
-        wait_for(box, DONE, step_round * tickets + first)
-        even = box[CLAIMS] + 8 * APART * threads * 2 * step
+        wait_for(box, DONE, task_round * tickets + first)
+        even = box[CLAIMS] + 8 * APART * threads * 2 * task
         if at == first:  # all claims of the last round are made, and those of the next one take the same place
             for owner in range(threads):
-                poke(even + 8 * APART * (threads * ((step_round + 1) % 2) + owner), 0)
-        piece = claim_piece(even + 8 * APART * threads * (step_round % 2), thread, threads, count)
-        for number in range(step, step + peek(row + 8 * CALLS)):
-            row, own = table + 8 * number * ROW, words + 8 * number * MOST_WORDS
+                poke(even + 8 * APART * (threads * ((task_round + 1) % 2) + owner), 0)
+        number = claim_slice(even + 8 * APART * threads * (task_round % 2), thread, threads, count)
+        for part in range(task, task + peek(row + 8 * PARTS)):
+            row, own = table + 8 * part * ROW, words + 8 * part * MOST_WORDS
             units, place = peek(row + 8 * UNITS), own + 8 * peek(row + 8 * START)
-            poke(place, units * piece // count)
-            poke(place + 8, units * (piece + 1) // count)
+            poke(place, units * number // count)
+            poke(place + 8, units * (number + 1) // count)
             if call_by_address(peek(row + 8 * ADDRESS), own) != 0:
                 add(box, FAILED, 1)
         add(box, DONE, 1)
@@ -163,10 +163,9 @@ class Team:
             self.stop()
             raise
 
-    def run_units(self, work: Work, units: int) -> bool:
-        """Run a single piece of work; return whether it was run."""
-        pieces = work.pieces(units, self.threads)
-        return self.run(Program([Step(work, units, pieces)], self.threads))
+    def run_task(self, task: Work) -> bool:
+        """Run a single task; return whether it was run."""
+        return self.run(Program([task], self.threads))
 
     def run(
         self, program: Program, rounds: int = 1, *, before: Program | None = None, after: Program | None = None, flush: bool = False
@@ -196,7 +195,7 @@ class Team:
                 rows += after.begin(1)
             lead(self._box, np.array(rows, np.int64), FLUSH if flush else 0)
             if self._box[FAILED]:
-                raise RuntimeError(f"{self._box[FAILED]} of a program's {program.tickets * rounds} pieces of work failed")
+                raise RuntimeError(f"{self._box[FAILED]} of a program's {program.tickets * rounds} slices of work failed")
             return True
         finally:
             self._busy.release()

@@ -1,4 +1,4 @@
-"""Who runs a kernel's units of work: this thread, or this thread and persistent helpers.
+"""Who runs a task's units of work: this thread, or this thread and persistent helpers.
 
 A unit's result never depends on which thread runs it, so the number of threads changes the time and no bit of the result.
 However many threads are asked for, no more run than there are CPUs for: those that wait for one another would wait for a CPU.
@@ -19,7 +19,7 @@ from ..shapes import as_int
 from .cpus import cpu_quota, usable_cpus
 
 if TYPE_CHECKING:
-    from .call import Work
+    from .task import Work
     from .team import Team
 
 MOST_THREADS = 1024
@@ -86,12 +86,12 @@ def set_num_threads(threads: int) -> None:
         team.stop()
 
 
-def split(units: int, work: Work, flops: int) -> None:
-    """Run work(start, stop) over all units, in as many threads as there are and the work is worth."""
-    threads = used_threads() if units > 1 and flops >= SERIAL_FLOPS else 1
+def parallel_for(task: Work) -> None:
+    """Do all units of a task, in as many threads as there are and the work is worth."""
+    threads = used_threads() if task.units > 1 and task.flops >= SERIAL_FLOPS else 1
     team = _start_team(threads) if threads > 1 else None
-    if units and (team is None or not team.run_units(work, units)):
-        work(0, units)
+    if task.units and (team is None or not team.run_task(task)):
+        task(0, task.units)
 
 
 def _start_team(threads: int) -> Team | None:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import Run, Task
 from ..simd.vector import lanes, vadd, vload, vload_part, vstore_part, vzero
 from .blocks import add_parts, blocks_of
 from .long_sums import BLOCK_TERMS, vnarrow, vwide_add, vwide_splat
@@ -42,11 +42,11 @@ def column_sums(x, columns, parts, part_count, start, stop):
             vstore_part(parts, part * columns + c, vnarrow(x, total), left)
 
 
-def sum_columns(split, x: np.ndarray, total: np.ndarray) -> None:
+def sum_columns(run: Run, x: np.ndarray, total: np.ndarray) -> None:
     """total = the sums over the rows of x, flat, whose rows have total's length."""
     rows = len(x) // max(1, len(total))
     count = max(1, min(MOST_PARTS, rows // LEAST_ROWS))
     parts = total if count == 1 else buffer(count * len(total), x.dtype)
-    split(count, Call(column_sums, x, len(total), parts, count), len(x))
+    run(Task(column_sums, x, len(total), parts, count, units=count, flops=len(x)))
     if count > 1:
-        split(blocks_of(total), Call(add_parts, parts, total), len(parts))
+        run(Task(add_parts, parts, total, units=blocks_of(total), flops=len(parts)))

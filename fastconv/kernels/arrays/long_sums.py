@@ -70,7 +70,7 @@ def spans_of(terms: int, sums: int) -> int:
     return max(1, -(-terms // (TILE_TERMS * sums * 7 // 6)))
 
 
-def rooms(elements: int, blocks: int, dtype: np.dtype) -> tuple[Any, Any]:
+def scratchpads(elements: int, blocks: int, dtype: np.dtype) -> tuple[Any, Any]:
     """Return what gives a thread `sums` and `wide` for a tile of so many elements; no room where there is none to put aside."""
     sums = partial(buffer, elements, dtype) if blocks > 1 else buffer(0, dtype)
     return sums, partial(buffer, elements, FLOAT64) if blocks > BLOCKS else NOTHING

@@ -1,6 +1,6 @@
 """Convolution output with a register tile: rows of output pixels by vectors of output channels, summed in registers.
 
-The same loop computes the input gradient, from dy and turned weights: see lowering.py for the tables.
+The same loop computes the input gradient, from dy and rotated weights: see lowering.py for the tables.
 """
 
 from functools import cache, partial
@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import blocks_of, clear
-from ..arrays.long_sums import is_long, pieces_of, rooms, tile_put_aside, tile_take_back
+from ..arrays.long_sums import is_long, pieces_of, scratchpads, tile_put_aside, tile_take_back
 from ..simd.target import REGISTERS
 from ..simd.tile import fit_vectors, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from ..simd.tile_top import WHOLE_APART, next_height, tile_outer_top, tile_store_top
@@ -127,7 +127,7 @@ def direct_kernel(rows, vectors, depth, long):
 
 
 class TiledContraction:
-    """One contraction with everything chosen: tile, block, tables. `units` are its independent pieces of work."""
+    """One contraction with everything chosen: tile, block, tables. `units` are independent of one another."""
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
@@ -144,7 +144,7 @@ class TiledContraction:
         self.no_bias = buffer(self.packed_outputs, dtype)
         self.no_bias[:] = 0
         blocks = len(c.taps) * c.run // (self.pieces[0] * self.pieces[1]) + len(c.taps) if self.long else 0
-        self.rooms = rooms(self.rows * channels, blocks + 1, dtype)
+        self.scratchpads = scratchpads(self.rows * channels, blocks + 1, dtype)
 
     scratch_size: int | None
 
@@ -159,29 +159,29 @@ class TiledContraction:
         self.geometry = pack_geometry(c, self.block)
         self.scratch_size = c.scratch_size(self.block)
 
-    def __call__(self, split, x, w, bias, y):
+    def __call__(self, run, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); split(units, work, flops) has all units done."""
         c = self.contraction
         packed = buffer(self.packed_size, x.dtype)
-        split(self.weight_blocks, Call(pack_weights, w, self.geometry, self.vectors, packed), PACKING_FLOPS * len(packed))
+        run(Task(pack_weights, w, self.geometry, self.vectors, packed, units=self.weight_blocks, flops=PACKING_FLOPS * len(packed)))
         padded_bias = self.no_bias
         if bias is not None:
             padded_bias = buffer(self.packed_outputs, x.dtype)
-            split(c.groups, Call(pad_bias, bias, c.groups, padded_bias), 0)
+            run(Task(pad_bias, bias, c.groups, padded_bias, units=c.groups))
         scratch = () if self.scratch_size is None else (partial(buffer, self.scratch_size, x.dtype),)
-        call = Call(self._kernel, x, packed, padded_bias, y, *scratch, *self.rooms, self.geometry, self.outputs_block, self.pieces)
-        split(self.units, call, self.flops)
+        arguments = x, packed, padded_bias, y, *scratch, *self.scratchpads, self.geometry, self.outputs_block, self.pieces
+        run(Task(self._kernel, *arguments, units=self.units, flops=self.flops))
 
 
 class DirectOutputPlan(TiledContraction):
-    """A convolution's output by tiles; called with (split, x, w, bias, y), all flat."""
+    """A convolution's output by tiles: an OutputPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
         super().__init__(lower_output(spec, filters_first), dtype)
 
 
 class DirectInputGradPlan:
-    """The input gradient by tiles, one contraction for each phase of the stride; called with (split, dy, w, dx), all flat."""
+    """The input gradient by tiles, one contraction for each phase of the stride: an InputGradPlan."""
 
     phase: Any = TiledContraction
 
@@ -190,8 +190,8 @@ class DirectInputGradPlan:
         self._covered = all(k >= s for k, s in zip(spec.kernel, spec.stride, strict=True)) and max(spec.dilation) == 1
         self.name = self._phases[0].name if self._phases else "direct_empty"
 
-    def __call__(self, split, dy, w, dx):
+    def __call__(self, run, dy, w, dx):
         if not self._covered:
-            split(blocks_of(dx), Call(clear, dx), dx.size)  # the phases that no tap reaches
+            run(Task(clear, dx, units=blocks_of(dx), flops=dx.size))  # the phases that no tap reaches
         for phase in self._phases:
-            phase(split, dy, w, None, dx)
+            phase(run, dy, w, None, dx)

@@ -4,14 +4,14 @@ from functools import cache, partial
 
 import numpy as np
 
-from ...runtime.call import Call, LongCall
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import SLICES_PER_THREAD, Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import MOST_PARTS, count_parts
 from ..arrays.long_sums import BLOCKS, FLOAT64, is_long, lines_of_block, pieces_of, tile_put_aside, tile_take_back
 from ..simd.tile import (
-    fit_tile,
+    choose_tile,
     most_rows,
     tile_load,
     tile_outer,
@@ -122,14 +122,14 @@ def direct_weight_grad_kernel(rows, vectors, columns, long):
 
 
 class TiledWeightGrad:
-    """The weight gradient of one contraction with everything chosen; called with (split, x, dy, dw), all flat.
+    """The weight gradient of one contraction with everything chosen: a WeightGradPlan.
 
-    The pieces of work are tiles of dw, for parts of the images (see count_parts), which are summed in their order.
+    The units are tiles of dw, for parts of the images (see count_parts), which are summed in their order.
     """
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
-        self.rows, self.vectors = fit_tile(c.run, c.outputs, dtype, (1, 2, 4))
+        self.rows, self.vectors = choose_tile(c.run, c.outputs, dtype, (1, 2, 4))
         self.tile_run, self.columns, tap_step = c.run, 0, 0
         steps = np.diff(c.taps)
         if len(c.taps) > 1 and len(c.taps) * c.run <= most_rows(self.vectors, 32) and (steps == steps[0]).all():
@@ -160,17 +160,18 @@ class TiledWeightGrad:
         self.geometry, self.scratch_size = pack_geometry(c, block), c.scratch_size(block)
         self.cut = (tap_step, items, self._parts, piece, span)
 
-    def __call__(self, split, x, dy, dw):
-        kernel, geometry, size, cut = self._kernel, self.geometry, self.scratch_size, self.cut
+    def __call__(self, run, x, dy, dw):
         parts, wide = buffer(self.parts_size, x.dtype), buffer(self.wide_size, FLOAT64)
-        call = Call if self._parts == MOST_PARTS else LongCall
-        split(self.units, call(kernel, x, dy, parts, wide, partial(buffer, size, x.dtype), geometry, *cut), self.flops)
-        unpack = Call(unpack_weight_grad, parts, self._parts, self.rows, self.tile_run, geometry, self.vectors, dw)
-        split(self.weight_blocks, unpack, PACKING_FLOPS * len(parts))
+        scratchpad = partial(buffer, self.scratch_size, x.dtype)
+        slices = SLICES_PER_THREAD if self._parts == MOST_PARTS else 1
+        arguments = x, dy, parts, wide, scratchpad, self.geometry
+        run(Task(self._kernel, *arguments, *self.cut, units=self.units, flops=self.flops, slices_per_thread=slices))
+        unpacked = parts, self._parts, self.rows, self.tile_run, self.geometry, self.vectors, dw
+        run(Task(unpack_weight_grad, *unpacked, units=self.weight_blocks, flops=PACKING_FLOPS * len(parts)))
 
 
 class DirectWeightGradPlan(TiledWeightGrad):
-    """A convolution's weight gradient by tiles; called with (split, x, dy, dw), all flat."""
+    """A convolution's weight gradient by tiles: a WeightGradPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
         super().__init__(lower_output(spec, filters_first), dtype)

@@ -7,11 +7,11 @@ from functools import cache, partial
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.jit import jit
 from ...runtime.memory import buffer, zeros
+from ...runtime.task import Task
 from ...shapes import ConvSpec
-from ..arrays.long_sums import is_long, pieces_of, rooms, tile_put_aside, tile_take_back
+from ..arrays.long_sums import is_long, pieces_of, scratchpads, tile_put_aside, tile_take_back
 from ..simd.tile import tile_zero
 from ..simd.tile_math import tile_add_products, tile_lane_sums
 from ..simd.vector import lanes, lanes_of, vstore
@@ -92,7 +92,7 @@ def pack_dots(w, geometry, run, packed, start, stop):
 
 
 class DotContraction:
-    """One contraction of few outputs with everything chosen; called with (split, x, w, bias, y), all flat."""
+    """One contraction of few outputs with everything chosen: an OutputPlan."""
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self._contraction = c = contraction
@@ -111,27 +111,42 @@ class DotContraction:
         piece, block_pieces = pieces_of(steps) if long else (steps, 1)
         self._pieces = piece * lanes_of(dtype), block_pieces, height
         blocks = -(-steps // piece) * len(c.taps) // block_pieces + 1 if long else 1
-        self._rooms = rooms(lanes_of(dtype) ** 2, blocks, dtype)
+        self._scratchpads = scratchpads(lanes_of(dtype) ** 2, blocks, dtype)
         self._kernel = dot_kernel(shape, lanes_of(dtype), long)
         self._no_bias, self._lanes = zeros(c.outputs, dtype), lanes_of(dtype)
 
-    def __call__(self, split, x, w, bias, y):
+    def __call__(self, run, x, w, bias, y):
         c, kernel, geometry, size = self._contraction, self._kernel, self._geometry, self._scratch_size
         packed = buffer(len(c.taps) * c.run * c.outputs, x.dtype)
-        split(len(c.w_taps), Call(pack_dots, w, geometry, c.run, packed), 0)
+        run(Task(pack_dots, w, geometry, c.run, packed, units=len(c.w_taps)))
         bias = self._no_bias if bias is None else bias
         room, totals = (partial(buffer, n, x.dtype) for n in (size, self._lanes))
-        split(self.units, Call(kernel, x, packed, bias, y, room, totals, *self._rooms, geometry, *self._pieces), self.flops)
+        run(
+            Task(
+                kernel,
+                x,
+                packed,
+                bias,
+                y,
+                room,
+                totals,
+                *self._scratchpads,
+                geometry,
+                *self._pieces,
+                units=self.units,
+                flops=self.flops,
+            )
+        )
 
 
 class DotOutputPlan(DotContraction):
-    """The output of a convolution of few filters; called with (split, x, w, bias, y), all flat."""
+    """The output of a convolution of few filters: an OutputPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         super().__init__(lower_output(spec), dtype)
 
 
 class DotInputGradPlan(DirectInputGradPlan):
-    """The input gradient of few channels, by phases of the stride; called with (split, dy, w, dx), all flat."""
+    """The input gradient of few channels, by phases of the stride: an InputGradPlan."""
 
     phase = DotContraction

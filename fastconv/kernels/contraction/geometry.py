@@ -12,7 +12,7 @@ NUMBERS = 23
 
 
 def pack_geometry(contraction: Contraction, block: int, more: tuple[int, ...] | np.ndarray = ()) -> np.ndarray:
-    """Return the contraction as one array; `block` is how many lines a kernel takes as one piece of work.
+    """Return the contraction as one array; `block` is how many lines a kernel takes as one unit.
 
     `more` is what one kernel alone needs, for read_more.
     """

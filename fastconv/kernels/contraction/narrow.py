@@ -131,13 +131,13 @@ class NarrowContraction(TiledContraction):
 
 
 class NarrowOutputPlan(NarrowContraction):
-    """A convolution's output by rows of taps; called with (split, x, w, bias, y), all flat."""
+    """A convolution's output by rows of taps: an OutputPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         super().__init__(lower_output(spec), dtype)
 
 
 class NarrowInputGradPlan(DirectInputGradPlan):
-    """The input gradient by rows of taps, a contraction for each phase of the stride; called with (split, dy, w, dx), all flat."""
+    """The input gradient by rows of taps, a contraction for each phase of the stride: an InputGradPlan."""
 
     phase = NarrowContraction

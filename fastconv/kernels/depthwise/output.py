@@ -9,12 +9,12 @@ from math import prod
 
 import numpy as np
 
-from ...runtime.call import Call, Chain
 from ...runtime.jit import jit
 from ...runtime.memory import buffer, zeros
+from ...runtime.task import FusedTasks, Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import blocks_of, clear
-from ..arrays.long_sums import is_long, rooms, runs_of_block, tile_put_aside, tile_take_back
+from ..arrays.long_sums import is_long, runs_of_block, scratchpads, tile_put_aside, tile_take_back
 from ..simd.target import REGISTERS
 from ..simd.tile import tile_load, tile_load_part, tile_zero
 from ..simd.vector import lanes, lanes_of
@@ -74,13 +74,15 @@ def depthwise_kernel(shape, narrow, long):
 
 
 @jit
-def exchange_channels(w, turned, taps, segment, start, stop):
+def exchange_channels(w, exchanged, taps, segment, start, stop):
     """Write w (tap, channel in a group, group, filter in it) with each group's channels and filters exchanged; units are taps."""
     filters = len(w) // (taps * segment)
     for tap in range(start, stop):
         for c in range(segment):
             for f in range(filters):
-                turned[(tap * segment + f % segment) * filters + f // segment * segment + c] = w[(tap * segment + c) * filters + f]
+                exchanged[(tap * segment + f % segment) * filters + f // segment * segment + c] = w[
+                    (tap * segment + c) * filters + f
+                ]
 
 
 def slide_numbers(lines: Lines, channels: int) -> tuple[int, ...]:
@@ -117,7 +119,7 @@ def _fit(lines: Lines) -> tuple[tuple[int, int], tuple[int, ...]]:
 
 
 class _Depthwise:
-    """The results of some Lines with everything chosen; called with (split, x, w, bias, y), all flat."""
+    """The results of some Lines with everything chosen: an OutputPlan."""
 
     def __init__(self, lines: Lines, channels: int, dtype: np.dtype, flops: int):
         tile, shape = _fit(lines)
@@ -128,29 +130,30 @@ class _Depthwise:
         terms = lines.rows * lines.taps * lines.segment
         long, block_rows = is_long(len(w_rows) * terms, dtype), runs_of_block(terms)
         blocks = len(w_rows) // block_rows + 1 if long else 1
-        self._rooms = rooms(shape[0] * shape[4] * lanes_of(dtype), blocks, dtype)
+        self._scratchpads = scratchpads(shape[0] * shape[4] * lanes_of(dtype), blocks, dtype)
         numbers = slide_numbers(lines, channels)
         self._tables = (x_lines.ravel(), lines.y_lines[first], starts, w_rows, numbers, x_lines.shape[2], tile[1], block_rows)
         self._kernel = depthwise_kernel(shape, channels < lanes_of(dtype), long)
         self._no_bias = zeros(channels, dtype)
 
-    def __call__(self, split, x, w, bias, y):
-        split(self.units, self.call(x, w, bias, y), self.flops)
+    def __call__(self, run, x, w, bias, y):
+        run(self.task(x, w, bias, y))
 
-    def call(self, x, w, bias, y):
-        """Return the call that computes y, line by line."""
-        return Call(self._kernel, x, w, self._no_bias if bias is None else bias, y, *self._rooms, *self._tables)
+    def task(self, x, w, bias, y):
+        """Return the task that computes y, line by line."""
+        bias = self._no_bias if bias is None else bias
+        return Task(self._kernel, x, w, bias, y, *self._scratchpads, *self._tables, units=self.units, flops=self.flops)
 
 
 class DepthwiseOutputPlan(_Depthwise):
-    """The output of a convolution of small groups; called with (split, x, w, bias, y), all flat."""
+    """The output of a convolution of small groups: an OutputPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         super().__init__(output_lines(spec), spec.channels, dtype, spec.flops)
 
 
 class DepthwiseInputGradPlan:
-    """The input gradient of a convolution of small groups, by phases of the strides; called with (split, dy, w, dx), all flat."""
+    """The input gradient of a convolution of small groups, by phases of the strides: an InputGradPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         phases = input_grad_lines(spec)
@@ -161,12 +164,12 @@ class DepthwiseInputGradPlan:
         self._segment, self._taps = spec.channels // spec.groups, prod(spec.kernel)
         self.name = self._phases[0].name if phases else "depthwise_empty"
 
-    def __call__(self, split, dy, w, dx):
+    def __call__(self, run, dy, w, dx):
         if not self._covered:
-            split(blocks_of(dx), Call(clear, dx), dx.size)  # the pixels of a phase that no tap reaches
+            run(Task(clear, dx, units=blocks_of(dx), flops=dx.size))  # the pixels of a phase that no tap reaches
         if self._segment > 1:
             straight, w = w, buffer(w.size, w.dtype)
-            split(self._taps, Call(exchange_channels, straight, w, self._taps, self._segment), 0)
+            run(Task(exchange_channels, straight, w, self._taps, self._segment, units=self._taps))
         if self._phases:
-            calls = [(phase.call(dy, w, None, dx), phase.units) for phase in self._phases]
-            split(self._units, Chain(calls, self._units, self._block), self._flops)
+            tasks = [phase.task(dy, w, None, dx) for phase in self._phases]
+            run(FusedTasks(tasks, units=self._units, flops=self._flops, block=self._block))

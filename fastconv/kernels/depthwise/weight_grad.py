@@ -8,9 +8,9 @@ from math import prod
 
 import numpy as np
 
-from ...runtime.call import Call, LongCall
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import SLICES_PER_THREAD, Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import MOST_PARTS, blocks_of, clear, count_parts
 from ..arrays.long_sums import BLOCKS, FLOAT64, NOTHING, is_long, spans_of
@@ -47,7 +47,7 @@ def depthwise_weight_grad_kernel(whole, rest, narrow, sums):
         channels, length, count, x_step, y_step, _, _, _, _, x_image, y_image, images = numbers
         lines, tap_rows = len(y_lines), len(starts)
         blocks, vectors = (lines + block - 1) // block, (channels + lanes(x) - 1) // lanes(x)
-        items, room = images * blocks, vectors * lanes(x)
+        items, padded_row = images * blocks, vectors * lanes(x)
         whole_tiles, rest_tiles, height, higher, spans, whole_span, rest_span = tiles
         for part in range(start // vectors, (stop + vectors - 1) // vectors):
             first_vector, behind = max(start - part * vectors, 0), min(stop - part * vectors, vectors)
@@ -63,7 +63,7 @@ def depthwise_weight_grad_kernel(whole, rest, narrow, sums):
                         pixel = first_tile * pixels
                         other = whole_tiles * pixels + first_rest * height + min(first_rest, higher) - last_tile * pixels
                         for r in range(tap_rows):
-                            place = (part * tap_rows + r) * weights * room + vector
+                            place = (part * tap_rows + r) * weights * padded_row + vector
                             tile = tile_zero(x, tile_rows, 1)
                             for line in range(first_line, min(first_line + block, lines)):
                                 first = (line * tap_rows + r) * window
@@ -100,12 +100,12 @@ def depthwise_weight_grad_kernel(whole, rest, narrow, sums):
                                     end += taken * y_step
                                     low -= taken * stride
                             if spans > 1 and len(wide):
-                                tile_fold_add(tile, wide, place, room, sums)
+                                tile_fold_add(tile, wide, place, padded_row, sums)
                             else:
-                                tile_fold_add(tile, parts, place, room, sums)
+                                tile_fold_add(tile, parts, place, padded_row, sums)
                 if len(wide) and (item == last_item or (item - first_item) % BLOCKS == BLOCKS - 1):
                     for row in range(part * tap_rows * weights, (part + 1) * tap_rows * weights):
-                        for i in range(row * room + first_vector * lanes(x), row * room + behind * lanes(x)):
+                        for i in range(row * padded_row + first_vector * lanes(x), row * padded_row + behind * lanes(x)):
                             wide[i] += parts[i]
                             parts[i] = 0
 
@@ -113,17 +113,17 @@ def depthwise_weight_grad_kernel(whole, rest, narrow, sums):
 
 
 @jit
-def unpack_lanes(parts, part_count, rows, room, dw, start, stop):
+def unpack_lanes(parts, part_count, rows, padded_row, dw, start, stop):
     """Sum the parts (part, row, lanes of all vectors) in their order into dw (row, channel); the last vector ends where they do."""
     channels = len(dw) // rows
     whole = channels // lanes(dw) * lanes(dw)
-    back = 0 if whole == channels else room - max(channels, lanes(dw))
+    back = 0 if whole == channels else padded_row - max(channels, lanes(dw))
     for row in range(start, stop):
         for c in range(channels):
-            at = row * room + (c if c < whole else c + back)
+            at = row * padded_row + (c if c < whole else c + back)
             total = parts[at]
             for part in range(1, part_count):
-                total += parts[part * rows * room + at]
+                total += parts[part * rows * padded_row + at]
             dw[row * channels + c] = total
 
 
@@ -147,9 +147,9 @@ def _split(lines: Lines) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, i
 
 
 class DepthwiseWeightGradPlan:
-    """The weight gradient of a convolution of small groups; called with (split, x, dy, dw), all flat.
+    """The weight gradient of a convolution of small groups: a WeightGradPlan.
 
-    The pieces of work are vectors of channels, for parts of the lines (see count_parts), which are summed in their order.
+    The units are vectors of channels, for parts of the lines (see count_parts), which are summed in their order.
     """
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
@@ -179,12 +179,13 @@ class DepthwiseWeightGradPlan:
         self._kernel = depthwise_weight_grad_kernel(whole, rest, spec.channels < size, sums)
         self._units, self._shape = vectors * parts, (parts, prod(spec.weight_shape[:-1]), vectors * size)
 
-    def __call__(self, split, x, dy, dw):
-        part_count, rows, room = self._shape
+    def __call__(self, run, x, dy, dw):
+        part_count, rows, padded_row = self._shape
         parts = buffer(prod(self._shape), x.dtype)
         wide = buffer(parts.size, FLOAT64) if self._wide else NOTHING
         for cleared in (parts, wide) if self._wide else (parts,):
-            split(blocks_of(cleared), Call(clear, cleared), cleared.size)
-        call = Call if part_count == MOST_PARTS else LongCall
-        split(self._units, call(self._kernel, x, dy, parts, wide, *self._tables), self.flops)
-        split(rows, Call(unpack_lanes, wide if self._wide else parts, part_count, rows, room, dw), parts.size)
+            run(Task(clear, cleared, units=blocks_of(cleared), flops=cleared.size))
+        slices = SLICES_PER_THREAD if part_count == MOST_PARTS else 1
+        arguments = x, dy, parts, wide, *self._tables
+        run(Task(self._kernel, *arguments, units=self._units, flops=self.flops, slices_per_thread=slices))
+        run(Task(unpack_lanes, wide if self._wide else parts, part_count, rows, padded_row, dw, units=rows, flops=parts.size))

@@ -51,10 +51,10 @@ class WholeOutput:
         plan = DirectOutputPlan(spec, dtype, filters_first)
         self._dtype, self._size, self._no_bias = dtype, plan.packed_size, plan.no_bias
         self._numbers = (plan.geometry, plan.outputs_block, plan.pieces, plan.weight_blocks, plan.units)
-        self._kernel, self._rooms = whole_output_kernel(plan.rows, plan.vectors, plan.depth, plan.long), plan.rooms
+        self._kernel, self._scratchpads = whole_output_kernel(plan.rows, plan.vectors, plan.depth, plan.long), plan.scratchpads
 
     def __call__(self, x, w, y):
-        sums, wide = (room() if callable(room) else room for room in self._rooms)
+        sums, wide = (made() if callable(made) else made for made in self._scratchpads)
         self._kernel(x, w, self._no_bias, y, buffer(self._size, self._dtype), sums, wide, *self._numbers)
 
 

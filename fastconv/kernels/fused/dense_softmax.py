@@ -18,7 +18,7 @@ def dense_softmax_kernel(vectors):
     """Return the kernel for one row: totals = x . w + bias and their softmax; `vectors` of outputs at a time."""
 
     @jit
-    def dense_softmax(x, w, bias, totals, probabilities, room):
+    def dense_softmax(x, w, bias, totals, probabilities, scratch):
         inputs, outputs = len(x), len(bias)
         for o in range(0, outputs, vectors * lanes(x)):
             part = outputs - o
@@ -48,7 +48,7 @@ def dense_softmax_update_kernel(rows, vectors):
     def dense_softmax_update(dy, totals, x, w, bias, alpha, dz, step, dx):
         """With p = softmax(totals): dz = p * (dy - sum(dy * p)), dx = w . dz, w -= alpha * x dz, bias -= alpha * dz.
 
-        dz and step are room for outputs + chunk elements each; what is behind the outputs counts as zeros.
+        dz and step are scratch for outputs + chunk elements each; what is behind the outputs counts as zeros.
         """
         inputs, outputs, chunk = len(x), len(bias), vectors * lanes(x)
         softmax_row(totals, 0, outputs, dz)
@@ -85,17 +85,17 @@ def narrow_dense_softmax_kernel(outputs, rows, vectors):
     """Return dense_softmax for so few outputs that `rows` whole matrix rows fill `vectors` whole vectors."""
 
     @jit
-    def narrow_dense_softmax(x, w, bias, totals, probabilities, room):
+    def narrow_dense_softmax(x, w, bias, totals, probabilities, scratch):
         block = vectors * lanes(x)
         tile = tile_zero(x, vectors, 1)
         whole = len(x) // rows * rows
         for i in range(0, whole, rows):
             tile = segment_scale_add(tile, x, i, outputs, tile_load(w, i * outputs, lanes(x), vectors, 1))
-        tile_store(tile, room, 0, lanes(x), lanes(x))
+        tile_store(tile, scratch, 0, lanes(x), lanes(x))
         for o in range(outputs):
             total = bias[o]
             for k in range(o, block, outputs):
-                total += room[k]
+                total += scratch[k]
             for i in range(whole, len(x)):
                 total += x[i] * w[i * outputs + o]
             totals[o] = total
@@ -110,7 +110,7 @@ def narrow_dense_softmax_update_kernel(outputs, rows, vectors):
 
     @jit
     def narrow_dense_softmax_update(dy, totals, x, w, bias, alpha, dz, step, dx):
-        """dz and step are room for vectors x lanes elements each: the totals' gradient and the step, repeated row by row."""
+        """dz and step are scratch for vectors x lanes elements each: the totals' gradient and the step, repeated row by row."""
         block = vectors * lanes(x)
         softmax_row(totals, 0, outputs, dz)
         total, rate = 0.0, dy.dtype.type(alpha)

@@ -15,11 +15,11 @@ class LinearPlan:
         self._input_grad = ProductPlan(rows, outputs, inputs, dtype, transposed=True)
         self._weight_grad = PointwiseWeightGradPlan(conv_spec("linear", (1, rows, inputs), (1, inputs, outputs)), dtype)
 
-    def output(self, split, x, w, bias, y):
-        self._output(split, x, w, bias, y)
+    def output(self, run, x, w, bias, y):
+        self._output(run, x, w, bias, y)
 
-    def input_grad(self, split, dy, w, dx):
-        self._input_grad(split, dy, w, None, dx)
+    def input_grad(self, run, dy, w, dx):
+        self._input_grad(run, dy, w, None, dx)
 
-    def weight_grad(self, split, x, dy, dw):
-        self._weight_grad(split, x, dy, dw)
+    def weight_grad(self, run, x, dy, dw):
+        self._weight_grad(run, x, dy, dw)

@@ -9,16 +9,16 @@ from functools import cache, partial
 
 import numpy as np
 
-from ...runtime.call import LongCall
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..arrays.long_sums import BLOCKS, FLOAT64, block_of, is_long, tile_put_aside, tile_take_back
 from ..contraction.geometry import pack_geometry, read_geometry
 from ..contraction.lowering import lower_output
 from ..contraction.pack import copy_pixels
 from ..simd.target import VECTOR_BYTES
-from ..simd.tile import fit_tile, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
+from ..simd.tile import choose_tile, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from ..simd.vector import lanes, lanes_of
 
 DEPTH = 4
@@ -83,11 +83,11 @@ def pointwise_weight_grad_kernel(rows, vectors, long):
 
 
 class PointwiseWeightGradPlan:
-    """The weight gradient of 1 x 1 kernels; called with (split, x, dy, dw), all flat. The pieces of work are tiles of dw."""
+    """The weight gradient of 1 x 1 kernels: a WeightGradPlan. The units are tiles of dw."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         c = lower_output(spec)
-        rows, vectors = fit_tile(c.run, c.outputs, dtype, (1, 2, 3, 4))
+        rows, vectors = choose_tile(c.run, c.outputs, dtype, (1, 2, 3, 4))
         self.flops = c.flops
         self.name = f"pointwise_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}"
         channels, total = vectors * lanes_of(dtype), c.images * len(c.x_lines) * c.count
@@ -102,11 +102,26 @@ class PointwiseWeightGradPlan:
         self._sizes = self.units * rows * channels, block * pitch, block * channels
         self._wide_size = self._sizes[0] if long and blocks > BLOCKS else 0
 
-    def __call__(self, split, x, dy, dw):
+    def __call__(self, run, x, dy, dw):
         sums_size, *room = self._sizes
         sums, wide = buffer(sums_size, x.dtype), buffer(self._wide_size, FLOAT64)
         scratch = (partial(buffer, size, x.dtype) for size in room)
-        split(self.units, LongCall(self._kernel, x, dy, dw, sums, wide, *scratch, self._geometry, *self._cut), self.flops)
+        run(
+            Task(
+                self._kernel,
+                x,
+                dy,
+                dw,
+                sums,
+                wide,
+                *scratch,
+                self._geometry,
+                *self._cut,
+                units=self.units,
+                flops=self.flops,
+                slices_per_thread=1,
+            )
+        )
 
 
 def pointwise_pays(spec: ConvSpec, dtype: np.dtype) -> bool:

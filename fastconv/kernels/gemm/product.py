@@ -8,11 +8,11 @@ from functools import cache, partial
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
-from ..arrays.long_sums import block_of, is_long, rooms, tile_put_aside, tile_take_back
-from ..simd.tile import fit_tile, tile_load, tile_load_part, tile_outer, tile_outer_run, tile_store, tile_zero
+from ...runtime.task import Task
+from ..arrays.long_sums import block_of, is_long, scratchpads, tile_put_aside, tile_take_back
+from ..simd.tile import choose_tile, tile_load, tile_load_part, tile_outer, tile_outer_run, tile_store, tile_zero
 from ..simd.tile_math import copy_transposed
 from ..simd.vector import lanes, lanes_of, vload_part, vstore
 
@@ -29,7 +29,7 @@ def panel_kernel(vectors, transposed):
     """Return the function that copies w[first:last, column:] to the panel, `vectors` vectors a row; w is (k, n), or transposed."""
 
     @jit
-    def copy_panel(w, k, n, first, last, column, panel):
+    def pack_panel(w, k, n, first, last, column, panel):
         width, filled = vectors * lanes(w), min(vectors * lanes(w), n - column)
         if not transposed:
             for i in range(first, last):
@@ -45,7 +45,7 @@ def panel_kernel(vectors, transposed):
                 panel[i * width + j] = w[(column + j) * k + first + i]
             panel[i * width + filled : (i + 1) * width] = 0
 
-    return copy_panel
+    return pack_panel
 
 
 @cache
@@ -54,7 +54,7 @@ def product_kernel(rows, vectors, transposed, long):
 
     `long` sums are those of arrays/long_sums.py, a block being a panel.
     """
-    copy_panel = panel_kernel(vectors, transposed)
+    pack_panel = panel_kernel(vectors, transposed)
 
     @jit
     def product(x, w, bias, y, panel, sums, wide, sizes, start, stop):
@@ -67,7 +67,7 @@ def product_kernel(rows, vectors, transposed, long):
             count, filled = min(block, m - top), n - column
             for first in range(0, k, depth):
                 last = min(first + depth, k)
-                copy_panel(w, k, n, first, last, column, panel)
+                pack_panel(w, k, n, first, last, column, panel)
                 for r in range(0, block, rows):
                     if r >= count:
                         break
@@ -99,10 +99,10 @@ def product_kernel(rows, vectors, transposed, long):
 
 
 class ProductPlan:
-    """y (m, n) = x (m, k) . w (k, n) + bias, or with w (n, k) transposed; called with (split, x, w, bias, y), all flat."""
+    """y (m, n) = x (m, k) . w (k, n) + bias, or with w (n, k) transposed: an OutputPlan."""
 
     def __init__(self, m: int, k: int, n: int, dtype: np.dtype, transposed: bool = False):
-        rows, vectors = fit_tile(m, n, dtype, (1, 2, 4))
+        rows, vectors = choose_tile(m, n, dtype, (1, 2, 4))
         width = vectors * lanes_of(dtype)
         blocks = -(-m // BLOCK_ROWS)
         block = -(-m // (blocks * rows)) * rows
@@ -113,8 +113,11 @@ class ProductPlan:
         self.name, self.flops = f"product_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}", 2 * m * k * n
         self.units = -(-m // block) * -(-n // width)
         self._kernel, self._sizes = product_kernel(rows, vectors, transposed, long), (m, k, n, block, depth)
-        self._room = partial(buffer, depth * width, dtype), *rooms(block * width, panels if long else min(panels, 2), dtype)
+        self._scratchpads = (
+            partial(buffer, depth * width, dtype),
+            *scratchpads(block * width, panels if long else min(panels, 2), dtype),
+        )
 
-    def __call__(self, split, x, w, bias, y):
-        call = Call(self._kernel, x, w, x[:0] if bias is None else bias, y, *self._room, self._sizes)
-        split(self.units, call, self.flops)
+    def __call__(self, run, x, w, bias, y):
+        arguments = x, w, x[:0] if bias is None else bias, y, *self._scratchpads, self._sizes
+        run(Task(self._kernel, *arguments, units=self.units, flops=self.flops))

@@ -1,7 +1,7 @@
 """Batch normalisation: each channel's mean and variance over a batch's pixels, and the gradient through them.
 
 Sums run in float64, in parts that the shape says, so that no number of threads changes a bit. Vectors go along rows of LEAST_ROW or
-more elements, of several pixels where these have few channels; what belongs to a channel is repeated to such a row in `room`.
+more elements, of several pixels where these have few channels; what belongs to a channel is repeated to such a row in `scratch`.
 """
 
 import numpy as np
@@ -26,38 +26,38 @@ def block_of(channels: int) -> int:
 
 
 @jit
-def moment_parts(x, channels, sums, room, block, part_count, start, stop):
+def moment_parts(x, channels, sums, scratch, block, part_count, start, stop):
     """sums[part] = the sums over the part's pixels of x - x's first pixel, and of its square, by channel; units are parts.
 
-    The first pixel is about as far from zero as all are, so that nothing is lost when the mean's square is taken off. `room` is for
-    three rows, a block is whole rows.
+    The first pixel is about as far from zero as all are, so that nothing is lost when the mean's square is taken off. `scratch`
+    is for three rows, a block is whole rows.
     """
-    pixels, row = len(x) // channels, len(room) // 3
+    pixels, row = len(x) // channels, len(scratch) // 3
     for part in range(start, stop):
         begin, end = pixels * part // part_count * channels, pixels * (part + 1) // part_count * channels
         for k in range(row):
-            room[k], room[row + k], room[2 * row + k] = x[k % channels], 0, 0
+            scratch[k], scratch[row + k], scratch[2 * row + k] = x[k % channels], 0, 0
         for first in range(begin, end, block):
             last = min(first + block, end)
-            for k in range(0, row, lanes(room)):
-                total, square = vload_part(room, row + k, row - k), vload_part(room, 2 * row + k, row - k)
+            for k in range(0, row, lanes(scratch)):
+                total, square = vload_part(scratch, row + k, row - k), vload_part(scratch, 2 * row + k, row - k)
                 for at in range(first + k, last, row):
                     count = min(row - k, last - at)
-                    difference = vsub(vload_as(room, x, at, count), vload_part(room, k, count))
+                    difference = vsub(vload_as(scratch, x, at, count), vload_part(scratch, k, count))
                     total, square = vadd(total, difference), vmul_add(difference, difference, square)
-                vstore_part(room, row + k, total, row - k)
-                vstore_part(room, 2 * row + k, square, row - k)
-        fold_rows(room, row, channels, sums, part)
+                vstore_part(scratch, row + k, total, row - k)
+                vstore_part(scratch, 2 * row + k, square, row - k)
+        fold_rows(scratch, row, channels, sums, part)
 
 
 @jit
-def fold_rows(room, row, channels, sums, part):
-    """sums[part] = the sums of each channel's elements of the second row of `room`, and of the third."""
+def fold_rows(scratch, row, channels, sums, part):
+    """sums[part] = the sums of each channel's elements of the second row of `scratch`, and of the third."""
     target = 2 * channels * part
     sums[target : target + 2 * channels] = 0
     for k in range(row):
-        sums[target + k % channels] += room[row + k]
-        sums[target + channels + k % channels] += room[2 * row + k]
+        sums[target + k % channels] += scratch[row + k]
+        sums[target + channels + k % channels] += scratch[2 * row + k]
 
 
 @jit
@@ -92,46 +92,46 @@ def running_statistics(running_mean, running_var, settings, mean, inverse, start
 
 
 @jit
-def normalize(x, mean, inverse, gamma, beta, y, room, block, start, stop):
-    """y = (x - mean) * inverse * gamma + beta; units are blocks of whole rows, and `room` is for three rows."""
-    row = len(room) // 3
+def normalize(x, mean, inverse, gamma, beta, y, scratch, block, start, stop):
+    """y = (x - mean) * inverse * gamma + beta; units are blocks of whole rows, and `scratch` is for three rows."""
+    row = len(scratch) // 3
     for k in range(row):
         c = k % len(mean)
-        room[k], room[row + k] = mean[c], inverse[c] * gamma[c]
-        room[2 * row + k] = beta[c] - (mean[c] - room[k]) * inverse[c] * gamma[c]  # what the mean lost when it was rounded
+        scratch[k], scratch[row + k] = mean[c], inverse[c] * gamma[c]
+        scratch[2 * row + k] = beta[c] - (mean[c] - scratch[k]) * inverse[c] * gamma[c]  # what the mean lost when it was rounded
     for unit in range(start, stop):
         last = min((unit + 1) * block, len(x))
         for k in range(0, row, lanes(x)):
             part = row - k
-            means, scale = vload_part(room, k, part), vload_part(room, row + k, part)
-            offset = vload_part(room, 2 * row + k, part)
+            means, scale = vload_part(scratch, k, part), vload_part(scratch, row + k, part)
+            offset = vload_part(scratch, 2 * row + k, part)
             for at in range(unit * block + k, last, row):
                 count = min(part, last - at)
                 vstore_part(y, at, vmul_add(vsub(vload_part(x, at, count), means), scale, offset), count)
 
 
 @jit
-def gradient_parts(x, dy, mean, sums, room, block, part_count, start, stop):
+def gradient_parts(x, dy, mean, sums, scratch, block, part_count, start, stop):
     """sums[part] = the sums over the part's pixels of dy, and of dy * (x - mean), by channel; the rest is as in moment_parts."""
-    channels, row = len(mean), len(room) // 3
+    channels, row = len(mean), len(scratch) // 3
     pixels = len(x) // channels
     for part in range(start, stop):
         begin, end = pixels * part // part_count * channels, pixels * (part + 1) // part_count * channels
         for k in range(row):
-            room[k], room[row + k], room[2 * row + k] = mean[k % channels], 0, 0
+            scratch[k], scratch[row + k], scratch[2 * row + k] = mean[k % channels], 0, 0
         for first in range(begin, end, block):
             last = min(first + block, end)
-            for k in range(0, row, lanes(room)):
-                means, total = vload_part(room, k, row - k), vload_part(room, row + k, row - k)
-                product = vload_part(room, 2 * row + k, row - k)
+            for k in range(0, row, lanes(scratch)):
+                means, total = vload_part(scratch, k, row - k), vload_part(scratch, row + k, row - k)
+                product = vload_part(scratch, 2 * row + k, row - k)
                 for at in range(first + k, last, row):
                     count = min(row - k, last - at)
-                    gradient = vload_as(room, dy, at, count)
+                    gradient = vload_as(scratch, dy, at, count)
                     total = vadd(total, gradient)
-                    product = vmul_add(gradient, vsub(vload_as(room, x, at, count), means), product)
-                vstore_part(room, row + k, total, row - k)
-                vstore_part(room, 2 * row + k, product, row - k)
-        fold_rows(room, row, channels, sums, part)
+                    product = vmul_add(gradient, vsub(vload_as(scratch, x, at, count), means), product)
+                vstore_part(scratch, row + k, total, row - k)
+                vstore_part(scratch, 2 * row + k, product, row - k)
+        fold_rows(scratch, row, channels, sums, part)
 
 
 @jit
@@ -151,19 +151,19 @@ def weight_gradients(sums, pixels, inverse, gamma, dgamma, dbeta, factors, start
 
 
 @jit
-def normalize_grad(x, dy, mean, factors, dx, room, block, start, stop):
-    """dx = a dy + b (x - mean) + c; units are blocks of whole rows, and `room` is for four rows."""
-    channels, row = len(mean), len(room) // 4
+def normalize_grad(x, dy, mean, factors, dx, scratch, block, start, stop):
+    """dx = a dy + b (x - mean) + c; units are blocks of whole rows, and `scratch` is for four rows."""
+    channels, row = len(mean), len(scratch) // 4
     for k in range(row):
         c = k % channels
-        room[k], room[row + k], room[2 * row + k] = mean[c], factors[c], factors[channels + c]
-        room[3 * row + k] = factors[2 * channels + c] - (mean[c] - room[k]) * factors[channels + c]
+        scratch[k], scratch[row + k], scratch[2 * row + k] = mean[c], factors[c], factors[channels + c]
+        scratch[3 * row + k] = factors[2 * channels + c] - (mean[c] - scratch[k]) * factors[channels + c]
     for unit in range(start, stop):
         last = min((unit + 1) * block, len(x))
         for k in range(0, row, lanes(x)):
             part = row - k
-            means, scale = vload_part(room, k, part), vload_part(room, row + k, part)
-            slope, offset = vload_part(room, 2 * row + k, part), vload_part(room, 3 * row + k, part)
+            means, scale = vload_part(scratch, k, part), vload_part(scratch, row + k, part)
+            slope, offset = vload_part(scratch, 2 * row + k, part), vload_part(scratch, 3 * row + k, part)
             for at in range(unit * block + k, last, row):
                 count = min(part, last - at)
                 shift = vmul_add(vsub(vload_part(x, at, count), means), slope, offset)

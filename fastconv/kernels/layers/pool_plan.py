@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.memory import buffer
+from ...runtime.task import Task
 from ...shapes import PoolSpec
 from ..arrays.blocks import blocks_of, clear, convert
 from ..arrays.long_sums import BLOCK_TERMS, ONE_SUM
@@ -53,49 +53,49 @@ class PoolPlan:
         self._overlap = int(np.prod([_overlap(table) for table in tables]))
         self._most = int(np.prod([(-((t[:, 0] - t[:, 1]) // d)).max() for t, d in zip(tables, dilation, strict=True)]))
 
-    def pick(self, split, pick, x, y):
+    def pick(self, run, pick, x, y):
         """Max or min pooling of x into y."""
-        split(self.images, Call(pool_kernel(pick, self.whole), x, y, self.geometry, 0), self.flops)
+        run(Task(pool_kernel(pick, self.whole), x, y, self.geometry, 0, units=self.images, flops=self.flops))
 
-    def pick_index(self, split, pick, x, y, indices):
+    def pick_index(self, run, pick, x, y, indices):
         """Max or min pooling of x into y, and into indices where each window's is: flat over the image's spatial axes."""
-        split(self.images, Call(pool_index_kernel(pick), x, y, indices, self.geometry), 4 * self.flops)
+        run(Task(pool_index_kernel(pick), x, y, indices, self.geometry, units=self.images, flops=4 * self.flops))
 
-    def pick_grad(self, split, pick, ties, dy, x, dx):
+    def pick_grad(self, run, pick, ties, dy, x, dx):
         """The gradient of max or min pooling, by the rule for ties; the caller's dx is overwritten."""
         if self._adds_many(dx) or (dx.dtype == FLOAT32 and self._most > MOST_FLOAT32):
-            wide = self._widened(split, dy), self._widened(split, x), buffer(dx.size, FLOAT64)
-            self.pick_grad(split, pick, ties, *wide)
-            split(blocks_of(dx), Call(convert, wide[-1], dx), dx.size)
+            wide = self._widened(run, dy), self._widened(run, x), buffer(dx.size, FLOAT64)
+            self.pick_grad(run, pick, ties, *wide)
+            run(Task(convert, wide[-1], dx, units=blocks_of(dx), flops=dx.size))
             return
         kernel = pick_grad_kernel(pick, ties, int(self.disjoint), self.whole)
         if not self.covered:
-            split(blocks_of(dx), Call(clear, dx), dx.size)
-        split(self.images, Call(kernel, dy, x, dx, self.geometry), 3 * self.flops)
+            run(Task(clear, dx, units=blocks_of(dx), flops=dx.size))
+        run(Task(kernel, dy, x, dx, self.geometry, units=self.images, flops=3 * self.flops))
 
-    def average(self, split, divisor, x, y):
+    def average(self, run, divisor, x, y):
         """Average pooling of x into y; a divisor other than 0 takes the place of each window's count."""
-        call = Call(pool_kernel(SUM, self.whole), x, y, self.geometry, divisor)
+        kernel = pool_kernel(SUM, self.whole)
         if self._most > BLOCK_TERMS and x.dtype == FLOAT32:
-            call = Call(average_in_blocks, x, y, self.geometry, divisor)
-        split(self.images, call, self.flops)
+            kernel = average_in_blocks
+        run(Task(kernel, x, y, self.geometry, divisor, units=self.images, flops=self.flops))
 
-    def average_grad(self, split, divisor, dy, dx):
+    def average_grad(self, run, divisor, dy, dx):
         """The gradient of average pooling; the caller's dx is overwritten."""
         if self._adds_many(dx):
             wide = buffer(dx.size, FLOAT64)
-            self.average_grad(split, divisor, self._widened(split, dy), wide)
-            split(blocks_of(dx), Call(convert, wide, dx), dx.size)
+            self.average_grad(run, divisor, self._widened(run, dy), wide)
+            run(Task(convert, wide, dx, units=blocks_of(dx), flops=dx.size))
             return
-        split(blocks_of(dx), Call(clear, dx), dx.size)
-        split(self.images, Call(average_grad, dy, dx, self.geometry, divisor), self.flops)
+        run(Task(clear, dx, units=blocks_of(dx), flops=dx.size))
+        run(Task(average_grad, dy, dx, self.geometry, divisor, units=self.images, flops=self.flops))
 
     def _adds_many(self, dx):
         """Return whether so many windows overlap that a pixel's gradients, one added to the other, need more than float32."""
         return self._overlap > ONE_SUM and dx.dtype == FLOAT32
 
-    def _widened(self, split, array):
+    def _widened(self, run, array):
         """Return an array as float64."""
         wide = buffer(array.size, FLOAT64)
-        split(blocks_of(array), Call(convert, array, wide), array.size)
+        run(Task(convert, array, wide, units=blocks_of(array), flops=array.size))
         return wide

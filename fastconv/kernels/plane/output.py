@@ -1,6 +1,6 @@
 """Convolution of images of one channel with one filter, stride 1: vectors along the row, tiles of neighbouring rows.
 
-The same loop computes the input gradient, from dy and turned weights. Pieces whose windows all lie within the image are read where
+The same loop computes the input gradient, from dy and rotated weights. Pieces whose windows all lie within the image are read where
 they are; those at its edges are copied into a border of zeros first.
 """
 
@@ -11,11 +11,11 @@ from math import prod
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import Task
 from ...shapes import ConvSpec
-from ..arrays.long_sums import block_of, is_long, rooms, tile_put_aside, tile_take_back
+from ..arrays.long_sums import block_of, is_long, scratchpads, tile_put_aside, tile_take_back
 from ..simd.target import REGISTERS
 from ..simd.tile import most_rows, tile_load, tile_store, tile_zero
 from ..simd.vector import lanes, lanes_of
@@ -78,59 +78,72 @@ def plane_kernel(rows, vectors, long):
 
 
 @jit
-def pack_plane(w, bias, rows, turned, packed, biases, start, stop):
-    """packed = the kernel w column by column, turned by half a turn if `turned`; biases = the bias, or zero without; one unit."""
+def pack_plane(w, bias, rows, rotated, packed, biases, start, stop):
+    """packed = the kernel w column by column, rotated by 180 degrees if `rotated`; biases = the bias, or zero without; one unit."""
     columns = len(w) // rows
     for at in range(len(w)):
-        source = len(w) - 1 - at if turned else at
+        source = len(w) - 1 - at if rotated else at
         packed[at % columns * rows + at // columns] = w[source]
     for k in range(len(biases)):
         biases[k] = bias[0] if len(bias) else biases.dtype.type(0)
 
 
 class _Correlation:
-    """The correlation of planes with everything chosen; called with (split, x, w, bias, y), all flat, w turned if `turned`."""
+    """The correlation of planes with everything chosen: an OutputPlan, w rotated if `rotated`."""
 
-    def __init__(self, plane: Plane, turned: bool, dtype: np.dtype, flops: int):
+    def __init__(self, plane: Plane, rotated: bool, dtype: np.dtype, flops: int):
         self.vectors = _fit_vectors(plane.outputs[1], dtype)
         most = most_rows(self.vectors, MOST_ROWS)
         self.rows = min(most, plane.kernel[0], plane.outputs[0]) if plane.dilation[0] == 1 else 1
         self.name, self.flops = f"plane_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}", flops
         long = is_long(prod(plane.kernel), dtype)
-        self._turned, self._kernel = int(turned), plane_kernel(self.rows, self.vectors, long)
+        self._rotated, self._kernel = int(rotated), plane_kernel(self.rows, self.vectors, long)
         row_blocks = max(1, plane.kernel[0] // BLOCK_ROWS)
         block_columns = max(1, block_of(prod(plane.kernel)) // -(-plane.kernel[0] // row_blocks))
         self._blocks = (row_blocks, block_columns) if long else (1, plane.kernel[1])
         blocks = row_blocks * -(-plane.kernel[1] // block_columns) + 1 if long else 1
-        self._rooms = rooms(self.rows * self.vectors * lanes_of(dtype), blocks, dtype)
+        self._scratchpads = scratchpads(self.rows * self.vectors * lanes_of(dtype), blocks, dtype)
         self._cuts = plane.cuts((self.rows, self.vectors * lanes_of(dtype)))
         self._kernel_rows, self._geometry = plane.kernel[0], plane.geometry
         self._scratch_size, self._pieces = plane.scratch_size(self._cuts), plane.pieces(self._cuts)
 
-    def __call__(self, split, x, w, bias, y):
+    def __call__(self, run, x, w, bias, y):
         packed, biases = buffer(len(w), x.dtype), buffer(self.vectors * lanes_of(x.dtype), x.dtype)
-        pack = Call(pack_plane, w, w[:0] if bias is None else bias, self._kernel_rows, self._turned, packed, biases)
-        split(1, pack, 0)
+        bias = w[:0] if bias is None else bias
+        run(Task(pack_plane, w, bias, self._kernel_rows, self._rotated, packed, biases, units=1))
         kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, *self._blocks)
-        split(self._pieces, Call(kernel, x, packed, biases, y, partial(buffer, size, x.dtype), *self._rooms, *rest), self.flops)
+        run(
+            Task(
+                kernel,
+                x,
+                packed,
+                biases,
+                y,
+                partial(buffer, size, x.dtype),
+                *self._scratchpads,
+                *rest,
+                units=self._pieces,
+                flops=self.flops,
+            )
+        )
 
 
 class PlaneOutputPlan(_Correlation):
-    """The output of one channel and one filter; called with (split, x, w, bias, y), all flat."""
+    """The output of one channel and one filter: an OutputPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         super().__init__(Plane.of_output(spec), False, dtype, spec.flops)
 
 
 class PlaneInputGradPlan:
-    """The input gradient of one channel and one filter; called with (split, dy, w, dx), all flat."""
+    """The input gradient of one channel and one filter: an InputGradPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         self._correlation = _Correlation(Plane.of_input_grad(spec), True, dtype, spec.flops)
         self.name = self._correlation.name
 
-    def __call__(self, split, dy, w, dx):
-        self._correlation(split, dy, w, None, dx)
+    def __call__(self, run, dy, w, dx):
+        self._correlation(run, dy, w, None, dx)
 
 
 def _fit_vectors(columns: int, dtype: np.dtype) -> int:

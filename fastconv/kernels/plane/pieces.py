@@ -38,7 +38,7 @@ class Plane:
 
     @staticmethod
     def of_input_grad(spec: ConvSpec) -> Plane:
-        """Return that of the input gradient, with dy as x and a turned w."""
+        """Return that of the input gradient, with dy as x and a rotated w."""
         before = tuple(window - 1 - pad for window, (pad, _) in zip(spec.window, spec.pads, strict=True))
         return Plane._of(spec.images, spec.outputs, spec.size, spec.kernel, spec.dilation, before)
 

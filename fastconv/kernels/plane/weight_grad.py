@@ -6,9 +6,9 @@ from functools import cache, partial
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import blocks_of, clear
 from ..arrays.long_sums import FLOAT64, NOTHING, block_of, is_long, tile_put_aside, tile_take_back
@@ -96,7 +96,7 @@ def add_plane_tiles(sums, rows, columns, kernel_rows, kernel_columns, parts, dw,
 
 
 class PlaneWeightGradPlan:
-    """The weight gradient of one channel and one filter; called with (split, x, dy, dw), all flat.
+    """The weight gradient of one channel and one filter: a WeightGradPlan.
 
     Tiles at the kernel's end move back and overlap, with the same sums for the same pixels.
     """
@@ -120,14 +120,14 @@ class PlaneWeightGradPlan:
         self._terms = block_of(pixels) if self._long else max(1, pixels)
         self._kernel = plane_weight_grad_kernel(rows, columns, self._long)
 
-    def __call__(self, split, x, dy, dw):
+    def __call__(self, run, x, dy, dw):
         sums = buffer(self._parts * self._sums_size, x.dtype)
-        split(blocks_of(sums), Call(clear, sums), sums.size)
+        run(Task(clear, sums, units=blocks_of(sums), flops=sums.size))
         wide = buffer(sums.size, FLOAT64) if self._long else NOTHING
         kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, self._terms, self._pieces, self._parts)
-        split(self._parts, Call(kernel, x, dy, sums, wide, partial(buffer, size, x.dtype), *rest), self.flops)
-        add = Call(add_plane_tiles, sums, *self._tile, *self._kernel_size, self._parts, dw)
-        split(dw.size, add, sums.size)
+        run(Task(kernel, x, dy, sums, wide, partial(buffer, size, x.dtype), *rest, units=self._parts, flops=self.flops))
+        cuts = *self._tile, *self._kernel_size
+        run(Task(add_plane_tiles, sums, *cuts, self._parts, dw, units=dw.size, flops=sums.size))
 
 
 def _even(count: int, most: int) -> int:

@@ -60,9 +60,9 @@ class _FFTPlan:
 
 
 class FFTOutputPlan(_FFTPlan):
-    """The convolution's output; called with (split, x, w, bias, y), all flat."""
+    """The convolution's output: an OutputPlan."""
 
-    def __call__(self, split, x, w, bias, y):
+    def __call__(self, run, x, w, bias, y):
         product = np.einsum("...gc,...cgf->...gf", self.image(x), np.conj(self.weights(w)))
         y.reshape(self.y_shape)[...] = self.back(product)[self.kept]
         if bias is not None:
@@ -71,9 +71,9 @@ class FFTOutputPlan(_FFTPlan):
 
 
 class FFTInputGradPlan(_FFTPlan):
-    """The input gradient; called with (split, dy, w, dx), all flat."""
+    """The input gradient: an InputGradPlan."""
 
-    def __call__(self, split, dy, w, dx):
+    def __call__(self, run, dy, w, dx):
         product = np.einsum("...gf,...cgf->...gc", self.gradient(dy), self.weights(w))
         padded = self.back(product).reshape(self.spec.images, *self.spec.padded, self.spec.channels)
         source = padded[self.inside]
@@ -82,8 +82,8 @@ class FFTInputGradPlan(_FFTPlan):
 
 
 class FFTWeightGradPlan(_FFTPlan):
-    """The weight gradient; called with (split, x, dy, dw), all flat."""
+    """The weight gradient: a WeightGradPlan."""
 
-    def __call__(self, split, x, dy, dw):
+    def __call__(self, run, x, dy, dw):
         product = np.einsum("n...gc,n...gf->...cgf", self.image(x), np.conj(self.gradient(dy)))
         dw.reshape(self.w_shape)[...] = self.back(product[None])[self.taps]

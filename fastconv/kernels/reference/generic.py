@@ -4,9 +4,9 @@ from math import prod
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import blocks_of, clear, convert
 from ..arrays.long_sums import FLOAT64, is_long
@@ -106,49 +106,49 @@ class _GenericPlan:
         """Return where sums are made: in total itself, or, of many terms, in numbers of float64."""
         return buffer(total.size, FLOAT64) if self._long else total
 
-    def _round(self, split, sums, total):
+    def _round(self, run, sums, total):
         if self._long:
-            split(blocks_of(total), Call(convert, sums, total), total.size)
+            run(Task(convert, sums, total, units=blocks_of(total), flops=total.size))
 
 
 class GenericOutputPlan(_GenericPlan):
-    """The convolution's output by plain loops; called with (split, x, w, bias, y), all flat."""
+    """The convolution's output by plain loops: an OutputPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         super().__init__(spec, dtype, prod(spec.kernel) * spec.channels // spec.groups)
 
-    def __call__(self, split, x, w, bias, y):
+    def __call__(self, run, x, w, bias, y):
         sums = self._sums(y)
         if bias is None:
-            split(blocks_of(y), Call(clear, sums), y.size)
+            run(Task(clear, sums, units=blocks_of(y), flops=y.size))
         else:
-            split(y.size // self.spec.filters, Call(repeat_bias, bias, sums), y.size)
-        split(self.spec.images, Call(generic_output, x, w, sums, *self.geometry), self.spec.flops)
-        self._round(split, sums, y)
+            run(Task(repeat_bias, bias, sums, units=y.size // self.spec.filters, flops=y.size))
+        run(Task(generic_output, x, w, sums, *self.geometry, units=self.spec.images, flops=self.spec.flops))
+        self._round(run, sums, y)
 
 
 class GenericInputGradPlan(_GenericPlan):
-    """The input gradient by plain loops; called with (split, dy, w, dx), all flat."""
+    """The input gradient by plain loops: an InputGradPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         super().__init__(spec, dtype, prod(spec.kernel) * spec.filters // spec.groups)
 
-    def __call__(self, split, dy, w, dx):
+    def __call__(self, run, dy, w, dx):
         sums = self._sums(dx)
-        split(blocks_of(dx), Call(clear, sums), dx.size)
-        split(self.spec.images, Call(generic_input_grad, dy, w, sums, *self.geometry), self.spec.flops)
-        self._round(split, sums, dx)
+        run(Task(clear, sums, units=blocks_of(dx), flops=dx.size))
+        run(Task(generic_input_grad, dy, w, sums, *self.geometry, units=self.spec.images, flops=self.spec.flops))
+        self._round(run, sums, dx)
 
 
 class GenericWeightGradPlan(_GenericPlan):
-    """The weight gradient by plain loops; called with (split, x, dy, dw), all flat."""
+    """The weight gradient by plain loops: a WeightGradPlan."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         super().__init__(spec, dtype, spec.images * prod(spec.outputs))
 
-    def __call__(self, split, x, dy, dw):
+    def __call__(self, run, x, dy, dw):
         sums = self._sums(dw)
-        split(blocks_of(dw), Call(clear, sums), dw.size)
-        call = Call(generic_weight_grad, x, dy, sums, self.spec.images, *self.geometry)
-        split(prod(self.kernel), call, self.spec.flops)
-        self._round(split, sums, dw)
+        run(Task(clear, sums, units=blocks_of(dw), flops=dw.size))
+        arguments = x, dy, sums, self.spec.images, *self.geometry
+        run(Task(generic_weight_grad, *arguments, units=prod(self.kernel), flops=self.spec.flops))
+        self._round(run, sums, dw)

@@ -243,7 +243,7 @@ def fit_rows(count: int, most: int) -> int:
     return min(range(min(count, most), 0, -1), key=lambda rows: -(-count // rows) * (rows + 1))
 
 
-def fit_tile(count: int, outputs: int, dtype, vectors: tuple[int, ...]) -> tuple[int, int]:
+def choose_tile(count: int, outputs: int, dtype, vectors: tuple[int, ...]) -> tuple[int, int]:
     """Return the (rows, vectors) that cover count x outputs at least cost, with one of the given numbers of vectors."""
     lanes, choices = lanes_of(dtype), []
     for v in vectors:

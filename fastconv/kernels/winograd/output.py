@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..contraction.pack import pad_bias
 from ..simd.tile import fit_vectors
@@ -36,17 +36,17 @@ FIRST, THEN = 0, 1
 
 
 @cache
-def many_tiles_kernel(m, rows, vectors, turned):
+def weights_packed_kernel(m, rows, vectors, rotated):
     """Return the kernel for many tiles.
 
     First all weights are transformed; units are chunks of `vectors` vectors of outputs. Then they are blocks of tiles, group by
     group.
     """
     patches, outputs_back = patches_kernel(m, False), outputs_kernel(m, vectors)
-    products, transform_weights, n = products_kernel(m, rows, vectors, False), weights_kernel(m, vectors, turned), m + 2
+    products, transform_weights, n = products_kernel(m, rows, vectors, False), weights_kernel(m, vectors, rotated), m + 2
 
     @jit
-    def winograd_many(step, x, w, u, bias, y, g, v, sums, room, turn, failed, start, stop):
+    def winograd_many(step, x, w, u, bias, y, g, v, sums, scratch, turn, failed, start, stop):
         source, target, tiles, groups, run = g[0:7], g[7:14], g[24], g[16], g[23]
         channels, outputs, chunks, blocks, v_step, v_plane, u_plane, plane = g[14], g[15], g[17], g[18], g[19], g[20], g[21], g[22]
         size, watch = vectors * lanes(x), 0.0
@@ -54,19 +54,19 @@ def many_tiles_kernel(m, rows, vectors, turned):
             for unit in range(start, stop):
                 group, o = unit // chunks, unit % chunks * size
                 transform_weights(
-                    w, group, groups, channels, outputs, o, 0, channels, u, unit * n * n * u_plane, u_plane, room, turn
+                    w, group, groups, channels, outputs, o, 0, channels, u, unit * n * n * u_plane, u_plane, scratch, turn
                 )
             return
         for unit in range(start, stop):
             group, block = unit // blocks, unit % blocks
             first, last = tiles * block // blocks, tiles * (block + 1) // blocks
-            patches(x, source, group * channels, channels, first, last, v, 0, v_step, v_plane, channels, room)
+            patches(x, source, group * channels, channels, first, last, v, 0, v_step, v_plane, channels, scratch)
             for chunk in range(chunks):
                 at, o = (group * chunks + chunk) * n * n * u_plane, group * outputs + chunk * size
                 for c in range(0, channels, run):
                     terms, weights = min(run, channels - c), at + c * size
                     products(v, c, v_step, v_plane, u, weights, size, u_plane, terms, sums, 0, plane, last - first, c == 0)
-                watch += outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, room)
+                watch += outputs_back(sums, plane, target, bias, o, o, outputs - chunk * size, first, last, y, scratch)
         if watch != 0:
             failed[0] = 1
 
@@ -74,35 +74,35 @@ def many_tiles_kernel(m, rows, vectors, turned):
 
 
 @cache
-def few_tiles_kernel(m, rows, vectors, turned):
+def weights_streamed_kernel(m, rows, vectors, rotated):
     """Return the kernel for few tiles.
 
     Where there is one group, first all its patches are transformed; units are tiles. Where there are several, v is this thread's
     own, for a group at a time. Then units are chunks of outputs, group by group.
     """
-    transform_weights, outputs_back = weights_kernel(m, vectors, turned), outputs_kernel(m, vectors)
+    transform_weights, outputs_back = weights_kernel(m, vectors, rotated), outputs_kernel(m, vectors)
     patches, products = patches_kernel(m, False), products_kernel(m, rows, vectors, False)
 
     @jit
-    def winograd_few(step, x, v, w, bias, y, g, u, sums, room, turn, failed, start, stop):
+    def winograd_few(step, x, v, w, bias, y, g, u, sums, scratch, turn, failed, start, stop):
         source, target, tiles, run = g[0:7], g[7:14], g[24], g[23]
         channels, outputs, groups, chunks, v_step, v_plane, u_plane, plane = (
             g[14], g[15], g[16], g[17], g[19], g[20], g[21], g[22],
         )  # fmt: skip
         size, watch = vectors * lanes(w), 0.0
         if step == FIRST:
-            patches(x, source, 0, channels, start, stop, v, start * v_step, v_step, v_plane, channels, room)
+            patches(x, source, 0, channels, start, stop, v, start * v_step, v_step, v_plane, channels, scratch)
             return
         for unit in range(start, stop):
             group, o = unit // chunks, unit % chunks * size
             if groups > 1 and (unit == start or o == 0):
-                patches(x, source, group * channels, channels, 0, tiles, v, 0, v_step, v_plane, channels, room)
+                patches(x, source, group * channels, channels, 0, tiles, v, 0, v_step, v_plane, channels, scratch)
             for c in range(0, channels, run):
                 last = min(c + run, channels)
-                transform_weights(w, group, groups, channels, outputs, o, c, last, u, 0, u_plane, room, turn)
+                transform_weights(w, group, groups, channels, outputs, o, c, last, u, 0, u_plane, scratch, turn)
                 products(v, c, v_step, v_plane, u, 0, size, u_plane, last - c, sums, 0, plane, tiles, c == 0)
             watch += outputs_back(
-                sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, room
+                sums, plane, target, bias, group * outputs + o, group * outputs + o, outputs - o, 0, tiles, y, scratch
             )
         if watch != 0:
             failed[0] = 1
@@ -116,16 +116,16 @@ def round_up(value: int, multiple: int) -> int:
 
 
 class WinogradContraction:
-    """A 3 x 3 convolution with everything chosen; called with (split, x, w, bias, y), all flat.
+    """A 3 x 3 convolution with everything chosen: an OutputPlan.
 
-    With `turned` it is the convolution of dy with the turned kernels, whose result is the input gradient.
+    With `rotated` it is the convolution of dy with the rotated kernels, whose result is the input gradient.
     """
 
-    def __init__(self, spec: ConvSpec, dtype: np.dtype, m: int, turned: bool = False):
+    def __init__(self, spec: ConvSpec, dtype: np.dtype, m: int, rotated: bool = False):
         n, size = m + 2, lanes_of(dtype)
         before = [pads[0] for pads in spec.pads]
         source, target, channels, outputs = spec.size, spec.outputs, spec.channels, spec.filters
-        if turned:
+        if rotated:
             source, target, channels, outputs = target, source, outputs, channels
             before = [2 - pad for pad in before]
         grid = [-(-pixels // m) for pixels in target]
@@ -148,8 +148,8 @@ class WinogradContraction:
         most = -(-self.tiles // self.blocks)
         held = part if self.few else run
         v_plane, u_plane, plane = most * v_step + size, held * chunk + size, round_up(most, rows) * chunk + size
-        self.v_size, self.sums_size, self.room_size = n * n * v_plane, n * n * plane, n * n * size
-        self.u_size, self.turn_size = n * n * u_plane, 9 * size * size if turned else 0
+        self.v_size, self.sums_size, self.scratch_size = n * n * v_plane, n * n * plane, n * n * size
+        self.u_size, self.turn_size = n * n * u_plane, 9 * size * size if rotated else 0
         self.geometry = np.array(
             [*source, channels, *before, *grid, *target, outputs, 0, 0, *grid]
             + [run, self.outputs, spec.groups, self.chunks, self.blocks, v_step, v_plane, u_plane, plane, part, self.tiles],
@@ -157,57 +157,74 @@ class WinogradContraction:
         )
         self.flops = spec.flops
         self.name = f"winograd_{dtype.name}_{m}_{rows}x{vectors}x{size}"
-        self._kernel = (few_tiles_kernel if self.few else many_tiles_kernel)(m, rows, vectors, turned)
+        self._kernel = (weights_streamed_kernel if self.few else weights_packed_kernel)(m, rows, vectors, rotated)
         self.no_bias = buffer(outputs + chunk, dtype)
         self.no_bias[:] = 0
 
-    def __call__(self, split, x, w, bias, y):
+    def __call__(self, run, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); return whether all of it is finite."""
         failed = np.zeros(1, np.int64)
         g, kernel, none, units = self.geometry, self._kernel, x[:0], self.groups * self.chunks
         padded_bias = self.no_bias
         if bias is not None:
             padded_bias = buffer(len(self.no_bias), x.dtype)
-            split(1, Call(pad_bias, bias, 1, padded_bias), 0)
+            run(Task(pad_bias, bias, 1, padded_bias, units=1))
 
         def make(size):
             return partial(buffer, size, x.dtype)
 
-        rooms = make(self.room_size), make(self.turn_size)
+        scratchpads = make(self.scratch_size), make(self.turn_size)
         if self.few:
             v: Any = make(self.v_size)
             if self.groups == 1:
                 v = v()
-                split(self.tiles, Call(kernel, FIRST, x, v, w, none, none, g, none, none, *rooms, failed), 20 * self.v_size)
-            scratch = make(self.u_size), make(self.sums_size), *rooms
-            split(units, Call(kernel, THEN, x, v, w, padded_bias, y, g, *scratch, failed), self.flops)
+                run(
+                    Task(
+                        kernel,
+                        FIRST,
+                        x,
+                        v,
+                        w,
+                        none,
+                        none,
+                        g,
+                        none,
+                        none,
+                        *scratchpads,
+                        failed,
+                        units=self.tiles,
+                        flops=20 * self.v_size,
+                    )
+                )
+            scratch = make(self.u_size), make(self.sums_size), *scratchpads
+            run(Task(kernel, THEN, x, v, w, padded_bias, y, g, *scratch, failed, units=units, flops=self.flops))
         else:
             u = buffer(units * self.u_size, x.dtype)
-            split(units, Call(kernel, FIRST, none, w, u, none, none, g, none, none, *rooms, failed), 20 * len(u))
-            scratch = make(self.v_size), make(self.sums_size), *rooms
-            split(self.groups * self.blocks, Call(kernel, THEN, x, w, u, padded_bias, y, g, *scratch, failed), self.flops)
+            run(Task(kernel, FIRST, none, w, u, none, none, g, none, none, *scratchpads, failed, units=units, flops=20 * len(u)))
+            scratch = make(self.v_size), make(self.sums_size), *scratchpads
+            run(Task(kernel, THEN, x, w, u, padded_bias, y, g, *scratch, failed, units=self.groups * self.blocks, flops=self.flops))
         return failed[0] == 0
 
 
 class WinogradOutputPlan:
-    """A convolution's output; called with (split, x, w, bias, y), all flat. What isn't finite is left to plan `otherwise()`."""
+    """A convolution's output: an OutputPlan. What isn't finite is left to plan `otherwise()`."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = TILE):
         self._contraction = WinogradContraction(spec, dtype, m)
         self._otherwise, self.name = otherwise, self._contraction.name
 
-    def __call__(self, split, x, w, bias, y):
-        if not self._contraction(split, x, w, bias, y):
-            self._otherwise()(split, x, w, bias, y)
+    def __call__(self, run, x, w, bias, y):
+        if not self._contraction(run, x, w, bias, y):
+            self._otherwise()(run, x, w, bias, y)
 
 
 class WinogradInputGradPlan:
-    """The input gradient; called with (split, dy, w, dx), all flat. What isn't finite is left to the plan `otherwise()`."""
+    """The input gradient: an InputGradPlan. What isn't finite is left to the plan `otherwise()`."""
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = TILE):
-        self._contraction = WinogradContraction(spec, dtype, m, turned=True)
+        self._contraction = WinogradContraction(spec, dtype, m, rotated=True)
         self._otherwise, self.name = otherwise, self._contraction.name
 
-    def __call__(self, split, dy, w, dx):
-        if not self._contraction(split, dy, w, None, dx):
-            self._otherwise()(split, dy, w, dx)
+    def __call__(self, run, dy, w, dx):
+        if not self._contraction(run, dy, w, None, dx):
+            self._otherwise()(run, dy, w, dx)

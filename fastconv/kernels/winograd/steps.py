@@ -1,7 +1,7 @@
 """The steps of Winograd's convolution, as loops over vectors of channels: transform patches and weights, multiply, transform back.
 
 n = m + 2; a plane is one of the n * n pixels of a transformed patch, for all tiles and channels at hand. (Planes side by side for
-each tile or channel, for the sake of the page tables, lost 0 to 14 %.) `room` is scratch of n * n vectors, in which a
+each tile or channel, for the sake of the page tables, lost 0 to 14 %.) `scratch` is scratch of n * n vectors, in which a
 two-dimensional transform passes from columns to rows. All arrays are flat.
 
 A side of a convolution is an array of (height, width, channels of a pixel, rows above the first tile's, columns left of it, rows
@@ -32,7 +32,7 @@ def patches_kernel(m, gradient):
     size, kind = (m, GRADIENT) if gradient else (n, INPUT)
 
     @jit
-    def winograd_patches(x, side, channel, channels, first, last, v, at, step, plane, width, room):
+    def winograd_patches(x, side, channel, channels, first, last, v, at, step, plane, width, scratch):
         """Write the tiles first..last from v[at] on: tiles `step` apart, `width` channels each, zeros behind the last of them."""
         height, columns, pixel = side[0], side[1], side[2]
         tiles = side[5] * side[6]
@@ -52,9 +52,9 @@ def patches_kernel(m, gradient):
                     else:
                         valid = channels - c if 0 <= left + j < columns else 0
                         tile = tile_load_rows(x, position, columns * pixel, size, -top, height - top, valid)
-                    tile_store(tile_transform(tile, m, kind), room, j * lanes(x), size * lanes(x), lanes(x))
+                    tile_store(tile_transform(tile, m, kind), scratch, j * lanes(x), size * lanes(x), lanes(x))
                 for i in range(n):
-                    tile = tile_load(room, i * size * lanes(x), lanes(x), size, 1)
+                    tile = tile_load(scratch, i * size * lanes(x), lanes(x), size, 1)
                     target = at + (t - first) * step + i * n * plane + c
                     tile_store(tile_transform(tile, m, kind), v, target, plane, lanes(x))
 
@@ -62,23 +62,23 @@ def patches_kernel(m, gradient):
 
 
 @cache
-def weights_kernel(m, vectors, turned):
+def weights_kernel(m, vectors, rotated):
     """Return the loop that transforms the weights of `vectors` vectors of outputs.
 
-    The weights are (3, 3, channels, groups * outputs), or `turned` (3, 3, outputs, groups * channels), each kernel turned by half a
+    The weights are (3, 3, channels, groups * outputs), or `rotated` (3, 3, outputs, groups * channels), each kernel rotated by half a
     circle.
     """
     n = m + 2
 
     @jit
-    def winograd_weights(w, group, groups, channels, outputs, o, first, last, u, at, plane, room, turn):
+    def winograd_weights(w, group, groups, channels, outputs, o, first, last, u, at, plane, scratch, turn):
         """Write u[plane][channel][output] from u[at] on for the channels first..last and the outputs from o on."""
         block = lanes(w) * lanes(w)
-        row, tap = (groups * channels, outputs * groups * channels) if turned else (groups * outputs, channels * groups * outputs)
+        row, tap = (groups * channels, outputs * groups * channels) if rotated else (groups * outputs, channels * groups * outputs)
         for base in range(first, last, lanes(w)):
             for vector in range(0, vectors * lanes(w), lanes(w)):
                 valid = outputs - o - vector
-                if turned:
+                if rotated:
                     corner = (o + vector) * row + group * channels + base
                     for k in range(9):
                         part = tile_load_turned(w, corner + (8 - k) * tap, row, valid, channels - base)
@@ -87,18 +87,18 @@ def weights_kernel(m, vectors, turned):
                     corner = base * row + group * outputs + o + vector
                 for c in range(base, min(base + lanes(w), last)):
                     position = corner + (c - base) * row
-                    prefetch_rows(w, position + (lanes(w) if turned else lanes(w) * row), tap, 9, 0)
+                    prefetch_rows(w, position + (lanes(w) if rotated else lanes(w) * row), tap, 9, 0)
                     for b in range(3):
-                        if turned:
+                        if rotated:
                             tile = tile_load(turn, b * block + (c - base) * lanes(w), 3 * block, 3, 1)
                         else:
                             tile = tile_load_rows(w, position + b * tap, 3 * tap, 3, 0, 3, valid)
-                        tile_store(tile_transform(tile, m, WEIGHTS), room, b * lanes(w), 3 * lanes(w), lanes(w))
+                        tile_store(tile_transform(tile, m, WEIGHTS), scratch, b * lanes(w), 3 * lanes(w), lanes(w))
                     target = at + (c - first) * vectors * lanes(w) + vector
                     for i in range(n):
                         prefetch_rows(u, target + vectors * lanes(w) + i * n * plane, plane, n, 1)
                     for i in range(n):
-                        tile = tile_load(room, 3 * i * lanes(w), lanes(w), 3, 1)
+                        tile = tile_load(scratch, 3 * i * lanes(w), lanes(w), 3, 1)
                         tile_store(tile_transform(tile, m, WEIGHTS), u, target + i * n * plane, plane, lanes(w))
 
     return winograd_weights
@@ -117,7 +117,7 @@ def products_kernel(m, rows, vectors, over_tiles):
     def winograd_products(v, v_at, v_step, v_plane, u, u_at, u_step, u_plane, run, sums, at, plane, count, fresh):
         """Set sums[plane][row][vectors] from sums[at] on, or unless `fresh` add the products' sum to it, for `count` rows.
 
-        v's tiles are v_step apart. u is read at u_at + k * u_step, for k up to run. There must be room for whole tiles of sums.
+        v's tiles are v_step apart. u is read at u_at + k * u_step, for k up to run. There must be scratch for whole tiles of sums.
         """
         channels = vectors * lanes(v)
         deep = run // DEPTH * DEPTH
@@ -164,7 +164,7 @@ def outputs_kernel(m, vectors):
     n = m + 2
 
     @jit
-    def winograd_outputs(sums, plane, side, bias, first_bias, channel, outputs, first, last, y, room):
+    def winograd_outputs(sums, plane, side, bias, first_bias, channel, outputs, first, last, y, scratch):
         """Store the tiles first..last of up to `outputs` channels from `channel` on; return 0, or NaN if any is not finite."""
         watch = vzero(y)
         height, columns, pixel = side[0], side[1], side[2]
@@ -176,10 +176,10 @@ def outputs_kernel(m, vectors):
                 start = (t - first) * vectors * lanes(y) + o
                 for j in range(n):
                     tile = tile_transform(tile_load(sums, start + j * plane, n * plane, n, 1), m, OUTPUT)
-                    tile_store(tile, room, j * lanes(y), n * lanes(y), lanes(y))
+                    tile_store(tile, scratch, j * lanes(y), n * lanes(y), lanes(y))
                 biases = tile_load(bias, first_bias + o, 0, m, 1)
                 for i in range(min(m, height - top)):
-                    tile = tile_transform(tile_load(room, i * n * lanes(y), lanes(y), n, 1), m, OUTPUT)
+                    tile = tile_transform(tile_load(scratch, i * n * lanes(y), lanes(y), n, 1), m, OUTPUT)
                     position = corner + i * columns * pixel + o
                     tile = tile_add(tile, biases)
                     watch = tile_watch(watch, tile)
@@ -195,7 +195,7 @@ def weight_grads_kernel(m, vectors, wide):
     n = m + 2
 
     @jit
-    def winograd_weight_grads(sums, at, plane, channels, outputs, dw, position, pixel, row, room, fresh):
+    def winograd_weight_grads(sums, at, plane, channels, outputs, dw, position, pixel, row, scratch, fresh):
         """Store (3, 3, channels, outputs) at dw[position], taps `row` apart, channels `pixel`; return as winograd_outputs.
 
         Wide gradients are added to those that are there, unless `fresh`.
@@ -206,17 +206,17 @@ def weight_grads_kernel(m, vectors, wide):
                 start = at + c * vectors * lanes(sums) + o
                 for j in range(n):
                     tile = tile_transform(tile_load(sums, start + j * plane, n * plane, n, 1), m, WEIGHT_GRADIENT)
-                    tile_store(tile, room, j * lanes(sums), n * lanes(sums), lanes(sums))
+                    tile_store(tile, scratch, j * lanes(sums), n * lanes(sums), lanes(sums))
                 for a in range(3):
-                    tile = tile_transform(tile_load(room, a * n * lanes(sums), lanes(sums), n, 1), m, WEIGHT_GRADIENT)
+                    tile = tile_transform(tile_load(scratch, a * n * lanes(sums), lanes(sums), n, 1), m, WEIGHT_GRADIENT)
                     watch = tile_watch(watch, tile)
                     target = position + 3 * a * row + c * pixel + o
                     if wide:
-                        tile_store(tile, room, a * n * lanes(sums), lanes(sums), lanes(sums))
+                        tile_store(tile, scratch, a * n * lanes(sums), lanes(sums), lanes(sums))
                         for k in range(3):
                             for i in range(min(lanes(sums), outputs - o)):
                                 before = 0.0 if fresh else dw[target + k * row + i]
-                                dw[target + k * row + i] = before + room[(a * n + k) * lanes(sums) + i]
+                                dw[target + k * row + i] = before + scratch[(a * n + k) * lanes(sums) + i]
                     else:
                         tile_store(tile, dw, target, row, outputs - o)
         return vsum(watch)

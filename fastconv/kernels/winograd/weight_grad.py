@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ...runtime.call import Call
 from ...runtime.jit import jit
 from ...runtime.memory import buffer
+from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import add_parts, add_wide_parts, blocks_of
-from ..simd.tile import fit_tile
+from ..simd.tile import choose_tile
 from ..simd.vector import lanes, lanes_of
 from .cost import TILE
 from .output import round_up
@@ -34,7 +34,7 @@ def winograd_weight_grad_kernel(m, rows, vectors, wide):
     products, gradients_back = products_kernel(m, rows, vectors, True), weight_grads_kernel(m, vectors, wide)
 
     @jit
-    def winograd_weight_grad(x, dy, parts, g, v, z, sums, room, failed, start, stop):
+    def winograd_weight_grad(x, dy, parts, g, v, z, sums, scratch, failed, start, stop):
         source, target, channels, filters = g[0:7], g[7:14], g[14], g[15]
         groups, part_count, c_blocks, f_blocks, c_block, f_block, chunk, tiles = (
             g[16],
@@ -59,8 +59,8 @@ def winograd_weight_grad_kernel(m, rows, vectors, wide):
             for spanned in range(begin, end, span):
                 for first in range(spanned, min(spanned + span, end), chunk):
                     last = min(first + chunk, end)
-                    patches(x, source, group * channels + c, c_count, first, last, v, 0, v_step, v_plane, c_rows, room)
-                    gradients(dy, target, group * filters + f, f_count, first, last, z, 0, z_step, z_plane, z_step, room)
+                    patches(x, source, group * channels + c, c_count, first, last, v, 0, v_step, v_plane, c_rows, scratch)
+                    gradients(dy, target, group * filters + f, f_count, first, last, z, 0, z_step, z_plane, z_step, scratch)
                     for o in range(0, f_count, size):
                         products(
                             v, 0, v_step, v_plane, z, o, z_step, z_plane, last - first, sums, o * c_rows, plane, c_rows,
@@ -68,7 +68,17 @@ def winograd_weight_grad_kernel(m, rows, vectors, wide):
                         )  # fmt: skip
                 for o in range(0, f_count, size):
                     watch += gradients_back(
-                        sums, o * c_rows, plane, c_count, f_count - o, parts, at + o, groups * filters, row, room, spanned == begin
+                        sums,
+                        o * c_rows,
+                        plane,
+                        c_count,
+                        f_count - o,
+                        parts,
+                        at + o,
+                        groups * filters,
+                        row,
+                        scratch,
+                        spanned == begin,
                     )
         if watch != 0:
             failed[0] = 1
@@ -77,7 +87,7 @@ def winograd_weight_grad_kernel(m, rows, vectors, wide):
 
 
 class WinogradWeightGradPlan:
-    """The weight gradient of 3 x 3 kernels; called with (split, x, dy, dw), all flat. What isn't finite is left to `otherwise()`.
+    """The weight gradient of 3 x 3 kernels: a WeightGradPlan. What isn't finite is left to `otherwise()`.
 
     The number of parts into which the tiles are cut depends on the shape only, and they are summed in their order.
     """
@@ -93,7 +103,7 @@ class WinogradWeightGradPlan:
             f_block = round_up(f_block // 2, size)
         c_block = min(channels, max(size, SUMS_BYTES // (n * n * f_block * item)))
         c_block = -(-channels // -(-channels // c_block))  # blocks of one size, nearly
-        rows, vectors = fit_tile(c_block, f_block, dtype, (1, 2, 4))
+        rows, vectors = choose_tile(c_block, f_block, dtype, (1, 2, 4))
         f_block = round_up(f_block, vectors * size)
         c_blocks, f_blocks, c_rows = -(-channels // c_block), -(-filters // f_block), round_up(c_block, rows)
         v_step, z_step = round_up(c_rows, size), f_block
@@ -115,14 +125,14 @@ class WinogradWeightGradPlan:
         self._dtype = np.dtype(np.float64) if wide else dtype
         self._kernel = winograd_weight_grad_kernel(m, rows, vectors, wide)
 
-    def __call__(self, split, x, dy, dw):
+    def __call__(self, run, x, dy, dw):
         kernel, geometry = self._kernel, self._geometry
         in_place = self._parts == 1 and self._dtype == dw.dtype
         parts = dw if in_place else buffer(self._parts * len(dw), self._dtype)
         failed = np.zeros(1, np.int64)
         scratch = (partial(buffer, size, x.dtype) for size in self._sizes)
-        split(self.units, Call(kernel, x, dy, parts, geometry, *scratch, failed), self.flops)
+        run(Task(kernel, x, dy, parts, geometry, *scratch, failed, units=self.units, flops=self.flops))
         if failed[0]:
-            self._otherwise()(split, x, dy, dw)
+            self._otherwise()(run, x, dy, dw)
         elif not in_place:
-            split(blocks_of(dw), Call(add_parts if self._dtype == dw.dtype else add_wide_parts, parts, dw), len(parts))
+            run(Task(add_parts if self._dtype == dw.dtype else add_wide_parts, parts, dw, units=blocks_of(dw), flops=len(parts)))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...runtime.recorder import Recorder
+from ...runtime.program import Program
+from ...runtime.task import Work
 from ...runtime.threads import team_of
 from ..frozen import check_batches
 from ..inputs import checked_loss, checked_threads
@@ -57,9 +58,9 @@ def gradient(
     vector, buffers = np.zeros_like(model.parameters), model.buffers.copy()
     try:
         with team_of(checked_threads("gradient", threads)) as team:
-            recorder = Recorder(team.threads)
-            LayerByLayer(model, name, vector).gradient(recorder, data, data.count)
-            team.run(recorder.program())
+            tasks: list[Work] = []
+            LayerByLayer(model, name, vector).gradient(tasks.append, data, data.count)
+            team.run(Program(tasks, team.threads))
     finally:
         model.buffers[:] = buffers
     return float(data.losses.mean()), vector

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
 
 import numpy as np
 
 from ...kernels.arrays.blocks import blocks_of
 from ...kernels.training.optimizers import adam, sgd
-from ...runtime.call import Call
+from ...runtime.task import Task
 from ..options import Options, as_bool, as_number, as_plain
+
+UPDATE_FLOPS = 10
+"""About what an update takes a weight."""
 
 
 class Optimizer(Options):
@@ -36,12 +38,8 @@ class Optimizer(Options):
         self._lr = as_number(type(self).__name__, "lr", value, 0)
 
     @abstractmethod
-    def call(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Call:
-        """Return the call that updates w by its gradient g, the units being its blocks."""
-
-    def record(self, split: Any, w: np.ndarray, *rest: Any) -> None:
-        """Add the update to a program; arguments as for `call`."""
-        split(blocks_of(w), self.call(w, *rest), 10 * w.size)
+    def task(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Task:
+        """Return the task that updates w by its gradient g, the units being its blocks."""
 
 
 class SGD(Optimizer):
@@ -81,10 +79,12 @@ class SGD(Optimizer):
         """One with momentum."""
         return 1 if self.momentum else 0
 
-    def call(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Call:
+    def task(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Task:
         """Return the update."""
         settings = np.array([self.momentum, self.weight_decay, self.nesterov])
-        return Call(sgd, w, g, slots[0] if slots else w[:0], settings, rates, state)
+        return Task(
+            sgd, w, g, slots[0] if slots else w[:0], settings, rates, state, units=blocks_of(w), flops=UPDATE_FLOPS * w.size
+        )
 
 
 class Adam(Optimizer):
@@ -123,10 +123,10 @@ class Adam(Optimizer):
         self.betas = as_number(name, "betas", first, 0, 1), as_number(name, "betas", second, 0, 1)
         self.epsilon, self.weight_decay = as_number(name, "epsilon", epsilon, 0), as_number(name, "weight_decay", weight_decay, 0)
 
-    def call(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Call:
+    def task(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Task:
         """Return the update."""
         settings = np.array([*self.betas, self.epsilon, self.weight_decay, self._apart])
-        return Call(adam, w, g, *slots, settings, rates, state)
+        return Task(adam, w, g, *slots, settings, rates, state, units=blocks_of(w), flops=UPDATE_FLOPS * w.size)
 
 
 class AdamW(Adam):

@@ -9,14 +9,12 @@ import numpy as np
 
 from ...engine.data import Data
 from ...engine.epoch import Epoch
-from ...engine.fused import ONLINE_IMAGES, ConvPoolDense
 from ...kernels.training.batch import advance
 from ...messages.warn import warn
-from ...runtime.call import Call
-from ...runtime.recorder import Recorder
+from ...runtime.task import Run, Task
 from ...runtime.team import Team
 from ..frozen import batch_sizes, check_batches, trained_parts
-from ..passes import LayerByLayer, OnePass, Pass, fastest_pass
+from ..passes import OnePass, Pass, fastest_pass
 from .optimizers import Optimizer, is_plain
 from .order import Order
 
@@ -45,11 +43,8 @@ class Updates(NamedTuple):
 
 def runs_online(model: Network, updates: Updates) -> bool:
     """Return whether each image is an update, for which there is work for one thread only."""
-    return updates.batch == 1 and is_plain(updates.optimizer) and isinstance(_pass(model, updates, model.parameters), OnePass)
-
-
-def _pass(model: Network, updates: Updates, vector: np.ndarray) -> LayerByLayer | OnePass:
-    return fastest_pass(model, vector, updates.shift)
+    plain = updates.batch == 1 and is_plain(updates.optimizer)
+    return plain and isinstance(fastest_pass(model, model.parameters, updates.shift), OnePass)
 
 
 class Recording:
@@ -75,30 +70,17 @@ class Recording:
         check_batches("fit", model, batch_sizes(updates.images, updates.batch))
         if model.parameters.size and not trained_parts(model):
             warn("fit: no layer with weights is trainable, so nothing will be learned")
-        way = _pass(model, updates, self._gradient)
-        if not isinstance(way, OnePass) or not is_plain(updates.optimizer):
+        way = fastest_pass(model, self._gradient, updates.shift)
+        own = way.own_updates(data, self._rates, updates.batch) if is_plain(updates.optimizer) else None
+        if own is None:
             return Epoch(team, partial(self._record, way), updates.images, updates.batch, data.state)
-        whole, packed = way.whole, way.whole.new_packed()
-        around = partial(whole.pack, packed=packed), partial(whole.unpack, packed=packed)
-        size = ONLINE_IMAGES if updates.batch == 1 else updates.batch
-        return Epoch(team, partial(self._record_packed, whole, packed), updates.images, size, data.state, around)
+        return Epoch(team, own.record, updates.images, own.batch, data.state, (own.before, own.after))
 
-    def _record(self, way: Pass, recorder: Recorder, size: int) -> None:
-        """Add the calls of an update to a program: the gradient, and what the optimizer makes of it."""
-        way.gradient(recorder, self._data, size)
-        self._descend(recorder, size)
-
-    def _descend(self, recorder: Recorder, size: int) -> None:
-        """Add the optimizer's calls, which leave what is frozen alone, and go on to the next batch."""
+    def _record(self, way: Pass, run: Run, size: int) -> None:
+        """Give `run` the tasks of an update: the gradient, what the optimizer makes of it, and going on to the next batch."""
+        way.gradient(run, self._data, size)
         model, state = self._model, self._data.state
-        for part in trained_parts(model):
+        for part in trained_parts(model):  # what is frozen is left alone
             slots = [slot[part] for slot in self._slots]
-            self._updates.optimizer.record(recorder, model.parameters[part], self._gradient[part], slots, self._rates, state)
-        recorder(1, Call(advance, state, size, 1), 0)
-
-    def _record_packed(self, whole: ConvPoolDense, packed: np.ndarray, recorder: Recorder, size: int) -> None:
-        """Add the calls of an update of packed weights to a program, or online those of many."""
-        online = self._updates.batch == 1
-        take = whole.online if online else whole.descend
-        take(recorder, self._data, size, packed, self._rates)
-        recorder(1, Call(advance, self._data.state, size, size if online else 1), 0)
+            run(self._updates.optimizer.task(model.parameters[part], self._gradient[part], slots, self._rates, state))
+        run(Task(advance, state, size, 1, units=1))

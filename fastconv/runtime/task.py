@@ -1,4 +1,4 @@
-"""A kernel with its arguments, as a piece of work for any thread: run from Python, or by its address without Python.
+"""A kernel with its arguments and its size, as work for any thread: run from Python, or by its address without Python.
 
 Kernels take flat arrays and integers, the last two of which say which units of work to do. By numba's calling convention such a
 function takes only words (addresses and integers of 64 bits): first where to leave its result and its error, then for each array
@@ -8,7 +8,7 @@ stack, so it may pass more words than the kernel takes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from struct import Struct
 from typing import Any
@@ -24,35 +24,49 @@ from .jit import jit
 MOST_WORDS = 128
 """A kernel's arguments take at most so many words."""
 ARRAY_WORDS = 7
-PIECES_A_THREAD = 4
-"""Work is cut into so many pieces a thread, for threads that aren't equally fast."""
+SLICES_PER_THREAD = 4
+"""Work is cut into so many slices for each thread, since threads aren't equally fast."""
+SLICE_FLOPS = 50_000
+"""A slice below this isn't worth another thread's attention, which costs about a microsecond."""
 
 WORD = ir.IntType(64)
 
 
-class Call:
-    """A kernel and its arguments but for the last two, start and stop; called with these.
+class Task:
+    """A kernel with its arguments but for the last two, start and stop, and how much work that is.
 
-    An argument that is callable is made anew for each thread, by calling it: a kernel's own room.
+    Parameters
+    ----------
+    kernel : function made by `jit`
+    *arguments : flat ndarray, int, tuple of these, or callable
+        A callable is called anew for each thread, and what it returns is the argument: the kernel's own scratchpad.
+    units : int
+        The kernel does units 0 ... units - 1, in any order and in any thread.
+    flops : int
+        Floating-point operations of all units together. So many make it worth the attention of other threads.
+    slices_per_thread : int
+        With 1 each thread gets one range of units: for kernels that read the same anew for every range.
     """
 
-    __slots__ = ("arguments", "kernel")
+    __slots__ = ("arguments", "flops", "kernel", "slices_per_thread", "units")
 
-    def __init__(self, kernel: Any, *arguments: Any):
-        self.kernel, self.arguments = kernel, arguments
+    def __init__(self, kernel: Any, *arguments: Any, units: int, flops: int = 0, slices_per_thread: int = SLICES_PER_THREAD):
+        self.kernel, self.arguments, self.units, self.flops = kernel, arguments, units, flops
+        self.slices_per_thread = slices_per_thread
 
-    def calls(self, units: int) -> tuple[tuple[Call, int], ...]:
-        """Return the calls that this consists of, and how many units each has, if it has so many."""
-        return ((self, units),)
+    def parts(self) -> tuple[Task, ...]:
+        """Return the tasks that this consists of: itself."""
+        return (self,)
 
-    def pieces(self, units: int, threads: int) -> int:
-        """Return into how many pieces so many units are cut for so many threads, which may not be equally fast."""
-        return min(units, PIECES_A_THREAD * threads) if threads > 1 else 1
+    def slices(self, threads: int) -> int:
+        """Return into how many slices its units are cut for so many threads."""
+        return min(self.units, self.slices_per_thread * threads) if threads > 1 else 1
 
     def __call__(self, start: int, stop: int) -> None:
+        """Do the units start ... stop - 1 in this thread."""
         self.kernel(*[a() if callable(a) else a for a in self.arguments], start, stop)
 
-    def put(self, table: np.ndarray, place: int, step: int, threads: int) -> tuple[int, int, list[Any]]:
+    def marshal(self, table: np.ndarray, place: int, step: int, threads: int) -> tuple[int, int, list[Any]]:
         """Write each thread's words into a table, `step` apart; return the kernel's address, where start belongs, what to keep."""
         arguments = [a() if callable(a) else a for a in self.arguments]
         words: list[int] = []
@@ -64,53 +78,56 @@ class Call:
         pack, kept = _pack(size), [arguments]
         pack.pack_into(table.data, 8 * place, *words)
         for thread in range(1, threads):
-            rooms = {i: a() for i, a in enumerate(self.arguments) if callable(a)}
-            for i, room in rooms.items():
-                words[places[i] : places[i] + ARRAY_WORDS] = _array_words(room)
+            scratchpads = {i: a() for i, a in enumerate(self.arguments) if callable(a)}
+            for i, scratchpad in scratchpads.items():
+                words[places[i] : places[i] + ARRAY_WORDS] = _array_words(scratchpad)
             pack.pack_into(table.data, 8 * (place + thread * step), *words)
-            kept.append([*rooms.values()])
+            kept.append([*scratchpads.values()])
         return _address(tuple(kinds), arguments), size, kept
 
 
-class LongCall(Call):
-    """A call that gets one range of units a thread: all units read the same, which more ranges would read more often."""
+class FusedTasks:
+    """Several tasks, each of which does a block of work before the next one does, while what they share is in the cache.
 
-    def pieces(self, units: int, threads: int) -> int:
-        """Return into how many pieces so many units are cut for so many threads."""
-        return min(units, threads)
-
-
-class Chain:
-    """Several calls, each of which does a block of work before the next one does, while what they share is in the cache.
-
-    Of the chain's units each call, which may have fewer or more of its own, does its share of them.
+    Of the `units` that are cut into slices each task, which may have fewer or more of its own, does its share of them; none of the
+    blocks has more than `block` of them.
     """
 
-    def __init__(self, calls: Sequence[tuple[Call, int]], units: int, block: int):
-        self._calls, self._units, self._block = tuple(calls), units, block
+    __slots__ = ("_block", "_tasks", "flops", "units")
+
+    def __init__(self, tasks: Sequence[Task], *, units: int, flops: int, block: int):
+        self._tasks, self._block, self.units, self.flops = tuple(tasks), block, units, flops
+
+    def parts(self) -> tuple[Task, ...]:
+        """Return the tasks that this consists of."""
+        return self._tasks
+
+    def slices(self, threads: int) -> int:
+        """Return into how many slices the units are cut for so many threads: none is larger than a block."""
+        least = SLICES_PER_THREAD * threads if threads > 1 else 1
+        return min(self.units, max(least, -(-self.units // self._block)))
 
     def __call__(self, start: int, stop: int) -> None:
-        count = len(self._calls)
+        """Do the units start ... stop - 1 in this thread."""
+        count = len(self._tasks)
         table, words = np.empty(3 * count, np.int64), np.empty(count * MOST_WORDS, np.int64)
         kept = []
-        for i, (call, units) in enumerate(self._calls):
-            address, place, rooms = call.put(words, i * MOST_WORDS, 0, 1)
-            table[3 * i : 3 * i + 3] = address, place, units
-            kept.append(rooms)
-        if run_in_blocks(table, words, self._units, self._block, start, stop) != 0:
-            raise RuntimeError(f"one of {[call.kernel.__name__ for call, _ in self._calls]} failed")
-
-    def calls(self, units: int) -> tuple[tuple[Call, int], ...]:
-        """Return the calls and their units."""
-        return self._calls
-
-    def pieces(self, units: int, threads: int) -> int:
-        """Return into how many pieces so many units are cut: none is larger than a block."""
-        least = PIECES_A_THREAD * threads if threads > 1 else 1
-        return min(units, max(least, -(-units // self._block)))
+        for i, task in enumerate(self._tasks):
+            address, place, arguments = task.marshal(words, i * MOST_WORDS, 0, 1)
+            table[3 * i : 3 * i + 3] = address, place, task.units
+            kept.append(arguments)
+        if run_in_blocks(table, words, self.units, self._block, start, stop) != 0:
+            raise RuntimeError(f"one of {[task.kernel.__name__ for task in self._tasks]} failed")
 
 
-Work = Call | Chain
+Work = Task | FusedTasks
+Run = Callable[[Work], None]
+"""Who is given a plan's tasks, in their order: `parallel_for` runs each at once; a list's `append` keeps them for a Program."""
+
+
+def worthwhile_threads(task: Work, threads: int) -> int:
+    """Return for how many of so many threads a task has enough work."""
+    return max(1, min(threads, task.units, task.flops // SLICE_FLOPS))
 
 
 def _array_words(array: np.ndarray) -> tuple[int, ...]:
@@ -182,7 +199,7 @@ def call_by_address(typing_context, address, words):
 
 @jit
 def run_in_blocks(table, words, units, block, start, stop):
-    """Do a chain's units start..stop, block by block; rows of table: a kernel's address, where its start belongs, its units."""
+    """Do units start..stop of fused tasks by blocks; rows of table: a kernel's address, where its start belongs, its units."""
     errors = 0
     for first in range(start, stop, block):
         for i in range(len(table) // 3):
