@@ -65,8 +65,8 @@ def patches_kernel(m, gradient):
 def weights_kernel(m, vectors, rotated):
     """Return the loop that transforms the weights of `vectors` vectors of outputs.
 
-    The weights are (3, 3, channels, groups * outputs), or `rotated` (3, 3, outputs, groups * channels), each kernel rotated by half a
-    circle.
+    The weights are (3, 3, channels, groups * outputs), or `rotated` (3, 3, outputs, groups * channels), each kernel rotated by
+    180 degrees.
     """
     n = m + 2
 
