@@ -150,7 +150,7 @@ def main(scope: str) -> None:
 
     Fail where a kernel has not run, or there are fewer than there were, unless it is "quick", which runs few.
     """
-    from fastconv.kernels.simd.target import REGISTERS, VECTOR_BYTES
+    from fastconv.runtime.machine import REGISTERS, VECTOR_BYTES
 
     from . import guarded_convolutions, guarded_layers, guarded_training
     from .simd_checks import check_simd

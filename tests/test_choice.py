@@ -9,8 +9,8 @@ import pytest
 import fastconv
 from fastconv import functional as fn
 from fastconv.functional.explain import OPERATIONS
-from fastconv.kernels.simd.target import VECTOR_BYTES
 from fastconv.kernels.table import TABLE, chosen_row
+from fastconv.runtime.machine import VECTOR_BYTES
 from fastconv.shapes import conv_spec
 
 from .cases import CASES, PLANE_CASES, integers

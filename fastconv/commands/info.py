@@ -8,14 +8,14 @@ from .. import __version__
 
 
 def info() -> dict[str, Any]:
-    """Return versions, the CPU that kernels are compiled for, the vector width, CPUs and threads, the cache and the kernels.
+    """Return versions, the CPU that kernels are compiled for, vectors, caches, CPUs and threads, and the algorithms.
 
     Returns
     -------
     dict
-        With string keys; `fastconv info` prints it. "threads" is what is set, "threads_used" how many run: no more than
-        "cpus", the CPUs that the system lets this process run on. "cpu_quota" is how many CPUs' time a container may use, None
-        for all; without a setting, "threads" goes by it, too.
+        With string keys; `fastconv info` prints it. "cache_bytes" are those of three levels that a thread may count on. "threads"
+        is what is set, "threads_used" how many run: no more than "cpus", the CPUs that the system lets this process run on.
+        "cpu_quota" is how many CPUs' time a container may use, None for all; without a setting, "threads" goes by it, too.
 
     Examples
     --------
@@ -27,10 +27,10 @@ def info() -> dict[str, Any]:
     import numba
     import numpy
 
-    from ..kernels.simd.target import REGISTERS, VECTOR_BYTES, target_cpu
     from ..kernels.table import TABLE
     from ..runtime.cpus import cpu_quota, usable_cpus
     from ..runtime.jit import cache_directory
+    from ..runtime.machine import CACHES, REGISTERS, VECTOR_BYTES, target_cpu
     from ..runtime.threads import get_num_threads, used_threads
 
     return {
@@ -41,6 +41,7 @@ def info() -> dict[str, Any]:
         "cpu": target_cpu(),
         "vector_bytes": VECTOR_BYTES,
         "vector_registers": REGISTERS,
+        "cache_bytes": [*CACHES],
         "cpus": usable_cpus(),
         "cpu_quota": cpu_quota(),
         "threads": get_num_threads(),

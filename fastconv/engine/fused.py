@@ -17,10 +17,10 @@ from ..kernels.fused.conv_pool_dense import (
     pack_conv_pool_dense,
     unpack_conv_pool_dense,
 )
-from ..kernels.simd.target import REGISTERS
 from ..kernels.simd.tile import fit_rows
 from ..kernels.simd.vector import lanes_of
 from ..kernels.training.optimizers import descend
+from ..runtime.machine import REGISTERS
 from ..runtime.memory import buffer
 from ..runtime.task import Run, Task
 from .data import Data

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.machine import FLOAT32_LANES
 from ..shapes import ConvSpec
 from .contraction.direct import DirectInputGradPlan, DirectOutputPlan
 from .contraction.direct_weight_grad import DirectWeightGradPlan
@@ -25,7 +26,6 @@ from .plane.output import PlaneInputGradPlan, PlaneOutputPlan
 from .plane.weight_grad import PlaneWeightGradPlan
 from .reference.fft import FFTInputGradPlan, FFTOutputPlan, FFTWeightGradPlan
 from .reference.generic import GenericInputGradPlan, GenericOutputPlan, GenericWeightGradPlan
-from .simd.target import VECTOR_BYTES
 from .simd.vector import lanes_of
 from .winograd.cost import winograd_pays
 from .winograd.output import WinogradInputGradPlan, WinogradOutputPlan
@@ -55,12 +55,12 @@ class Algorithm:
 def _plane(spec: ConvSpec) -> bool:
     """Images of one channel, one filter and stride 1, of one or two axes and as wide as a vector."""
     single = spec.channels == spec.filters == max(spec.stride) == 1
-    return single and len(spec.size) <= 2 and spec.outputs[-1] >= VECTOR_BYTES // 4
+    return single and len(spec.size) <= 2 and spec.outputs[-1] >= FLOAT32_LANES
 
 
 def _plane_grad(spec: ConvSpec) -> bool:
     """Images of one channel, one filter and stride 1, of one or two axes, they and dy as wide as a vector."""
-    return _plane(spec) and spec.size[-1] >= VECTOR_BYTES // 4
+    return _plane(spec) and spec.size[-1] >= FLOAT32_LANES
 
 
 def _depthwise(spec: ConvSpec) -> bool:
@@ -70,13 +70,13 @@ def _depthwise(spec: ConvSpec) -> bool:
 
 def _groups_in_a_vector(spec: ConvSpec) -> bool:
     """Groups of as many filters as channels, a number that divides a vector's lanes."""
-    return 1 < spec.groups < spec.channels == spec.filters and (VECTOR_BYTES // 8) % (spec.channels // spec.groups) == 0
+    return 1 < spec.groups < spec.channels == spec.filters and (FLOAT32_LANES // 2) % (spec.channels // spec.groups) == 0
 
 
 def _few(spec: ConvSpec, results: int, summed: int) -> bool:
     """Return whether a vector has lanes for several pixels' results, and what is summed takes long enough."""
-    few = results <= VECTOR_BYTES // 16 or (results <= VECTOR_BYTES // 8 and summed * prod(spec.kernel) >= 2 * VECTOR_BYTES)
-    return few and spec.groups == 1 and summed * spec.kernel[-1] >= VECTOR_BYTES // 4
+    few = results <= FLOAT32_LANES // 4 or (results <= FLOAT32_LANES // 2 and summed * prod(spec.kernel) >= 8 * FLOAT32_LANES)
+    return few and spec.groups == 1 and summed * spec.kernel[-1] >= FLOAT32_LANES
 
 
 def _few_filters(spec: ConvSpec) -> bool:
@@ -103,7 +103,7 @@ def _narrow(spec: ConvSpec, taps: int, stride: int, results: int, summed: int) -
     """
     long = summed >= LEAST_SUMMED and taps > (2 if stride == 1 else 3)
     rows = taps > 1 and most_pixels(taps) >= LEAST_ROWS and _large_groups(spec)
-    return rows and results > VECTOR_BYTES // 16 and (long or results <= VECTOR_BYTES // 4)
+    return rows and results > FLOAT32_LANES // 4 and (long or results <= FLOAT32_LANES)
 
 
 def _narrow_output(spec: ConvSpec) -> bool:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays import FLOAT32, FLOAT64, all_finite, as_array
+from ..runtime.machine import FLOAT32_LANES, VECTOR_BYTES
 from ..shapes import Ints, check_elements
 
 MODES = ("full", "same", "valid")
 ENGINE_DIMS = 3
-VECTOR_BYTES = 64
 LONGEST_ROW = 48
 """A kernel of one row of so many pixels takes as long by either of the engine's kernels."""
 
@@ -53,7 +53,7 @@ class Problem:
         real = self.result.kind != "c"
         rows_shared = self.x.ndim == 2 and min(self.w.shape[0], self.size[0]) > 1
         short = self.x.ndim <= 2 and self.w.shape[-1] <= LONGEST_ROW
-        return real and (rows_shared or short) and self.size[-1] >= VECTOR_BYTES // 4
+        return real and (rows_shared or short) and self.size[-1] >= FLOAT32_LANES
 
     def lanes(self, bytes_each: int) -> int:
         """Return how many neighbouring results the engine computes at once: as many as fill a vector."""

@@ -9,25 +9,18 @@ from typing import Any
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import INPUT_BLOCK, RUN_DEPTH, WEIGHT_BLOCK, WHOLE_APART
 from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import blocks_of, clear
 from ..arrays.long_sums import is_long, pieces_of, scratchpads, tile_put_aside, tile_take_back
-from ..simd.target import REGISTERS
 from ..simd.tile import fit_vectors, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
-from ..simd.tile_top import WHOLE_APART, next_height, tile_outer_top, tile_store_top
+from ..simd.tile_top import next_height, tile_outer_top, tile_store_top
 from ..simd.vector import lanes, lanes_of, prefetch
 from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import PACKING_FLOPS, pack_weights, pad_bias, pad_rows
-
-DEEPEST = 1 if REGISTERS == 32 else 4
-"""The innermost loop takes up to so many inputs of a run in one round. (Zen 4, tiles of 14 x 2: one 1.08 times as fast as four.)"""
-BLOCK_BYTES = 192 * 1024
-"""So much input of a block of lines stays in the second-level cache while all outputs use it."""
-WEIGHT_BYTES = 256 * 1024
-"""The weights of so many outputs that they take this much stay in the second-level cache while the pixels of a line use them."""
 
 
 @cache
@@ -131,7 +124,7 @@ class TiledContraction:
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
-        self.block = min(len(c.x_lines), max(1, BLOCK_BYTES // c.line_bytes(dtype.itemsize)))
+        self.block = min(len(c.x_lines), max(1, INPUT_BLOCK // c.line_bytes(dtype.itemsize)))
         self.units = c.images * -(-len(c.x_lines) // self.block)
         self.flops, self.long = c.flops, is_long(len(c.taps) * c.run, dtype)
         self.fit(dtype)
@@ -140,7 +133,7 @@ class TiledContraction:
         self.packed_outputs = self.weight_blocks * channels
         self.packed_size = self.packed_outputs * len(c.w_taps) * c.w_run
         output_bytes = len(c.taps) * c.run * dtype.itemsize
-        self.outputs_block = max(1, WEIGHT_BYTES // max(1, output_bytes * channels)) * channels
+        self.outputs_block = max(1, WEIGHT_BLOCK // max(1, output_bytes * channels)) * channels
         self.no_bias = buffer(self.packed_outputs, dtype)
         self.no_bias[:] = 0
         blocks = len(c.taps) * c.run // (self.pieces[0] * self.pieces[1]) + len(c.taps) if self.long else 0
@@ -152,7 +145,7 @@ class TiledContraction:
         """Choose the tile, with it the kernel, and the tables and the scratch, if any, that the kernel needs."""
         c = self.contraction
         self.rows, self.vectors = fit_vectors(c.outputs, dtype)
-        self.depth = max(1, min(c.run, DEEPEST))
+        self.depth = max(1, min(c.run, RUN_DEPTH))
         self.name = f"direct_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
         self._kernel = direct_kernel(self.rows, self.vectors, self.depth, self.long)
         self.pieces = pieces_of(c.run, self.depth)

@@ -5,6 +5,7 @@ from functools import cache, partial
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import GRADIENT_LINES
 from ...runtime.memory import buffer
 from ...runtime.task import SLICES_PER_THREAD, Task
 from ...shapes import ConvSpec
@@ -28,8 +29,6 @@ from .pack import PACKING_FLOPS, pad_rows, unpack_weight_grad
 
 DEPTH = 4
 """How many pixels one round of the innermost loop takes."""
-BLOCK_BYTES = 24 * 1024
-"""So much of a block of lines, input and one tile's gradients, stays in the first-level cache while all tiles use it."""
 BLOCK_PIXELS = 64
 """A tile is loaded and stored once a block, which should not be for fewer pixels than this."""
 
@@ -141,7 +140,7 @@ class TiledWeightGrad:
         channels = self.vectors * lanes_of(dtype)
         line_bytes = c.line_bytes(dtype.itemsize) + c.count * channels * dtype.itemsize
         long = is_long(c.images * len(c.x_lines) * c.count, dtype)
-        piece, block = c.count, max(BLOCK_BYTES // line_bytes, -(-BLOCK_PIXELS // c.count))
+        piece, block = c.count, max(GRADIENT_LINES // line_bytes, -(-BLOCK_PIXELS // c.count))
         span = block = min(len(c.x_lines), block)
         if long:
             piece, span = pieces_of(c.count, DEPTH)[0], lines_of_block(len(c.x_lines), c.count)

@@ -8,6 +8,7 @@ from functools import cache, partial
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import INPUT_BLOCK
 from ...runtime.memory import buffer, zeros
 from ...runtime.task import Task
 from ...shapes import ConvSpec
@@ -19,9 +20,6 @@ from .direct import DirectInputGradPlan
 from .geometry import pack_geometry, read_geometry, read_weight_layout
 from .lowering import Contraction, lower_output
 from .pack import pad_rows
-
-BLOCK_BYTES = 192 * 1024
-"""So much input of a block of lines stays in the second-level cache."""
 
 
 @cache
@@ -102,7 +100,7 @@ class DotContraction:
             shape = (most // 2 + 1, most, c.outputs) if height > most // 2 else (1, most // 2, c.outputs)
         else:
             shape = (most, most, c.outputs)
-        block = min(len(c.x_lines), max(1, BLOCK_BYTES // c.line_bytes(dtype.itemsize)))
+        block = min(len(c.x_lines), max(1, INPUT_BLOCK // c.line_bytes(dtype.itemsize)))
         self.units, self.flops = c.images * -(-len(c.x_lines) // block), c.flops
         self.name = f"dot_{dtype.name}_{height}x{c.outputs}x{lanes_of(dtype)}"
         self._geometry, self._scratch_size = pack_geometry(c, block), c.scratch_size(block)
@@ -120,23 +118,9 @@ class DotContraction:
         packed = buffer(len(c.taps) * c.run * c.outputs, x.dtype)
         run(Task(pack_dots, w, geometry, c.run, packed, units=len(c.w_taps)))
         bias = self._no_bias if bias is None else bias
-        room, totals = (partial(buffer, n, x.dtype) for n in (size, self._lanes))
-        run(
-            Task(
-                kernel,
-                x,
-                packed,
-                bias,
-                y,
-                room,
-                totals,
-                *self._scratchpads,
-                geometry,
-                *self._pieces,
-                units=self.units,
-                flops=self.flops,
-            )
-        )
+        scratch, totals = (partial(buffer, n, x.dtype) for n in (size, self._lanes))
+        arguments = x, packed, bias, y, scratch, totals, *self._scratchpads, geometry, *self._pieces
+        run(Task(kernel, *arguments, units=self.units, flops=self.flops))
 
 
 class DotOutputPlan(DotContraction):

@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import REGISTERS
 from ...shapes import ConvSpec
 from ..arrays.long_sums import pieces_of, tile_put_aside, tile_take_back
-from ..simd.target import REGISTERS
 from ..simd.tile import tile_load, tile_zero
 from ..simd.tile_top import tile_store_top
 from ..simd.vector import lanes, lanes_of

@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ...runtime.machine import HELD_WEIGHTS
 from ...shapes import ConvSpec, Ints
-from ..simd.target import REGISTERS
 
 MOST_TAPS = 7
 """Longer tap rows are cut into equal ones of up to so many taps, and of up to MOST_WEIGHTS weights a lane."""
 MOST_WEIGHTS = 24
-MOST_HELD = REGISTERS // 2
-"""So many weights a lane stay in registers for a whole tile, which then takes all tap rows of the last two axes at once."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +186,7 @@ def _phases(spec: ConvSpec, axis: int) -> Iterator[tuple[range, range, int]]:
 
 def _rows(rows: int, taps: int, segment: int) -> int:
     """Return how many tap rows a tile takes at once: all of a plane, or one."""
-    return rows if rows * taps * segment <= MOST_HELD and taps == _tap_row(taps, segment) else 1
+    return rows if rows * taps * segment <= HELD_WEIGHTS and taps == _tap_row(taps, segment) else 1
 
 
 def _tap_row(taps: int, segment: int) -> int:

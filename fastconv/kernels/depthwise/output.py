@@ -10,12 +10,12 @@ from math import prod
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import PHASE_BLOCK, REGISTERS
 from ...runtime.memory import buffer, zeros
 from ...runtime.task import FusedTasks, Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import blocks_of, clear
 from ..arrays.long_sums import is_long, runs_of_block, scratchpads, tile_put_aside, tile_take_back
-from ..simd.target import REGISTERS
 from ..simd.tile import tile_load, tile_load_part, tile_zero
 from ..simd.vector import lanes, lanes_of
 from .lines import Lines, input_grad_lines, output_lines
@@ -23,8 +23,6 @@ from .tile import tile_slide, tile_store_lines
 
 FLEXIBLE = 1.4
 """A tile of any number of pixels takes so many times as long as one that is compiled for its number. (Zen 4: 1.2 to 2.3.)"""
-PHASE_BYTES = 512 * 1024
-"""So much of the input gradient stays in the second-level cache for all phases of the stride."""
 
 
 @cache
@@ -159,7 +157,7 @@ class DepthwiseInputGradPlan:
         phases = input_grad_lines(spec)
         self._phases, self._flops = [_Depthwise(lines, spec.channels, dtype, spec.flops) for lines in phases], spec.flops
         self._units = max((phase.units for phase in self._phases), default=0)
-        self._block = max(1, PHASE_BYTES * self._units // (prod(spec.input_shape) * dtype.itemsize))
+        self._block = max(1, PHASE_BLOCK * self._units // (prod(spec.input_shape) * dtype.itemsize))
         self._covered = len(phases) == prod(spec.stride[-2:])
         self._segment, self._taps = spec.channels // spec.groups, prod(spec.kernel)
         self.name = self._phases[0].name if phases else "depthwise_empty"

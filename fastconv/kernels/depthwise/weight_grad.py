@@ -9,20 +9,18 @@ from math import prod
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import DEPTHWISE_LINES, VECTOR_BYTES
 from ...runtime.memory import buffer
 from ...runtime.task import SLICES_PER_THREAD, Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import MOST_PARTS, blocks_of, clear, count_parts
 from ..arrays.long_sums import BLOCKS, FLOAT64, NOTHING, is_long, spans_of
-from ..simd.target import VECTOR_BYTES
 from ..simd.tile import tile_zero
 from ..simd.vector import lanes, lanes_of
 from .lines import Lines, output_lines
 from .output import FLEXIBLE, slide_numbers
 from .tile import tile_fold_add, tile_slide_grad
 
-BLOCK_BYTES = 6 * 1024
-"""A weight gradient's tile takes lines of so many bytes, or one; of more, far apart in memory, the CPU loads none ahead (0.9)."""
 PARTIAL_SUMS = 8
 """A weight gradient's tile has at least so many rows: two multiply-adds a cycle, each of which waits four for the one before."""
 
@@ -161,7 +159,7 @@ class DepthwiseWeightGradPlan:
         data_bytes = (prod(spec.input_shape) + prod(spec.output_shape)) * dtype.itemsize
         parts = count_parts(lines.images * len(lines.y_lines), vectors, sums_bytes, data_bytes, spec.flops)
         self.flops, self.name = spec.flops, f"depthwise_weight_{dtype.name}_{whole[4]}x{lines.taps}x{size}"
-        block = min(max(1, BLOCK_BYTES // (lines.rows * VECTOR_BYTES * (lines.size + lines.count))), max(1, len(lines.y_lines)))
+        block = min(max(1, DEPTHWISE_LINES // (lines.rows * VECTOR_BYTES * (lines.size + lines.count))), max(1, len(lines.y_lines)))
         long = is_long(lines.images * len(lines.y_lines) * lines.count, dtype)
         spans = spans_of(block * lines.count, sums) if long else 1
         self._wide = long and lines.images * -(-len(lines.y_lines) // block) * spans > BLOCKS * parts

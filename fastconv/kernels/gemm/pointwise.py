@@ -10,6 +10,7 @@ from functools import cache, partial
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import PIXELS_BLOCK, STRIP, VECTOR_BYTES
 from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ...shapes import ConvSpec
@@ -17,16 +18,11 @@ from ..arrays.long_sums import BLOCKS, FLOAT64, block_of, is_long, tile_put_asid
 from ..contraction.geometry import pack_geometry, read_geometry
 from ..contraction.lowering import lower_output
 from ..contraction.pack import copy_pixels
-from ..simd.target import VECTOR_BYTES
 from ..simd.tile import choose_tile, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from ..simd.vector import lanes, lanes_of
 
 DEPTH = 4
 """How many pixels one round of the innermost loop takes."""
-STRIP_BYTES = 24 * 1024
-"""A strip, those gradients of a block's pixels that one tile takes, stays in the first-level cache while all rows use it."""
-PIXEL_BYTES = 512 * 1024
-"""The copied pixels of a block stay in the second-level cache while all strips use them."""
 LEAST_PIXELS = 32
 """A tile is loaded and stored once a block, which should not be for fewer pixels than this."""
 LEAST_WEIGHTS = 2**14
@@ -91,7 +87,7 @@ class PointwiseWeightGradPlan:
         self.flops = c.flops
         self.name = f"pointwise_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}"
         channels, total = vectors * lanes_of(dtype), c.images * len(c.x_lines) * c.count
-        most = min(STRIP_BYTES // (channels * dtype.itemsize), max(LEAST_PIXELS, PIXEL_BYTES // (c.run * dtype.itemsize)))
+        most = min(STRIP // (channels * dtype.itemsize), max(LEAST_PIXELS, PIXELS_BLOCK // (c.run * dtype.itemsize)))
         long = is_long(total, dtype)
         blocks = -(-total // (block_of(most) if long else most))
         block = min(-(-total // (blocks * DEPTH)) * DEPTH, total)
@@ -103,25 +99,10 @@ class PointwiseWeightGradPlan:
         self._wide_size = self._sizes[0] if long and blocks > BLOCKS else 0
 
     def __call__(self, run, x, dy, dw):
-        sums_size, *room = self._sizes
+        sums_size, *sizes = self._sizes
         sums, wide = buffer(sums_size, x.dtype), buffer(self._wide_size, FLOAT64)
-        scratch = (partial(buffer, size, x.dtype) for size in room)
-        run(
-            Task(
-                self._kernel,
-                x,
-                dy,
-                dw,
-                sums,
-                wide,
-                *scratch,
-                self._geometry,
-                *self._cut,
-                units=self.units,
-                flops=self.flops,
-                slices_per_thread=1,
-            )
-        )
+        arguments = x, dy, dw, sums, wide, *(partial(buffer, size, x.dtype) for size in sizes), self._geometry, *self._cut
+        run(Task(self._kernel, *arguments, units=self.units, flops=self.flops, slices_per_thread=1))
 
 
 def pointwise_pays(spec: ConvSpec, dtype: np.dtype) -> bool:

@@ -9,6 +9,7 @@ from functools import cache, partial
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import PANEL
 from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ..arrays.long_sums import block_of, is_long, scratchpads, tile_put_aside, tile_take_back
@@ -16,8 +17,6 @@ from ..simd.tile import choose_tile, tile_load, tile_load_part, tile_outer, tile
 from ..simd.tile_math import copy_transposed
 from ..simd.vector import lanes, lanes_of, vload_part, vstore
 
-PANEL_BYTES = 24 * 1024
-"""A panel of w, with a tile's rows of x, fits in the first-level cache."""
 BLOCK_ROWS = 256
 """About so many rows of x use a panel."""
 DEPTH = 4
@@ -106,7 +105,7 @@ class ProductPlan:
         width = vectors * lanes_of(dtype)
         blocks = -(-m // BLOCK_ROWS)
         block = -(-m // (blocks * rows)) * rows
-        depth = min(k, max(DEPTH, PANEL_BYTES // (width * dtype.itemsize) // DEPTH * DEPTH))
+        depth = min(k, max(DEPTH, PANEL // (width * dtype.itemsize) // DEPTH * DEPTH))
         long = is_long(k, dtype)
         depth = block_of(depth) if long else depth
         panels = -(-k // depth)

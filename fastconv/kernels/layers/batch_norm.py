@@ -7,12 +7,11 @@ more elements, of several pixels where these have few channels; what belongs to 
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import ROWS_BLOCK
 from ..simd.vector import lanes, vadd, vload_as, vload_part, vmul_add, vstore_part, vsub
 
 LEAST_ROW = 64
 """A row has at least so many elements."""
-BLOCK_ELEMENTS = 4096
-"""A block, so many elements or one row, stays in the first-level cache while one vector of its rows after the other is done."""
 
 
 def row_of(channels: int) -> int:
@@ -22,7 +21,7 @@ def row_of(channels: int) -> int:
 
 def block_of(channels: int) -> int:
     """Return how many elements a block has: whole rows."""
-    return max(1, BLOCK_ELEMENTS // row_of(channels)) * row_of(channels)
+    return max(1, ROWS_BLOCK // row_of(channels)) * row_of(channels)
 
 
 @jit

@@ -12,18 +12,16 @@ from math import prod
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import PLANE_VECTORS
 from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..arrays.long_sums import block_of, is_long, scratchpads, tile_put_aside, tile_take_back
-from ..simd.target import REGISTERS
 from ..simd.tile import most_rows, tile_load, tile_store, tile_zero
 from ..simd.vector import lanes, lanes_of
 from .pieces import Plane, cut_out, locate
 from .tile import tile_correlate
 
-MOST_VECTORS = 4 if REGISTERS == 32 else 2
-"""A tile has up to so many vectors in a row, which share each weight that is loaded."""
 MOST_ROWS = 6
 """A tile has up to so many rows, which share each vector of x that is loaded."""
 BLOCK_ROWS = 16
@@ -111,21 +109,9 @@ class _Correlation:
         packed, biases = buffer(len(w), x.dtype), buffer(self.vectors * lanes_of(x.dtype), x.dtype)
         bias = w[:0] if bias is None else bias
         run(Task(pack_plane, w, bias, self._kernel_rows, self._rotated, packed, biases, units=1))
-        kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, *self._blocks)
-        run(
-            Task(
-                kernel,
-                x,
-                packed,
-                biases,
-                y,
-                partial(buffer, size, x.dtype),
-                *self._scratchpads,
-                *rest,
-                units=self._pieces,
-                flops=self.flops,
-            )
-        )
+        scratch = partial(buffer, self._scratch_size, x.dtype)
+        arguments = x, packed, biases, y, scratch, *self._scratchpads, self._geometry, *self._cuts, *self._blocks
+        run(Task(self._kernel, *arguments, units=self._pieces, flops=self.flops))
 
 
 class PlaneOutputPlan(_Correlation):
@@ -148,5 +134,5 @@ class PlaneInputGradPlan:
 
 def _fit_vectors(columns: int, dtype: np.dtype) -> int:
     """Return how many vectors, of those that fit into a row, cover it at least cost: of the tiles, and more for a weight of few."""
-    choices = [v for v in (4, 2, 1) if v <= MOST_VECTORS and v * lanes_of(dtype) <= columns]
+    choices = [v for v in (4, 2, 1) if v <= PLANE_VECTORS and v * lanes_of(dtype) <= columns]
     return min(choices, key=lambda v: -(-columns // (v * lanes_of(dtype))) * (2 * v + 1))

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, models, register_model
 
-from .target import REGISTERS
+from ...runtime.machine import REGISTERS
 from .vector import Vector, element_pointer, lane_mask, lanes_of, load, masked_load, masked_store, multiply_add, splat, store
 
 

@@ -8,13 +8,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ...runtime.jit import jit
-from .target import REGISTERS
 from .tile import _advance, _part_mask, store_row
 from .vector import element_pointer, load, multiply_add, splat
-
-WHOLE_APART = REGISTERS < 32
-"""Whether whole tiles have code of their own, without a branch a row. (Zen 4: with 32 registers that has 0.7 to 1.0 of the speed,
-with 16, and so few rows a tile, 1.0 to 1.1.)"""
 
 
 @jit

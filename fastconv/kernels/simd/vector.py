@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
-from .target import VECTOR_BYTES
+from ...runtime.machine import VECTOR_BYTES
 
 INT32 = ir.IntType(32)
 LLVM_FLOAT = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}

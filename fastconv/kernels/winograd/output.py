@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import PATCHES_BLOCK, WINOGRAD_PATCHES
 from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ...shapes import ConvSpec
@@ -21,14 +22,8 @@ from ..simd.vector import lanes, lanes_of
 from .cost import TILE
 from .steps import MOST_TERMS, outputs_kernel, patches_kernel, products_kernel, weights_kernel
 
-V_BYTES = 768 * 1024
-"""So much of transformed patches stays in the second-level cache while all outputs use them."""
-U_BYTES = 640 * 1024
-"""So much of transformed weights stays in the second-level cache while all tiles use them."""
 LEAST_UNITS = 4
 """There are at least so many units of work where the shape allows it."""
-FEW_BYTES = 6 * 1024 * 1024
-"""Patches that take less than this once transformed, and less than the weights, are all transformed first, then the weights."""
 
 
 FIRST, THEN = 0, 1
@@ -134,9 +129,9 @@ class WinogradContraction:
         width = round_up(run, size)
         v_step = width + (size if width * dtype.itemsize % 1024 == 0 else 0)
         v_bytes, u_bytes = (n * n * count * width * dtype.itemsize for count in (self.tiles, self.outputs))
-        self.few = v_bytes <= min(FEW_BYTES, u_bytes)
+        self.few = v_bytes <= min(WINOGRAD_PATCHES, u_bytes)
         shared = -(-LEAST_UNITS // spec.groups)
-        block = min(max(14, -(-self.tiles // shared)), max(14, V_BYTES // (n * n * width * dtype.itemsize)))
+        block = min(max(14, -(-self.tiles // shared)), max(14, PATCHES_BLOCK // (n * n * width * dtype.itemsize)))
         self.blocks = 1 if self.few else -(-self.tiles // block)
         choices = [v for v in (1, 2, 4) if v == 1 or not self.few or self.outputs > (shared - 1) * v * size]
         rows, vectors = fit_vectors(self.outputs, dtype, tuple(choices))
@@ -144,7 +139,7 @@ class WinogradContraction:
         self.chunks = -(-self.outputs // chunk)
         part = -(-run // -(-run // MOST_TERMS))
         if self.few:
-            part = min(round_up(part, size), max(size, U_BYTES // (n * n * chunk * dtype.itemsize) // size * size))
+            part = round_up(part, size)
         most = -(-self.tiles // self.blocks)
         held = part if self.few else run
         v_plane, u_plane, plane = most * v_step + size, held * chunk + size, round_up(most, rows) * chunk + size
@@ -178,24 +173,8 @@ class WinogradContraction:
             v: Any = make(self.v_size)
             if self.groups == 1:
                 v = v()
-                run(
-                    Task(
-                        kernel,
-                        FIRST,
-                        x,
-                        v,
-                        w,
-                        none,
-                        none,
-                        g,
-                        none,
-                        none,
-                        *scratchpads,
-                        failed,
-                        units=self.tiles,
-                        flops=20 * self.v_size,
-                    )
-                )
+                arguments = x, v, w, none, none, g, none, none, *scratchpads, failed
+                run(Task(kernel, FIRST, *arguments, units=self.tiles, flops=20 * self.v_size))
             scratch = make(self.u_size), make(self.sums_size), *scratchpads
             run(Task(kernel, THEN, x, v, w, padded_bias, y, g, *scratch, failed, units=units, flops=self.flops))
         else:

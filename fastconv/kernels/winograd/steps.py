@@ -11,9 +11,10 @@ of tiles, columns of tiles): of the images, or of the outputs or their gradients
 from functools import cache
 
 from ...runtime.jit import jit
+from ...runtime.machine import WHOLE_APART
 from ..simd.tile import tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from ..simd.tile_math import tile_add
-from ..simd.tile_top import WHOLE_APART, next_height, tile_outer_top, tile_store_top
+from ..simd.tile_top import next_height, tile_outer_top, tile_store_top
 from ..simd.vector import lanes, vsum, vzero
 from .matrices import GRADIENT, INPUT, OUTPUT, WEIGHT_GRADIENT, WEIGHTS
 from .transform import prefetch_rows, tile_load_rows, tile_load_turned, tile_store_rows, tile_transform, tile_watch

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...runtime.jit import jit
+from ...runtime.machine import WINOGRAD_CHUNK, WINOGRAD_SUMS
 from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ...shapes import ConvSpec
@@ -17,10 +18,6 @@ from .cost import TILE
 from .output import round_up
 from .steps import MOST_TERMS, patches_kernel, products_kernel, weight_grads_kernel
 
-SUMS_BYTES = 640 * 1024
-"""So many sums of a block of channels and filters stay in the second-level cache while all tiles add to them."""
-CHUNK_BYTES = 640 * 1024
-"""So much of transformed patches, of images and of gradients together, is made and used at a time."""
 SPAN = 16
 """So many chunks' sums are added up before they are transformed back. If there are more, their gradients are added in float64."""
 PARTS = 4
@@ -101,13 +98,13 @@ class WinogradWeightGradPlan:
         f_block = round_up(filters, size)
         while f_block > 128:
             f_block = round_up(f_block // 2, size)
-        c_block = min(channels, max(size, SUMS_BYTES // (n * n * f_block * item)))
+        c_block = min(channels, max(size, WINOGRAD_SUMS // (n * n * f_block * item)))
         c_block = -(-channels // -(-channels // c_block))  # blocks of one size, nearly
         rows, vectors = choose_tile(c_block, f_block, dtype, (1, 2, 4))
         f_block = round_up(f_block, vectors * size)
         c_blocks, f_blocks, c_rows = -(-channels // c_block), -(-filters // f_block), round_up(c_block, rows)
         v_step, z_step = round_up(c_rows, size), f_block
-        chunk = min(MOST_TERMS, max(8, CHUNK_BYTES // (n * n * (v_step + z_step) * item)))
+        chunk = min(MOST_TERMS, max(8, WINOGRAD_CHUNK // (n * n * (v_step + z_step) * item)))
         self._parts = max(1, min(-(-PARTS // (c_blocks * f_blocks * groups)), tiles // 32))
         longest = -(-tiles // self._parts)
         chunk = -(-longest // -(-longest // chunk))  # chunks of one size, nearly
