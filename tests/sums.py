@@ -1,6 +1,6 @@
 """Sums of many float32 numbers: how far each operation's are from the right ones, for one number of terms after the other.
 
-Run as a program (`python -m tests.sums [exponents ...]`, of two; 12 16 20 25 if none), this goes through all operations and prints
+Run as a program (`python -m tests.sums [exponents ...]`, of two; 10 16 20 25 if none), this goes through all operations and prints
 each one's largest error; it fails where one is above LIMIT. The tests run the same on fewer numbers.
 
 An error is relative to the sum of the terms' absolute values. What is right is computed in float64.

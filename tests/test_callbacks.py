@@ -131,8 +131,8 @@ def test_so_is_a_shift_that_is_none():
 
 def test_an_optimizer_of_ones_own_is_not_passed_over_in_the_notebooks_network():
     class Still(nn.SGD):
-        def call(self, w, g, slots, rates, state):
-            return super().call(w, g, slots, 0 * rates, state)
+        def task(self, w, g, slots, rates, state):
+            return super().task(w, g, slots, 0 * rates, state)
 
     model = notebooks()
     fit(model, 1, optimizer=Still(0.1))

@@ -1,5 +1,7 @@
 """predict and outputs: one image or many, probabilities or not, any layer's maps; and what errors say about other layouts."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -39,9 +41,11 @@ def test_one_image_is_a_batch_of_one(batch):
         many = made.predict(x, batch_size=batch)
         assert many.shape == (5, 3)
         for one in ones:
-            np.testing.assert_array_equal(made.predict(one), many[2], strict=True)
-            np.testing.assert_array_equal(made.predict(one.tolist(), output="logits"), made.predict(x, output="logits")[2])
-            np.testing.assert_array_equal(made.outputs(one, 0), made.outputs(x, 0)[2])
+            # equal but for rounding: how much there is to do may choose another kernel, which adds up in another order
+            same = partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6, strict=True)
+            same(made.predict(one), many[2])
+            same(made.predict(one.tolist(), output="logits"), made.predict(x, output="logits")[2])
+            same(made.outputs(one, 0), made.outputs(x, 0)[2])
 
 
 def test_a_few_images_are_not_taken_for_one():
@@ -118,8 +122,8 @@ def test_each_layer_gives_what_the_model_gives_that_ends_with_it(shape, dtype):
         cut.set_weights({name: array for name, array in made.get_weights().items() if int(name.split(".")[0]) <= number})
         maps = made.outputs(x, number, batch_size=2)
         assert maps.shape == (5, *made.shapes[number + 1]) and maps.dtype == dtype
-        np.testing.assert_array_equal(maps, cut.predict(x, output="logits"), strict=True)
-        np.testing.assert_array_equal(maps, made.outputs(x, number - len(made.layers), threads=2), strict=True)
+        np.testing.assert_array_equal(maps, cut.predict(x, output="logits", batch_size=2), strict=True)
+        np.testing.assert_array_equal(maps, made.outputs(x, number - len(made.layers), batch_size=2, threads=2), strict=True)
     assert made.weights_hash() == before
 
 

@@ -13,7 +13,7 @@ CASES = [case for case in SUMS if case.quick]
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_sums_of_many_terms_are_right(case):
-    for exponent in (12, min(17, case.most)):
+    for exponent in (10, min(17, case.most)):  # 9, 11, 12, 13: with 1, 4, 8 or 16 lanes, as much as ever is added in one number
         for data in DATA:
             assert error_of(case, exponent, data) <= LIMIT, (exponent, data)
 

@@ -18,7 +18,7 @@ from ..arrays.long_sums import is_long, pieces_of, scratchpads, tile_put_aside, 
 from ..simd.tile import fit_vectors, tile_load, tile_outer, tile_outer_run, tile_store, tile_zero
 from ..simd.tile_top import next_height, tile_outer_top, tile_store_top
 from ..simd.vector import lanes, lanes_of, prefetch
-from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
+from .geometry import pack_geometry, read_geometry
 from .lowering import Contraction, lower_input_grad, lower_output
 from .pack import PACKING_FLOPS, pack_weights, pad_bias, pad_rows
 
@@ -33,41 +33,38 @@ def direct_kernel(rows, vectors, depth, long):
 
     @jit
     def direct(x, w, bias, y, scratch, sums, wide, geometry, outputs_block, pieces, start, stop):
-        (
-            taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, border_rows, left, width, right, block,
-        ) = read_geometry(geometry)  # fmt: skip
-        groups, x_group, y_group, _ = read_groups(geometry)
-        tap_ranges = read_tap_ranges(geometry)
+        g = read_geometry(geometry)
+        taps, run, x_lines, x_step, outputs = g.taps, g.run, g.x_lines, g.x_step, g.outputs
         lines = len(x_lines)
-        blocks = (lines + block - 1) // block
+        blocks = (lines + g.block - 1) // g.block
         channels = vectors * lanes(x)
         packed_outputs = (outputs + channels - 1) // channels * channels
         chunks = (outputs + outputs_block - 1) // outputs_block
-        row = left + width + right
+        row = g.left + g.width + g.right
         deep = run // depth * depth
         for item in range(start, stop):
-            image, first = item // blocks, item % blocks * block
-            last = min(first + block, lines)
-            source, origin = x, image * x_image
+            image, first = item // blocks, item % blocks * g.block
+            last = min(first + g.block, lines)
+            source, origin = x, image * g.x_image
             if len(scratch):
                 low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
-                pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
+                pad_rows(x, image * g.x_image, g.border_rows, low, high, g.left, g.width, g.right, scratch)
                 source, origin = scratch, -low * row
-            for group_chunk in range(groups * chunks):
+            for group_chunk in range(g.groups * chunks):
                 group, chunk = group_chunk // chunks, group_chunk % chunks * outputs_block
                 for line in range(first, last):
                     pixel = 0
-                    while pixel < count:
-                        height = next_height(count - pixel, rows)
-                        begin = origin + x_lines[line] + pixel * x_step + group * x_group
-                        end = image * y_image + y_lines[line] + pixel * y_step + group * y_group
+                    while pixel < g.count:
+                        height = next_height(g.count - pixel, rows)
+                        begin = origin + x_lines[line] + pixel * x_step + group * g.x_group
+                        end = image * g.y_image + g.y_lines[line] + pixel * g.y_step + group * g.y_group
                         if chunk == 0 and not len(scratch):
                             ahead = begin + taps[-1] + height * x_step
                             for position in range(ahead, ahead + height * x_step, lanes(x)):
                                 prefetch(source, position, 2)
                         for o in range(chunk, min(chunk + outputs_block, outputs), channels):
                             packed = group * packed_outputs + o
-                            first_tap, last_tap = tap_ranges[2 * line], tap_ranges[2 * line + 1]
+                            first_tap, last_tap = g.tap_ranges[2 * line], g.tap_ranges[2 * line + 1]
                             at, line_taps = (packed * len(taps) + first_tap * channels) * run, taps[first_tap:last_tap]
                             tile = tile_load(bias, packed, 0, rows, vectors)
                             if long:
@@ -98,7 +95,7 @@ def direct_kernel(rows, vectors, depth, long):
                                                 pieces[1],
                                             )
                                 tile = tile_take_back(tile, sums, wide, 0, blocks_aside)
-                                tile_store_top(tile, y, end + o, y_step, outputs - o, height)
+                                tile_store_top(tile, y, end + o, g.y_step, outputs - o, height)
                             elif WHOLE_APART and height == rows:
                                 for tap in line_taps:
                                     for position in range(begin + tap, begin + tap + deep, depth):
@@ -107,13 +104,13 @@ def direct_kernel(rows, vectors, depth, long):
                                     for position in range(begin + tap + deep, begin + tap + run):
                                         tile = tile_outer(tile, source, position, x_step, w, at)
                                         at += channels
-                                tile_store(tile, y, end + o, y_step, outputs - o)
+                                tile_store(tile, y, end + o, g.y_step, outputs - o)
                             else:
                                 for tap in line_taps:
                                     for position in range(begin + tap, begin + tap + run):
                                         tile = tile_outer_top(tile, source, position, x_step, w, at, height)
                                         at += channels
-                                tile_store_top(tile, y, end + o, y_step, outputs - o, height)
+                                tile_store_top(tile, y, end + o, g.y_step, outputs - o, height)
                         pixel += height
 
     return direct

@@ -23,7 +23,7 @@ from ..simd.tile import (
     tile_zero,
 )
 from ..simd.vector import lanes, lanes_of
-from .geometry import pack_geometry, read_geometry, read_groups, read_tap_ranges
+from .geometry import pack_geometry, read_geometry
 from .lowering import Contraction, lower_output
 from .pack import PACKING_FLOPS, pad_rows, unpack_weight_grad
 
@@ -43,19 +43,16 @@ def direct_weight_grad_kernel(rows, vectors, columns, long):
 
     @jit
     def direct_weight_grad(x, dy, parts, wide, scratch, geometry, tap_step, items, part_count, piece, span, start, stop):
-        (
-            taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, border_rows, left, width, right, block,
-        ) = read_geometry(geometry)  # fmt: skip
-        lines = len(x_lines)
+        g = read_geometry(geometry)
+        taps, run, x_lines, x_step, y_step, count, outputs = g.taps, g.run, g.x_lines, g.x_step, g.y_step, g.count, g.outputs
+        lines, block = len(x_lines), g.block
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)
-        row = left + width + right
+        row = g.left + g.width + g.right
         run_tiles = (run + rows - 1) // rows
         tap_tiles = 1 if columns else len(taps) * run_tiles
-        groups, x_group, y_group, _ = read_groups(geometry)
-        tap_ranges = read_tap_ranges(geometry)
         group_tiles = (outputs + channels - 1) // channels * tap_tiles
-        tiles, tile_size = groups * group_tiles, rows * channels
+        tiles, tile_size = g.groups * group_tiles, rows * channels
         pieces, spans = (count + piece - 1) // piece, (block + span - 1) // span
         image_spans = (blocks - 1) * spans + (lines - (blocks - 1) * block + span - 1) // span
         for part in range(start // tiles, (stop + tiles - 1) // tiles):
@@ -65,10 +62,10 @@ def direct_weight_grad_kernel(rows, vectors, columns, long):
                 last = min(first + block, lines)
                 aside = image * image_spans + item % blocks * spans
                 aside -= first_item // blocks * image_spans + first_item % blocks * spans
-                source, origin = x, image * x_image
+                source, origin = x, image * g.x_image
                 if len(scratch):
                     low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
-                    pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
+                    pad_rows(x, image * g.x_image, g.border_rows, low, high, g.left, g.width, g.right, scratch)
                     source, origin = scratch, -low * row
                 for unit in range(max(start, part * tiles), min(stop, (part + 1) * tiles)):
                     group, o = (unit - part * tiles) // group_tiles, (unit - part * tiles) % group_tiles // tap_tiles * channels
@@ -85,10 +82,10 @@ def direct_weight_grad_kernel(rows, vectors, columns, long):
                         else:
                             tile = tile_load(parts, unit * tile_size, channels, rows, vectors)
                         for line in range(top, min(top + span, last)):
-                            if not columns and not tap_ranges[2 * line] <= t < tap_ranges[2 * line + 1]:
+                            if not columns and not g.tap_ranges[2 * line] <= t < g.tap_ranges[2 * line + 1]:
                                 continue
-                            position = origin + x_lines[line] + tap + group * x_group + begin * x_step
-                            at = image * y_image + y_lines[line] + o + group * y_group + begin * y_step
+                            position = origin + x_lines[line] + tap + group * g.x_group + begin * x_step
+                            at = image * g.y_image + g.y_lines[line] + o + group * g.y_group + begin * y_step
                             if columns:
                                 for _ in range(pixels):
                                     tile = tile_outer_patch_part(tile, source, position, columns, tap_step, dy, at, outputs - o)

@@ -17,7 +17,7 @@ from ..simd.tile import tile_zero
 from ..simd.tile_math import tile_add_products, tile_lane_sums
 from ..simd.vector import lanes, lanes_of, vstore
 from .direct import DirectInputGradPlan
-from .geometry import pack_geometry, read_geometry, read_weight_layout
+from .geometry import pack_geometry, read_geometry
 from .lowering import Contraction, lower_output
 from .pack import pad_rows
 
@@ -33,25 +33,24 @@ def dot_kernel(shape, rows, long):
 
     @jit
     def dot(x, w, bias, y, scratch, totals, sums, wide, geometry, piece, block_pieces, height, start, stop):
-        (
-            taps, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, _, border_rows, left, width, right, block,
-        ) = read_geometry(geometry)  # fmt: skip
-        blocks, row, top = (len(x_lines) + block - 1) // block, left + width + right, most if least == most else height
+        g = read_geometry(geometry)
+        run, x_lines, x_step = g.run, g.x_lines, g.x_step
+        blocks, row, top = (len(x_lines) + g.block - 1) // g.block, g.left + g.width + g.right, most if least == most else height
         for item in range(start, stop):
-            image, first = item // blocks, item % blocks * block
-            last = min(first + block, len(x_lines))
-            source, origin = x, image * x_image
+            image, first = item // blocks, item % blocks * g.block
+            last = min(first + g.block, len(x_lines))
+            source, origin = x, image * g.x_image
             if len(scratch):
-                low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
-                pad_rows(x, image * x_image, border_rows, low, high, left, width, right, scratch)
+                low, high = x_lines[first] // row, (x_lines[last - 1] + g.taps[-1] + run - 1) // row + 1
+                pad_rows(x, image * g.x_image, g.border_rows, low, high, g.left, g.width, g.right, scratch)
                 source, origin = scratch, -low * row
             for line in range(first, last):
-                for p in range(0, count, top):
-                    pixel = min(p, count - top)  # the last tile moves back and overlaps: it only stores, so it may
+                for p in range(0, g.count, top):
+                    pixel = min(p, g.count - top)  # the last tile moves back and overlaps: it only stores, so it may
                     begin = origin + x_lines[line] + pixel * x_step
-                    end = image * y_image + y_lines[line] + pixel * y_step
+                    end = image * g.y_image + g.y_lines[line] + pixel * g.y_step
                     tile, at, aside, left_of_block = tile_zero(x, rows, 1), 0, 0, block_pieces
-                    for tap in taps:
+                    for tap in g.taps:
                         for low in range(0, run, piece):
                             high = min(low + piece, run)
                             whole = low + (high - low) // lanes(x) * lanes(x)
@@ -73,7 +72,7 @@ def dot_kernel(shape, rows, long):
                         tile = tile_take_back(tile, sums, wide, 0, aside)
                     vstore(totals, 0, tile_lane_sums(tile))
                     for k in range(top * outputs):
-                        y[end + k // outputs * y_step + k % outputs] = totals[k] + bias[k % outputs]
+                        y[end + k // outputs * g.y_step + k % outputs] = totals[k] + bias[k % outputs]
 
     return dot
 
@@ -81,7 +80,8 @@ def dot_kernel(shape, rows, long):
 @jit
 def pack_dots(w, geometry, run, packed, start, stop):
     """Write w as packed[long tap][output][run], a long tap's run being one or more taps' runs, joined; units are taps."""
-    taps, w_run, run_step, outputs, output_step = read_weight_layout(geometry)
+    g = read_geometry(geometry)
+    taps, w_run, run_step, outputs, output_step = g.w_taps, g.w_run, g.w_run_step, g.outputs, g.w_output_step
     for t in range(start, stop):
         long_tap, k = t * w_run // run, t * w_run % run
         for o in range(outputs):

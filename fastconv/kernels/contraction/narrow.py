@@ -16,7 +16,7 @@ from ..simd.tile import tile_load, tile_zero
 from ..simd.tile_top import tile_store_top
 from ..simd.vector import lanes, lanes_of
 from .direct import DirectInputGradPlan, TiledContraction
-from .geometry import pack_geometry, read_geometry, read_groups, read_more, read_weight_layout
+from .geometry import pack_geometry, read_geometry
 from .lowering import Contraction, lower_output
 from .tile_row import tile_outer_row
 
@@ -55,25 +55,24 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
 
     @jit
     def narrow(x, w, bias, y, sums, wide, geometry, outputs_block, pieces, start, stop):
-        _, _, _, y_lines, count, x_step, y_step, x_image, y_image, outputs, _, _, _, _, block = read_geometry(geometry)
-        groups, x_group, y_group, _ = read_groups(geometry)
-        run, more = read_weight_layout(geometry)[1], read_more(geometry)
-        pixel_step, size, first_pixel, sources = more[0], more[1], more[2], more[3:]
-        lines = len(y_lines)
-        blocks, tap_rows = (lines + block - 1) // block, len(sources) // lines
+        g = read_geometry(geometry)
+        run, outputs = g.w_run, g.outputs
+        pixel_step, size, first_pixel, sources = g.more[0], g.more[1], g.more[2], g.more[3:]
+        lines = len(g.y_lines)
+        blocks, tap_rows = (lines + g.block - 1) // g.block, len(sources) // lines
         channels = vectors * lanes(x)
         packed_outputs = (outputs + channels - 1) // channels * channels
         chunks = (outputs + outputs_block - 1) // outputs_block
         for item in range(start, stop):
-            image, first = item // blocks, item % blocks * block
-            for group_chunk in range(groups * chunks):
+            image, first = item // blocks, item % blocks * g.block
+            for group_chunk in range(g.groups * chunks):
                 group, chunk = group_chunk // chunks, group_chunk % chunks * outputs_block
-                for line in range(first, min(first + block, lines)):
-                    for pixel in range(0, count, rows):
-                        height, left = min(rows, count - pixel), first_pixel + pixel * stride
+                for line in range(first, min(first + g.block, lines)):
+                    for pixel in range(0, g.count, rows):
+                        height, left = min(rows, g.count - pixel), first_pixel + pixel * stride
                         high = min(size - left, (height - 1) * stride + (taps - 1) * distance + 1)
-                        begin = image * x_image + left * pixel_step + group * x_group
-                        end = image * y_image + y_lines[line] + pixel * y_step + group * y_group
+                        begin = image * g.x_image + left * pixel_step + group * g.x_group
+                        end = image * g.y_image + g.y_lines[line] + pixel * g.y_step + group * g.y_group
                         for o in range(chunk, min(chunk + outputs_block, outputs), channels):
                             packed = group * packed_outputs + o
                             tile, at = tile_load(bias, packed, 0, rows, vectors), packed * tap_rows * taps * run
@@ -94,7 +93,7 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
                                 at += taps * run * channels
                             if long:
                                 tile = tile_take_back(tile, sums, wide, 0, blocks_aside)
-                            tile_store_top(tile, y, end + o, y_step, outputs - o, height)
+                            tile_store_top(tile, y, end + o, g.y_step, outputs - o, height)
 
     return narrow
 

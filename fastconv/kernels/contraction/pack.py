@@ -3,7 +3,7 @@
 from ...runtime.jit import jit
 from ..simd.tile_math import copy_transposed
 from ..simd.vector import lanes, vadd, vload, vload_part, vstore
-from .geometry import read_groups, read_weight_layout
+from .geometry import read_geometry
 
 PACKING_FLOPS = 8
 """An element that is packed takes the time of about so many floating-point operations."""
@@ -68,15 +68,15 @@ def pack_weights(w, geometry, vectors, packed, start, stop):
 
     taps[t] is where tap t's weights start in w; along the run and the outputs they are run_step and output_step apart.
     """
-    taps, run, run_step, outputs, output_step = read_weight_layout(geometry)
-    _, _, _, w_group = read_groups(geometry)
+    g = read_geometry(geometry)
+    taps, run, run_step, outputs, output_step = g.w_taps, g.w_run, g.w_run_step, g.outputs, g.w_output_step
     block = vectors * lanes(w)
     blocks = (outputs + block - 1) // block
     for unit in range(start, stop):
         group, first, at = unit // blocks, unit % blocks * block, unit * len(taps) * run * block
         filled = min(block, outputs - first)
         for tap in taps:
-            source = group * w_group + tap + first * output_step
+            source = group * g.w_group + tap + first * output_step
             square = run // lanes(w) * lanes(w) if run_step == 1 and filled == block else 0
             for c in range(0, square, lanes(w)):
                 for o in range(0, block, lanes(w)):
@@ -99,8 +99,8 @@ def unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw,
     A part is [group][output block][tile_run's tap][tile][row][vectors x lanes]; a tile_run is one or more taps' runs in a row,
     and its last tile starts early enough to end with it, so that some rows stand in two tiles, with the same values.
     """
-    taps, run, run_step, outputs, output_step = read_weight_layout(geometry)
-    _, _, _, w_group = read_groups(geometry)
+    g = read_geometry(geometry)
+    taps, run, run_step, outputs, output_step = g.w_taps, g.w_run, g.w_run_step, g.outputs, g.w_output_step
     block = vectors * lanes(parts)
     blocks, tiles = (outputs + block - 1) // block, (tile_run + rows - 1) // rows
     part_size = len(parts) // part_count
@@ -113,7 +113,7 @@ def unpack_weight_grad(parts, part_count, rows, tile_run, geometry, vectors, dw,
                 tile = min(k // rows, tiles - 1)
                 row = k - min(tile * rows, tile_run - rows)
                 at = ((unit * (len(taps) * run // tile_run) + long_tap) * tiles + tile) * rows + row
-                target = group * w_group + taps[t] + c * run_step + first * output_step
+                target = group * g.w_group + taps[t] + c * run_step + first * output_step
                 filled = min(block, outputs - first)
                 whole = filled // lanes(parts) * lanes(parts) if output_step == 1 else 0
                 for o in range(0, whole, lanes(parts)):

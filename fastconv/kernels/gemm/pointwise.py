@@ -39,18 +39,21 @@ def pointwise_weight_grad_kernel(rows, vectors, long):
 
     @jit
     def pointwise_weight_grad(x, dy, dw, sums, wide, pixels, strip, geometry, pitch, total, block, start, stop):
-        _, run, x_lines, y_lines, count, x_step, y_step, x_image, y_image, outputs, _, _, _, _, _ = read_geometry(geometry)
+        g = read_geometry(geometry)
+        run, outputs = g.run, g.outputs
         channels = vectors * lanes(x)
         strips = (outputs + channels - 1) // channels
         begin, end = min(start // strips * rows, run - rows), min(((stop - 1) // strips + 1) * rows, run)
         for first in range(0, total, block):
             last = min(first + block, total)
-            copy_pixels(x, first, last, x_image, x_lines, count, x_step, begin, end - begin, pixels, pitch)
+            copy_pixels(x, first, last, g.x_image, g.x_lines, g.count, g.x_step, begin, end - begin, pixels, pitch)
             for s in range(strips):
                 o = s * channels
                 if outputs - o < channels:
                     strip[:] = 0
-                copy_pixels(dy, first, last, y_image, y_lines, count, y_step, o, min(channels, outputs - o), strip, channels)
+                copy_pixels(
+                    dy, first, last, g.y_image, g.y_lines, g.count, g.y_step, o, min(channels, outputs - o), strip, channels
+                )
                 for r in range((start - s + strips - 1) // strips, (stop - s + strips - 1) // strips):
                     c = min(r * rows, run - rows)  # the last tile moves back and overlaps: each sums its own
                     kept, position, at = (r * strips + s) * rows * channels, c - begin, 0
