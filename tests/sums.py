@@ -102,4 +102,4 @@ def main(exponents: list[int], name: str = "") -> None:
 if __name__ == "__main__":
     from tests.sums import main  # not this module's: the operations are added to that one
 
-    main([int(a) for a in sys.argv[1:] if a.isdigit()] or [12, 16, 20, 25], "".join(a for a in sys.argv[1:] if not a.isdigit()))
+    main([int(a) for a in sys.argv[1:] if a.isdigit()] or [10, 16, 20, 25], "".join(a for a in sys.argv[1:] if not a.isdigit()))

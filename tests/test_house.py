@@ -47,7 +47,7 @@ MAY_IMPORT = [
     ),
     ("kernels.gemm", "numpy kernels.simd kernels.arrays kernels.contraction runtime shapes", ""),
     ("kernels.contraction", "numpy numba llvmlite kernels.simd kernels.arrays runtime shapes", ""),
-    ("kernels.layers", "numpy kernels.simd kernels.arrays kernels.training runtime shapes", ""),
+    ("kernels.layers", "numpy numba kernels.simd kernels.arrays kernels.training runtime shapes", ""),
     ("kernels.training", "numpy kernels.simd kernels.arrays runtime", ""),
     ("kernels.arrays", "numpy numba llvmlite kernels.simd runtime", ""),
     ("kernels.simd", "numba llvmlite runtime.jit runtime.machine", ""),

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from fastconv.engine.normalization import BatchNorm, Margin
+from fastconv.engine.normalization import BatchNorm, ZeroPadding
 from fastconv.kernels.arrays.blocks import BLOCK, blocks_of
 from fastconv.kernels.arrays.column_sums import sum_columns
 from fastconv.kernels.layers.elementwise import dropout, relu, relu_grad
@@ -163,13 +163,13 @@ def check_batch_norm(dtype, guard):
 
 def check_margins(dtype, guard):
     for shape, pads in (((2, 3, 4, 5), (1, 2, 0, 3)), ((1, 1, 17, 1), (0, 0, 1, 0)), ((3, 2, 2, 16), (0, 1, 2, 2))):
-        x, margin = integers(shape, dtype, 3), Margin(shape[0], (*shape[1:], *pads))
+        x, padding = integers(shape, dtype, 3), ZeroPadding(shape[0], (*shape[1:], *pads))
         expected = np.pad(x, ((0, 0), pads[:2], pads[2:], (0, 0)))
         y, dx = guard(empty(expected.size, dtype)), guard(empty(x.size, dtype))
-        margin.forward(in_slices, guard(x.reshape(-1)), y)
+        padding.forward(in_slices, guard(x.reshape(-1)), y)
         np.testing.assert_array_equal(y.reshape(expected.shape), expected)
         y += 1 - (y != 0)  # what stands in the margin must not come back
-        margin.backward(in_slices, x, y, y, dx)
+        padding.backward(in_slices, x, y, y, dx)
         inside = np.where(x != 0, x, 1)
         np.testing.assert_array_equal(dx.reshape(shape), inside)
     return 6

@@ -18,7 +18,7 @@ from ..kernels.layers.batch_norm import (
     running_statistics,
     weight_gradients,
 )
-from ..kernels.layers.zero_pad import add_margin, remove_margin
+from ..kernels.layers.zero_pad import Padded, remove_padding, zero_pad
 from ..runtime.memory import buffer
 from ..runtime.task import Task
 
@@ -82,18 +82,18 @@ class BatchNorm:
             self._rows(run, normalize_grad, x, (dy, self._mean, factors, dx), 4)
 
 
-class Margin:
-    """Zeros around images; the geometry is as for `add_margin`."""
+class ZeroPadding:
+    """Zeros around images; the geometry is that of kernels/layers/zero_pad.py."""
 
     in_place = False
 
     def __init__(self, images: int, geometry: tuple[int, ...]):
-        self._images, self._geometry = images, geometry
+        self._images, self._padded = images, Padded(*geometry)
 
     def forward(self, run, x, y):
-        height, _, _, above, below, _, _ = self._geometry
-        run(Task(add_margin, x, y, self._geometry, units=self._images * (above + height + below), flops=y.size))
+        p = self._padded
+        run(Task(zero_pad, x, y, tuple(p), units=self._images * (p.above + p.height + p.below), flops=y.size))
 
     def backward(self, run, x, y, dy, dx):
         if dx is not None:
-            run(Task(remove_margin, dy, dx, self._geometry, units=self._images * self._geometry[0], flops=dx.size))
+            run(Task(remove_padding, dy, dx, tuple(self._padded), units=self._images * self._padded.height, flops=dx.size))

@@ -54,8 +54,8 @@ def direct_kernel(rows, vectors, depth, long):
                 group, chunk = group_chunk // chunks, group_chunk % chunks * outputs_block
                 for line in range(first, last):
                     pixel = 0
-                    while pixel < g.count:
-                        height = next_height(g.count - pixel, rows)
+                    while pixel < g.pixels:
+                        height = next_height(g.pixels - pixel, rows)
                         begin = origin + x_lines[line] + pixel * x_step + group * g.x_group
                         end = image * g.y_image + g.y_lines[line] + pixel * g.y_step + group * g.y_group
                         if chunk == 0 and not len(scratch):

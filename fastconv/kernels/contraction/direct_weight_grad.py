@@ -44,7 +44,7 @@ def direct_weight_grad_kernel(rows, vectors, columns, long):
     @jit
     def direct_weight_grad(x, dy, parts, wide, scratch, geometry, tap_step, items, part_count, piece, span, start, stop):
         g = read_geometry(geometry)
-        taps, run, x_lines, x_step, y_step, count, outputs = g.taps, g.run, g.x_lines, g.x_step, g.y_step, g.count, g.outputs
+        taps, run, x_lines, x_step, y_step, count, outputs = g.taps, g.run, g.x_lines, g.x_step, g.y_step, g.pixels, g.outputs
         lines, block = len(x_lines), g.block
         blocks = (lines + block - 1) // block
         channels = vectors * lanes(x)

@@ -45,8 +45,8 @@ def dot_kernel(shape, rows, long):
                 pad_rows(x, image * g.x_image, g.border_rows, low, high, g.left, g.width, g.right, scratch)
                 source, origin = scratch, -low * row
             for line in range(first, last):
-                for p in range(0, g.count, top):
-                    pixel = min(p, g.count - top)  # the last tile moves back and overlaps: it only stores, so it may
+                for p in range(0, g.pixels, top):
+                    pixel = min(p, g.pixels - top)  # the last tile moves back and overlaps: it only stores, so it may
                     begin = origin + x_lines[line] + pixel * x_step
                     end = image * g.y_image + g.y_lines[line] + pixel * g.y_step
                     tile, at, aside, left_of_block = tile_zero(x, rows, 1), 0, 0, block_pieces

@@ -18,7 +18,8 @@ class Geometry(NamedTuple):
     """What kernels need of a Contraction, whose docstring says what most of the names mean."""
 
     run: int
-    count: int
+    pixels: int
+    """How many a line has."""
     x_step: int
     y_step: int
     x_image: int
@@ -62,7 +63,7 @@ def pack_geometry(contraction: Contraction, block: int, more: tuple[int, ...] | 
         c.w_run, c.w_run_step, c.w_output_step, c.groups, c.x_group, c.y_group, c.w_group,
         c.taps, c.x_lines, c.y_lines, border.rows, c.tap_ranges().ravel(), c.w_taps, np.array(more, np.int64),
     )  # fmt: skip
-    numbers, tables = geometry[:NUMBERS], geometry[NUMBERS:]
+    numbers, tables = geometry[:NUMBERS], [np.asarray(table) for table in geometry[NUMBERS:]]
     return np.concatenate([np.array([*numbers, *map(len, tables)], np.int64), *tables])
 
 
@@ -76,7 +77,7 @@ def read_geometry(packed):
     tap_ranges = border_rows + packed[NUMBERS + 3]
     w_taps = tap_ranges + packed[NUMBERS + 4]
     more = w_taps + packed[NUMBERS + 5]
-    return Geometry(
+    return Geometry(  # type: ignore[call-arg]
         *to_fixed_tuple(packed[:NUMBERS], NUMBERS),
         packed[taps:x_lines],
         packed[x_lines:y_lines],

@@ -68,8 +68,8 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
             for group_chunk in range(g.groups * chunks):
                 group, chunk = group_chunk // chunks, group_chunk % chunks * outputs_block
                 for line in range(first, min(first + g.block, lines)):
-                    for pixel in range(0, g.count, rows):
-                        height, left = min(rows, g.count - pixel), first_pixel + pixel * stride
+                    for pixel in range(0, g.pixels, rows):
+                        height, left = min(rows, g.pixels - pixel), first_pixel + pixel * stride
                         high = min(size - left, (height - 1) * stride + (taps - 1) * distance + 1)
                         begin = image * g.x_image + left * pixel_step + group * g.x_group
                         end = image * g.y_image + g.y_lines[line] + pixel * g.y_step + group * g.y_group

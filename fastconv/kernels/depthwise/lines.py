@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from math import gcd, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -209,3 +209,35 @@ def _combine(axes: list[np.ndarray], size: Ints, line: int) -> np.ndarray:
         outside = (total[:, None, :, None] < 0) | (axis[None, :, None, :] < 0)
         total = np.where(outside, -1, both).reshape(len(total) * len(axis), -1)
     return np.where(total < 0, -1, total * line)
+
+
+class LineGeometry(NamedTuple):
+    """What kernels need of some Lines besides the tables; they take it as a plain tuple, which costs a call less."""
+
+    channels: int
+    size: int
+    pixels: int
+    """How many results a line has; `size` pixels of x."""
+    x_step: int
+    y_step: int
+    y_line: int
+    """From one line to the next in y; `w_line` from one row of taps in w."""
+    w_step: int
+    w_run: int
+    w_line: int
+    x_image: int
+    y_image: int
+    images: int
+
+
+def line_geometry(lines: Lines, channels: int) -> tuple[int, ...]:
+    """Return LineGeometry's numbers."""
+    y_line, w_line = (
+        int(table[1] - table[0]) if n > 1 else 0 for table, n in ((lines.y_lines, lines.height), (lines.w_rows, lines.rows))
+    )
+    return tuple(
+        LineGeometry(
+            channels, lines.size, lines.count, lines.x_step, lines.y_step, y_line, lines.w_step, lines.w_run, w_line,
+            lines.x_image, lines.y_image, lines.images,
+        )
+    )  # fmt: skip

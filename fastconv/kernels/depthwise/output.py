@@ -18,7 +18,7 @@ from ..arrays.blocks import blocks_of, clear
 from ..arrays.long_sums import is_long, runs_of_block, scratchpads, tile_put_aside, tile_take_back
 from ..simd.tile import tile_load, tile_load_part, tile_zero
 from ..simd.vector import lanes, lanes_of
-from .lines import Lines, input_grad_lines, output_lines
+from .lines import LineGeometry, Lines, input_grad_lines, line_geometry, output_lines
 from .tile import tile_slide, tile_store_lines
 
 FLEXIBLE = 1.4
@@ -36,22 +36,23 @@ def depthwise_kernel(shape, narrow, long):
     size = lines * pixels
 
     @jit
-    def depthwise(x, w, bias, y, sums, wide, x_lines, y_lines, starts, w_rows, numbers, window, height, block_rows, start, stop):
-        channels, length, count, x_step, y_step, y_line, w_step, w_run, w_line, x_image, y_image = numbers
+    def depthwise(x, w, bias, y, sums, wide, x_lines, y_lines, starts, w_rows, geometry, window, height, block_rows, start, stop):
+        g = LineGeometry(*geometry)
+        channels, length, count, x_step, y_step, y_line = g.channels, g.size, g.pixels, g.x_step, g.y_step, g.y_line
         tap_rows, rows = len(w_rows), pixels if whole else height
         for unit in range(start, stop):
             image, item = unit // len(y_lines), unit % len(y_lines)
             for p in range(0, count, rows):
                 pixel = min(p, count - rows)  # the last tile, and vector, move back and overlap: they only store, so they may
-                end = image * y_image + y_lines[item] + pixel * y_step
+                end = image * g.y_image + y_lines[item] + pixel * y_step
                 for block in range(0, channels, lanes(x)):
                     c = 0 if narrow else min(block, channels - lanes(x))
                     tile = tile_load_part(bias, c, 0, size, 1, channels) if narrow else tile_load(bias, c, 0, size, 1)
                     aside, left_of_block = 0, block_rows
                     for r in range(tap_rows):
                         low, first = -starts[r] - pixel * stride, (item * tap_rows + r) * window
-                        at, wt = image * x_image - low * x_step + c, w_rows[r] + c
-                        steps, bounds = (w_line, w_step, w_run), (low, low + length)
+                        at, wt = image * g.x_image - low * x_step + c, w_rows[r] + c
+                        steps, bounds = (g.w_line, g.w_step, g.w_run), (low, low + length)
                         if narrow:
                             tile = tile_slide(tile, x, at, x_step, x_lines, first, w, wt, steps, bounds, rows, channels, shape)
                         else:
@@ -81,17 +82,6 @@ def exchange_channels(w, exchanged, taps, segment, start, stop):
                 exchanged[(tap * segment + f % segment) * filters + f // segment * segment + c] = w[
                     (tap * segment + c) * filters + f
                 ]
-
-
-def slide_numbers(lines: Lines, channels: int) -> tuple[int, ...]:
-    """Return the kernels' `numbers`."""
-    y_line, w_line = (
-        int(table[1] - table[0]) if n > 1 else 0 for table, n in ((lines.y_lines, lines.height), (lines.w_rows, lines.rows))
-    )
-    return (
-        channels, lines.size, lines.count, lines.x_step, lines.y_step, y_line, lines.w_step, lines.w_run, w_line,
-        lines.x_image, lines.y_image,
-    )  # fmt: skip
 
 
 def _fit(lines: Lines) -> tuple[tuple[int, int], tuple[int, ...]]:
@@ -129,8 +119,8 @@ class _Depthwise:
         long, block_rows = is_long(len(w_rows) * terms, dtype), runs_of_block(terms)
         blocks = len(w_rows) // block_rows + 1 if long else 1
         self._scratchpads = scratchpads(shape[0] * shape[4] * lanes_of(dtype), blocks, dtype)
-        numbers = slide_numbers(lines, channels)
-        self._tables = (x_lines.ravel(), lines.y_lines[first], starts, w_rows, numbers, x_lines.shape[2], tile[1], block_rows)
+        geometry = line_geometry(lines, channels)
+        self._tables = (x_lines.ravel(), lines.y_lines[first], starts, w_rows, geometry, x_lines.shape[2], tile[1], block_rows)
         self._kernel = depthwise_kernel(shape, channels < lanes_of(dtype), long)
         self._no_bias = zeros(channels, dtype)
 

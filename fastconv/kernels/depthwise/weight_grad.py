@@ -17,8 +17,8 @@ from ..arrays.blocks import MOST_PARTS, blocks_of, clear, count_parts
 from ..arrays.long_sums import BLOCKS, FLOAT64, NOTHING, is_long, spans_of
 from ..simd.tile import tile_zero
 from ..simd.vector import lanes, lanes_of
-from .lines import Lines, output_lines
-from .output import FLEXIBLE, slide_numbers
+from .lines import LineGeometry, Lines, line_geometry, output_lines
+from .output import FLEXIBLE
 from .tile import tile_fold_add, tile_slide_grad
 
 PARTIAL_SUMS = 8
@@ -40,12 +40,13 @@ def depthwise_weight_grad_kernel(whole, rest, narrow, sums):
 
     @jit
     def depthwise_weight_grad(
-        x, dy, parts, wide, x_lines, y_lines, starts, numbers, window, block, part_count, tiles, start, stop
+        x, dy, parts, wide, x_lines, y_lines, starts, geometry, window, block, part_count, tiles, start, stop
     ):  # fmt: skip
-        channels, length, count, x_step, y_step, _, _, _, _, x_image, y_image, images = numbers
+        g = LineGeometry(*geometry)
+        channels, length, x_step, y_step = g.channels, g.size, g.x_step, g.y_step
         lines, tap_rows = len(y_lines), len(starts)
         blocks, vectors = (lines + block - 1) // block, (channels + lanes(x) - 1) // lanes(x)
-        items, padded_row = images * blocks, vectors * lanes(x)
+        items, padded_row = g.images * blocks, vectors * lanes(x)
         whole_tiles, rest_tiles, height, higher, spans, whole_span, rest_span = tiles
         for part in range(start // vectors, (stop + vectors - 1) // vectors):
             first_vector, behind = max(start - part * vectors, 0), min(stop - part * vectors, vectors)
@@ -65,8 +66,8 @@ def depthwise_weight_grad_kernel(whole, rest, narrow, sums):
                             tile = tile_zero(x, tile_rows, 1)
                             for line in range(first_line, min(first_line + block, lines)):
                                 first = (line * tap_rows + r) * window
-                                low, end = -starts[r] - pixel * stride, image * y_image + y_lines[line] + c + pixel * y_step
-                                at = image * x_image - low * x_step + c
+                                low, end = -starts[r] - pixel * stride, image * g.y_image + y_lines[line] + c + pixel * y_step
+                                at = image * g.x_image - low * x_step + c
                                 for _ in range(last_tile - first_tile if two else 0):
                                     bounds = (low, low + length)
                                     if narrow:
@@ -163,12 +164,12 @@ class DepthwiseWeightGradPlan:
         long = is_long(lines.images * len(lines.y_lines) * lines.count, dtype)
         spans = spans_of(block * lines.count, sums) if long else 1
         self._wide = long and lines.images * -(-len(lines.y_lines) // block) * spans > BLOCKS * parts
-        numbers = (*slide_numbers(lines, spec.channels), lines.images)
+        geometry = line_geometry(lines, spec.channels)
         x_lines, _ = lines.tiles(1)
         tables = (x_lines.ravel(), lines.y_lines, lines.pixels[:: lines.rows].copy())
         self._tables = (
             *tables,
-            numbers,
+            geometry,
             x_lines.shape[2],
             block,
             parts,

@@ -46,13 +46,13 @@ def pointwise_weight_grad_kernel(rows, vectors, long):
         begin, end = min(start // strips * rows, run - rows), min(((stop - 1) // strips + 1) * rows, run)
         for first in range(0, total, block):
             last = min(first + block, total)
-            copy_pixels(x, first, last, g.x_image, g.x_lines, g.count, g.x_step, begin, end - begin, pixels, pitch)
+            copy_pixels(x, first, last, g.x_image, g.x_lines, g.pixels, g.x_step, begin, end - begin, pixels, pitch)
             for s in range(strips):
                 o = s * channels
                 if outputs - o < channels:
                     strip[:] = 0
                 copy_pixels(
-                    dy, first, last, g.y_image, g.y_lines, g.count, g.y_step, o, min(channels, outputs - o), strip, channels
+                    dy, first, last, g.y_image, g.y_lines, g.pixels, g.y_step, o, min(channels, outputs - o), strip, channels
                 )
                 for r in range((start - s + strips - 1) // strips, (stop - s + strips - 1) // strips):
                     c = min(r * rows, run - rows)  # the last tile moves back and overlaps: each sums its own

@@ -5,8 +5,10 @@ padding, overhang and adaptive windows are all alike here. Units are images.
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from ...runtime.jit import jit
 from ..arrays.long_sums import BLOCK_TERMS, vnarrow, vwide_add, vwide_splat
@@ -22,12 +24,23 @@ NUMBERS = 10
 """How many numbers stand before the windows in a geometry."""
 
 
+class PoolGeometry(NamedTuple):
+    """A PoolPlan's numbers; those of three axes are tuples."""
+
+    size: tuple[int, int, int]
+    outputs: tuple[int, int, int]
+    dilation: tuple[int, int, int]
+    first: tuple[int, int, int]
+    """Where each axis's windows start in the packed array."""
+    channels: int
+
+
 @jit
-def read_geometry(g):
-    """Return a PoolPlan's size, channels, outputs, dilation, and where the three axes' windows start in g."""
-    outputs = (g[4], g[5], g[6])
+def read_geometry(packed):
+    """Return the numbers that a PoolPlan has packed: size, outputs, dilation, channels, and then the windows."""
+    size, outputs, dilation = to_fixed_tuple(packed[:3], 3), to_fixed_tuple(packed[3:6], 3), to_fixed_tuple(packed[6:9], 3)
     first = (NUMBERS, NUMBERS + 3 * outputs[0], NUMBERS + 3 * (outputs[0] + outputs[1]))
-    return (g[0], g[1], g[2]), g[3], outputs, (g[7], g[8], g[9]), first
+    return PoolGeometry(size, outputs, dilation, first, packed[9])
 
 
 @jit
@@ -51,7 +64,7 @@ def pool_kernel(pick, whole):
 
     @jit
     def pool(x, y, geometry, divisor, start, stop):
-        size, channels, outputs, dilation, first = read_geometry(geometry)
+        size, outputs, dilation, first, channels = read_geometry(geometry)
         for n in range(start, stop):
             for od, oh in np.ndindex(outputs[:2]):
                 d0, d1, ds, d_count = window(geometry, first[0], od, dilation[0], whole[0])
@@ -77,7 +90,7 @@ def pool_kernel(pick, whole):
 @jit
 def average_in_blocks(x, y, geometry, divisor, start, stop):
     """As pool_kernel(SUM), for windows of many pixels: up to BLOCK_TERMS at a time, and these sums in float64."""
-    size, channels, outputs, dilation, first = read_geometry(geometry)
+    size, outputs, dilation, first, channels = read_geometry(geometry)
     for n in range(start, stop):
         for od, oh, ow in np.ndindex(outputs):
             d0, d1, ds, d_count = window(geometry, first[0], od, dilation[0], 0)
@@ -122,7 +135,7 @@ def pool_index_kernel(pick):
 
     @jit
     def pool_index(x, y, indices, geometry, start, stop):
-        size, channels, outputs, dilation, first = read_geometry(geometry)
+        size, outputs, dilation, first, channels = read_geometry(geometry)
         for n in range(start, stop):
             for od, oh, ow in np.ndindex(outputs):
                 d0, d1, ds, _ = window(geometry, first[0], od, dilation[0], 0)
@@ -153,7 +166,7 @@ def pick_grad_kernel(pick, ties, disjoint, whole):
 
     @jit
     def pick_grad(dy, x, dx, geometry, start, stop):
-        size, channels, outputs, dilation, first = read_geometry(geometry)
+        size, outputs, dilation, first, channels = read_geometry(geometry)
         for n in range(start, stop):
             for od, oh in np.ndindex(outputs[:2]):
                 d0, d1, ds, _ = window(geometry, first[0], od, dilation[0], whole[0])
@@ -196,7 +209,7 @@ def pick_grad_kernel(pick, ties, disjoint, whole):
 @jit
 def average_grad(dy, dx, geometry, divisor, start, stop):
     """Add each output's gradient, divided by its window's count, to the window's pixels."""
-    size, channels, outputs, dilation, first = read_geometry(geometry)
+    size, outputs, dilation, first, channels = read_geometry(geometry)
     for n in range(start, stop):
         for od, oh, ow in np.ndindex(outputs):
             d0, d1, ds, d_count = window(geometry, first[0], od, dilation[0], 0)

@@ -39,7 +39,7 @@ class PoolPlan:
             np.stack([first, end, counted if count_padding else -((first - end) // step)], axis=1)
             for (first, end, counted), step in zip(windows, dilation, strict=True)
         ]
-        numbers = np.array((*size, spec.channels, *outputs, *dilation), np.int64)
+        numbers = np.array((*size, *outputs, *dilation, spec.channels), np.int64)
         self.images, self.geometry = spec.images, np.concatenate([numbers, *(table.ravel() for table in tables)])
         self.disjoint = all((table[:-1, 1] <= table[1:, 0]).all() for table in tables)
         joined = all(d == 1 and (t[1:, 0] == t[:-1, 1]).all() for t, d in zip(tables, dilation, strict=True))

@@ -1,16 +1,27 @@
-"""Margins of zeros around images, and their removal, as a layer of its own; convolutions and pooling have their own padding."""
+"""Zeros around images, and their removal, as a layer of its own; convolutions and pooling have their own padding."""
+
+from typing import NamedTuple
 
 from ...runtime.jit import jit
 
 
-@jit
-def add_margin(x, y, geometry, start, stop):
-    """y = the images x with zeros around them; units are y's rows.
+class Padded(NamedTuple):
+    """Images, and how many pixels of zeros go above, below, before and after them; kernels take it as a plain tuple."""
 
-    The geometry is the images' height, width and channels, and how many pixels go above, below, before and behind them.
-    """
-    height, width, channels, above, below, before, behind = geometry
-    rows, row, length = above + height + below, (before + width + behind) * channels, width * channels
+    height: int
+    width: int
+    channels: int
+    above: int
+    below: int
+    before: int
+    after: int
+
+
+@jit
+def zero_pad(x, y, geometry, start, stop):
+    """y = the images x with zeros around them; units are y's rows."""
+    height, width, channels, above, below, before, after = geometry
+    rows, row, length = above + height + below, (before + width + after) * channels, width * channels
     for unit in range(start, stop):
         r, at = unit % rows - above, unit * row
         if not 0 <= r < height:
@@ -24,10 +35,10 @@ def add_margin(x, y, geometry, start, stop):
 
 
 @jit
-def remove_margin(dy, dx, geometry, start, stop):
-    """dx = the images within dy's margin; units are dx's rows."""
-    height, width, channels, above, below, before, behind = geometry
-    rows, row, length = above + height + below, (before + width + behind) * channels, width * channels
+def remove_padding(dy, dx, geometry, start, stop):
+    """dx = dy without what was around the images; units are dx's rows."""
+    height, width, channels, above, below, before, after = geometry
+    rows, row, length = above + height + below, (before + width + after) * channels, width * channels
     for unit in range(start, stop):
         source = (unit // height * rows + unit % height + above) * row + before * channels
         for i in range(length):

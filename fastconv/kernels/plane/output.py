@@ -19,7 +19,7 @@ from ...shapes import ConvSpec
 from ..arrays.long_sums import block_of, is_long, scratchpads, tile_put_aside, tile_take_back
 from ..simd.tile import most_rows, tile_load, tile_store, tile_zero
 from ..simd.vector import lanes, lanes_of
-from .pieces import Plane, cut_out, locate
+from .pieces import Plane, PlaneGeometry, cut_out, locate
 from .tile import tile_correlate
 
 MOST_ROWS = 6
@@ -40,15 +40,23 @@ def plane_kernel(rows, vectors, long):
     def plane(
         x, w, bias, y, scratch, sums, wide, geometry, row_cuts, column_cuts, row_blocks, block_columns, start, stop
     ):  # fmt: skip
-        height, width, y_height, y_width, kernel_rows, kernel_columns, down, across = geometry[:8]
+        g = PlaneGeometry(*geometry)
+        height, width, kernel_rows, kernel_columns, down, across = (
+            g.height,
+            g.width,
+            g.kernel_rows,
+            g.kernel_columns,
+            g.down,
+            g.across,
+        )
         columns = vectors * lanes(x)
         for item in range(start, stop):
-            image, first, last, begin, end, top, bottom, left, right, inside = locate(item, geometry, row_cuts, column_cuts)
+            image, first, last, begin, end, top, bottom, left, right, inside = locate(item, g, row_cuts, column_cuts)
             source, origin, step = x, (image * height + top) * width + left, width
             if not inside:
                 cut_out(x, image * height * width, height, width, top, bottom, left, right, scratch)
                 source, origin, step = scratch, 0, right - left
-            target = (image * y_height + first) * y_width + begin
+            target = (image * g.y_height + first) * g.y_width + begin
             for i in range(0, last - first, rows):
                 i = min(i, last - first - rows)  # the last tiles move back and overlap: they only store, so they may
                 for j in range(0, end - begin, columns):
@@ -70,7 +78,7 @@ def plane_kernel(rows, vectors, long):
                         tile = tile_correlate(
                             tile, source, at, down * step, across, w, 0, kernel_rows, kernel_rows, kernel_columns
                         )  # fmt: skip
-                    tile_store(tile, y, target + i * y_width + j, y_width, columns)
+                    tile_store(tile, y, target + i * g.y_width + j, g.y_width, columns)
 
     return plane
 

@@ -15,7 +15,7 @@ from ..arrays.long_sums import FLOAT64, NOTHING, block_of, is_long, tile_put_asi
 from ..simd.tile import most_rows, tile_load, tile_store, tile_zero
 from ..simd.tile_math import tile_patch_scale_add
 from ..simd.vector import lanes, lanes_of, vload, vload_part, vsum
-from .pieces import Plane, cut_out, locate
+from .pieces import Plane, PlaneGeometry, cut_out, locate
 
 MOST_TAPS = 28
 MOST_PARTS = 16
@@ -32,13 +32,21 @@ def plane_weight_grad_kernel(rows, columns, long):
 
     @jit
     def plane_weight_grad(x, dy, sums, wide, scratch, geometry, row_cuts, column_cuts, terms, pieces, parts, start, stop):
-        height, width, y_height, y_width, kernel_rows, kernel_columns, down, across = geometry[:8]
+        g = PlaneGeometry(*geometry)
+        height, width, kernel_rows, kernel_columns, down, across = (
+            g.height,
+            g.width,
+            g.kernel_rows,
+            g.kernel_columns,
+            g.down,
+            g.across,
+        )
         across_tiles = (kernel_columns + columns - 1) // columns
         tiles = (kernel_rows + rows - 1) // rows * across_tiles
         for part in range(start, stop):
             aside = 0
             for item in range(pieces * part // parts, pieces * (part + 1) // parts):
-                image, first, last, begin, end, top, bottom, left, right, inside = locate(item, geometry, row_cuts, column_cuts)
+                image, first, last, begin, end, top, bottom, left, right, inside = locate(item, g, row_cuts, column_cuts)
                 source, origin, step = x, (image * height + top) * width + left, width
                 if not inside:
                     cut_out(x, image * height * width, height, width, top, bottom, left, right, scratch)
@@ -59,7 +67,7 @@ def plane_weight_grad_kernel(rows, columns, long):
                         tile = tile_zero(x, taps, 1) if long else tile_load(sums, slot, lanes(x), taps, 1)
                         for i in range(high, min(high + span, last - first)):
                             position = origin + (i + a * down) * step + b * across + low
-                            at = (image * y_height + first + i) * y_width + begin + low
+                            at = (image * g.y_height + first + i) * g.y_width + begin + low
                             for j in range(0, whole, lanes(x)):
                                 v = vload(dy, at + j)
                                 tile = tile_patch_scale_add(tile, source, position + j, columns, across, down * step, v, 0)

@@ -20,6 +20,7 @@ from ..contraction.pack import pad_bias
 from ..simd.tile import fit_vectors
 from ..simd.vector import lanes, lanes_of
 from .cost import TILE
+from .geometry import Blocks, Side, pack_numbers, read_blocks, read_sides
 from .steps import MOST_TERMS, outputs_kernel, patches_kernel, products_kernel, weights_kernel
 
 LEAST_UNITS = 4
@@ -41,9 +42,10 @@ def weights_packed_kernel(m, rows, vectors, rotated):
     products, transform_weights, n = products_kernel(m, rows, vectors, False), weights_kernel(m, vectors, rotated), m + 2
 
     @jit
-    def winograd_many(step, x, w, u, bias, y, g, v, sums, scratch, turn, failed, start, stop):
-        source, target, tiles, groups, run = g[0:7], g[7:14], g[24], g[16], g[23]
-        channels, outputs, chunks, blocks, v_step, v_plane, u_plane, plane = g[14], g[15], g[17], g[18], g[19], g[20], g[21], g[22]
+    def winograd_many(step, x, w, u, bias, y, numbers, v, sums, scratch, turn, failed, start, stop):
+        (source, target), g = read_sides(numbers), read_blocks(numbers)
+        channels, outputs, groups, chunks, blocks, tiles = g.channels, g.outputs, g.groups, g.chunks, g.blocks, g.tiles
+        run, v_step, v_plane, u_plane, plane = g.run, g.v_step, g.v_plane, g.u_plane, g.sums_plane
         size, watch = vectors * lanes(x), 0.0
         if step == FIRST:
             for unit in range(start, stop):
@@ -79,11 +81,10 @@ def weights_streamed_kernel(m, rows, vectors, rotated):
     patches, products = patches_kernel(m, False), products_kernel(m, rows, vectors, False)
 
     @jit
-    def winograd_few(step, x, v, w, bias, y, g, u, sums, scratch, turn, failed, start, stop):
-        source, target, tiles, run = g[0:7], g[7:14], g[24], g[23]
-        channels, outputs, groups, chunks, v_step, v_plane, u_plane, plane = (
-            g[14], g[15], g[16], g[17], g[19], g[20], g[21], g[22],
-        )  # fmt: skip
+    def winograd_few(step, x, v, w, bias, y, numbers, u, sums, scratch, turn, failed, start, stop):
+        (source, target), g = read_sides(numbers), read_blocks(numbers)
+        channels, outputs, groups, chunks, tiles = g.channels, g.outputs, g.groups, g.chunks, g.tiles
+        run, v_step, v_plane, u_plane, plane = g.run, g.v_step, g.v_plane, g.u_plane, g.sums_plane
         size, watch = vectors * lanes(w), 0.0
         if step == FIRST:
             patches(x, source, 0, channels, start, stop, v, start * v_step, v_step, v_plane, channels, scratch)
@@ -145,11 +146,8 @@ class WinogradContraction:
         v_plane, u_plane, plane = most * v_step + size, held * chunk + size, round_up(most, rows) * chunk + size
         self.v_size, self.sums_size, self.scratch_size = n * n * v_plane, n * n * plane, n * n * size
         self.u_size, self.turn_size = n * n * u_plane, 9 * size * size if rotated else 0
-        self.geometry = np.array(
-            [*source, channels, *before, *grid, *target, outputs, 0, 0, *grid]
-            + [run, self.outputs, spec.groups, self.chunks, self.blocks, v_step, v_plane, u_plane, plane, part, self.tiles],
-            np.int64,
-        )
+        blocks = Blocks(run, self.outputs, spec.groups, self.chunks, self.blocks, v_step, v_plane, u_plane, plane, part, self.tiles)
+        self.numbers = pack_numbers(Side(*(*source, channels, *before, *grid)), Side(*(*target, outputs, 0, 0, *grid)), blocks)
         self.flops = spec.flops
         self.name = f"winograd_{dtype.name}_{m}_{rows}x{vectors}x{size}"
         self._kernel = (weights_streamed_kernel if self.few else weights_packed_kernel)(m, rows, vectors, rotated)
@@ -159,7 +157,7 @@ class WinogradContraction:
     def __call__(self, run, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); return whether all of it is finite."""
         failed = np.zeros(1, np.int64)
-        g, kernel, none, units = self.geometry, self._kernel, x[:0], self.groups * self.chunks
+        g, kernel, none, units = self.numbers, self._kernel, x[:0], self.groups * self.chunks
         padded_bias = self.no_bias
         if bias is not None:
             padded_bias = buffer(len(self.no_bias), x.dtype)

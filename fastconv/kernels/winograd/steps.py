@@ -35,10 +35,10 @@ def patches_kernel(m, gradient):
     @jit
     def winograd_patches(x, side, channel, channels, first, last, v, at, step, plane, width, scratch):
         """Write the tiles first..last from v[at] on: tiles `step` apart, `width` channels each, zeros behind the last of them."""
-        height, columns, pixel = side[0], side[1], side[2]
-        tiles = side[5] * side[6]
+        height, columns, pixel = side.height, side.width, side.channels
+        tiles = side.grid_height * side.grid_width
         for t in range(first, last):
-            top, left = t % tiles // side[6] * m - side[3], t % side[6] * m - side[4]
+            top, left = t % tiles // side.grid_width * m - side.above, t % side.grid_width * m - side.before
             corner = ((t // tiles * height + top) * columns + left) * pixel + channel
             inside = top >= 0 and left >= 0 and top + size <= height and left + size <= columns
             for c in range(0, width, lanes(x)):
@@ -168,10 +168,10 @@ def outputs_kernel(m, vectors):
     def winograd_outputs(sums, plane, side, bias, first_bias, channel, outputs, first, last, y, scratch):
         """Store the tiles first..last of up to `outputs` channels from `channel` on; return 0, or NaN if any is not finite."""
         watch = vzero(y)
-        height, columns, pixel = side[0], side[1], side[2]
-        tiles = side[5] * side[6]
+        height, columns, pixel = side.height, side.width, side.channels
+        tiles = side.grid_height * side.grid_width
         for t in range(first, last):
-            top, left = t % tiles // side[6] * m, t % side[6] * m
+            top, left = t % tiles // side.grid_width * m, t % side.grid_width * m
             corner = ((t // tiles * height + top) * columns + left) * pixel + channel
             for o in range(0, min(outputs, vectors * lanes(y)), lanes(y)):
                 start = (t - first) * vectors * lanes(y) + o

@@ -15,6 +15,7 @@ from ..arrays.blocks import add_parts, add_wide_parts, blocks_of
 from ..simd.tile import choose_tile
 from ..simd.vector import lanes, lanes_of
 from .cost import TILE
+from .geometry import GradientBlocks, Side, pack_numbers, read_gradient_blocks, read_sides
 from .output import round_up
 from .steps import MOST_TERMS, patches_kernel, products_kernel, weight_grads_kernel
 
@@ -31,19 +32,11 @@ def winograd_weight_grad_kernel(m, rows, vectors, wide):
     products, gradients_back = products_kernel(m, rows, vectors, True), weight_grads_kernel(m, vectors, wide)
 
     @jit
-    def winograd_weight_grad(x, dy, parts, g, v, z, sums, scratch, failed, start, stop):
-        source, target, channels, filters = g[0:7], g[7:14], g[14], g[15]
-        groups, part_count, c_blocks, f_blocks, c_block, f_block, chunk, tiles = (
-            g[16],
-            g[17],
-            g[18],
-            g[19],
-            g[20],
-            g[21],
-            g[22],
-            g[23],
-        )
-        v_step, v_plane, z_step, z_plane, plane, span = g[24], g[25], g[26], g[27], g[28], g[29]
+    def winograd_weight_grad(x, dy, parts, numbers, v, z, sums, scratch, failed, start, stop):
+        (source, target), g = read_sides(numbers), read_gradient_blocks(numbers)
+        channels, filters, groups, tiles, chunk, span = g.channels, g.filters, g.groups, g.tiles, g.chunk, g.span
+        part_count, c_blocks, f_blocks, c_block, f_block = g.parts, g.c_blocks, g.f_blocks, g.c_block, g.f_block
+        v_step, v_plane, z_step, z_plane, plane = g.v_step, g.v_plane, g.z_step, g.z_plane, g.sums_plane
         size, watch = vectors * lanes(x), 0.0
         for unit in range(start, stop):
             f, c = unit % f_blocks * f_block, unit // f_blocks % c_blocks * c_block
@@ -110,12 +103,12 @@ class WinogradWeightGradPlan:
         chunk = -(-longest // -(-longest // chunk))  # chunks of one size, nearly
         v_plane, z_plane, plane = chunk * v_step + size, chunk * z_step + size, c_rows * f_block + size
         self._sizes = (n * n * v_plane, n * n * z_plane, n * n * plane, n * n * size)
-        self._geometry = np.array(
-            [*spec.size, spec.channels, *(before for before, _ in spec.pads), *grid, *spec.outputs, spec.filters, 0, 0, *grid]
-            + [channels, filters, groups, self._parts, c_blocks, f_blocks, c_block, f_block, chunk, tiles]
-            + [v_step, v_plane, z_step, z_plane, plane, SPAN * chunk],
-            np.int64,
-        )
+        source = Side(*(*spec.size, spec.channels, *(before for before, _ in spec.pads), *grid))
+        blocks = GradientBlocks(
+            channels, filters, groups, self._parts, c_blocks, f_blocks, c_block, f_block, chunk, tiles,
+            v_step, v_plane, z_step, z_plane, plane, SPAN * chunk,
+        )  # fmt: skip
+        self._numbers = pack_numbers(source, Side(*(*spec.outputs, spec.filters, 0, 0, *grid)), blocks)
         self.units, self.flops = groups * self._parts * c_blocks * f_blocks, spec.flops
         self.name = f"winograd_weight_{dtype.name}_{m}_{rows}x{vectors}x{size}"
         wide = longest > SPAN * chunk
@@ -123,12 +116,12 @@ class WinogradWeightGradPlan:
         self._kernel = winograd_weight_grad_kernel(m, rows, vectors, wide)
 
     def __call__(self, run, x, dy, dw):
-        kernel, geometry = self._kernel, self._geometry
+        kernel, numbers = self._kernel, self._numbers
         in_place = self._parts == 1 and self._dtype == dw.dtype
         parts = dw if in_place else buffer(self._parts * len(dw), self._dtype)
         failed = np.zeros(1, np.int64)
         scratch = (partial(buffer, size, x.dtype) for size in self._sizes)
-        run(Task(kernel, x, dy, parts, geometry, *scratch, failed, units=self.units, flops=self.flops))
+        run(Task(kernel, x, dy, parts, numbers, *scratch, failed, units=self.units, flops=self.flops))
         if failed[0]:
             self._otherwise()(run, x, dy, dw)
         elif not in_place:

@@ -96,4 +96,4 @@ class ZeroPad2D(Layer):
 
     def operations(self, plan: Plan) -> list[Operation]:
         """Return the copy."""
-        return [normalization.Margin(plan.shape[0], (*plan.shape[1:], *self._pads[0], *self._pads[1]))]
+        return [normalization.ZeroPadding(plan.shape[0], (*plan.shape[1:], *self._pads[0], *self._pads[1]))]
