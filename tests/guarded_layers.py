@@ -141,8 +141,8 @@ def check_softmax(back: bool, dtypes: list[str]) -> int:
             (log_softmax, log_softmax_grad, np.log(right), dy - right * dy.sum(1, keepdims=True, dtype=np.float64)),
         ):
             y, dx = (guarded(np.full(x.shape, np.nan, dtype), back) for _ in range(2))
-            in_slices(Task(kernel, x.reshape(-1), y.reshape(-1), columns, units=5))
-            in_slices(Task(gradient, dy.reshape(-1), y.reshape(-1), dx.reshape(-1), columns, units=5))
+            in_slices(Task(kernel, (x.reshape(-1), y.reshape(-1), columns), 5))
+            in_slices(Task(gradient, (dy.reshape(-1), y.reshape(-1), dx.reshape(-1), columns), 5))
             np.testing.assert_allclose(y, expected, rtol=0, atol=1e-6)
             np.testing.assert_allclose(dx, slope, rtol=0, atol=1e-5)
             count += 2
@@ -161,7 +161,7 @@ def check_peak(back: bool, dtypes: list[str]) -> int:
         multiply_add(guarded(np.full(1, 2, dtype), back), guarded(w, back), y, 5)
         np.testing.assert_array_equal(y, np.tile(10 * w, ROWS))
     source, target = guarded(np.arange(3 * 16.0), back), guarded(np.full(3 * 16, np.nan), back)
-    in_slices(Task(copy, source, target, 16, units=3))
+    in_slices(Task(copy, (source, target, 16), 3))
     np.testing.assert_array_equal(source, target)
     return len(dtypes) + 1
 

@@ -128,7 +128,7 @@ def test_no_more_helpers_run_than_there_are_other_cpus(cpus):
         cpus(number)
         fastconv.set_num_threads(asked)
         done = np.zeros(100, np.int64)
-        _threads.parallel_for(Task(count, done, units=100, flops=MUCH))
+        _threads.parallel_for(Task(count, (done,), 100, MUCH))
         assert (done == 1).all() and fastconv.get_num_threads() == asked
         assert (_threads._team and _threads._team.threads) == threads
 
@@ -138,7 +138,7 @@ def test_the_team_goes_by_the_cpus_that_there_are_now(cpus):
     done, teams = np.zeros(100, np.int64), []
     for number in (4, 4, 2, 1, 3):
         cpus(number)
-        _threads.parallel_for(Task(count, done, units=100, flops=MUCH))
+        _threads.parallel_for(Task(count, (done,), 100, MUCH))
         teams.append(_threads._team)
     assert (done == 5).all()
     assert [team.threads for team in teams] == [4, 4, 2, 2, 3] and teams[0] is teams[1]

@@ -21,7 +21,7 @@ from fastconv.kernels.arrays.blocks import clear
 from tests.guarded import guard_buffers, in_slices
 
 guard_buffers(True)
-in_slices(Task(clear, np.ones(3, np.float32), units=1))
+in_slices(Task(clear, (np.ones(3, np.float32),), 1))
 """
 
 

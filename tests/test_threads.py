@@ -143,7 +143,7 @@ def test_every_unit_is_done_once(threads):
     for units in (0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 100, 1001):
         for flops in (MUCH - 1, MUCH):
             done, starts = numbers(units), numbers(units)
-            _threads.parallel_for(Task(mark, done, starts, units=units, flops=flops))
+            _threads.parallel_for(Task(mark, (done, starts), units, flops))
             assert (done == 1).all()
             slices = np.bincount(starts)[np.unique(starts)] if units else numbers(0)
             assert len(slices) == min(1 if flops < MUCH or threads == 1 else SLICES_PER_THREAD * threads, units)
@@ -153,7 +153,7 @@ def test_every_unit_is_done_once(threads):
 def test_a_task_may_be_one_slice_a_thread():
     fastconv.set_num_threads(3)
     done, starts = numbers(100), numbers(100)
-    _threads.parallel_for(Task(mark, done, starts, units=100, flops=MUCH, slices_per_thread=1))
+    _threads.parallel_for(Task(mark, (done, starts), 100, MUCH, slices_per_thread=1))
     assert (done == 1).all()
     assert np.unique(starts).tolist() == [0, 33, 66]
 
@@ -162,14 +162,14 @@ def test_small_work_stays_in_the_callers_thread():
     fastconv.set_num_threads(4)
     threads = []
     note = lambda start, stop: threads.append(threading.get_ident())  # noqa: E731
-    _threads.parallel_for(Task(note, units=8, flops=MUCH - 1))
+    _threads.parallel_for(Task(note, (), 8, MUCH - 1))
     assert threads == [threading.get_ident()]
 
 
 def test_much_work_is_done_at_the_same_time():
     fastconv.set_num_threads(3)
     box = numbers(2)
-    _threads.parallel_for(Task(meet, box, 2, units=3, flops=MUCH))
+    _threads.parallel_for(Task(meet, (box, 2), 3, MUCH))
     assert box.tolist() == [3, 0]
 
 
@@ -180,7 +180,7 @@ def test_arguments_may_be_tuples_and_fused_tasks_take_blocks_in_turn():
             log[add(log, 0, 1)] = sizes[0][place] * 100 + sizes[1] + unit
 
     def fused(log):
-        tasks = [Task(note, log, place, ((1, 2), 10), units=6) for place in (0, 1)]
+        tasks = [Task(note, (log, place, ((1, 2), 10)), 6) for place in (0, 1)]
         return FusedTasks(tasks, units=6, flops=MUCH, block=2)
 
     for run in (lambda task: task(0, 6), _threads.parallel_for):
@@ -204,13 +204,13 @@ def test_arguments_may_be_tuples_and_fused_tasks_take_blocks_in_turn():
 def test_only_arguments_made_of_words_are_taken(argument, text):
     fastconv.set_num_threads(2)
     with pytest.raises(TypeError, match=f"must be flat arrays, integers and tuples of them, but one is {text}"):
-        _threads.parallel_for(Task(mark, argument, units=2, flops=MUCH))
+        _threads.parallel_for(Task(mark, (argument,), 2, MUCH))
 
 
 def test_too_many_arguments_are_refused():
     fastconv.set_num_threads(2)
     with pytest.raises(ValueError, match="mark: arguments must take at most 128 words, but take 135"):
-        _threads.parallel_for(Task(mark, *[numbers(1)] * 19, units=2, flops=MUCH))
+        _threads.parallel_for(Task(mark, [numbers(1)] * 19, 2, MUCH))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
@@ -220,7 +220,7 @@ def test_a_programs_tasks_wait_for_one_another_in_every_round(threads):
     for _ in range(2 * rounds):
         expected = np.roll(expected, 1) + expected + np.roll(expected, -1)  # wraps around, as in the kernel
     room = lambda: numbers(1)  # noqa: E731
-    tasks = [Task(add_neighbours, *xy, room, units=37, flops=MUCH, slices_per_thread=n) for xy, n in (((x, y), 2), ((y, x), 37))]
+    tasks = [Task(add_neighbours, (*xy, room), 37, MUCH, slices_per_thread=n) for xy, n in (((x, y), 2), ((y, x), 37))]
     team = Team(threads - 1)
     try:
         program = Program(tasks, threads)
@@ -244,7 +244,7 @@ def test_a_program_may_take_denormal_numbers_for_zeros_and_nobody_else_does(dtyp
     x, y = np.full(64, small, dtype), np.zeros(64, dtype)
     team = Team(1)
     try:
-        program = Program([Task(multiply, x, y, units=64, flops=MUCH, slices_per_thread=32)], 2)
+        program = Program([Task(multiply, (x, y), 64, MUCH, slices_per_thread=32)], 2)
         team.run(program, flush=True)
         assert (y == 0).all()
         assert (x * x > 0).all()
@@ -258,20 +258,20 @@ def test_a_program_may_take_denormal_numbers_for_zeros_and_nobody_else_does(dtyp
 def test_a_kernel_that_fails_is_an_error_after_all_are_done(bad):
     fastconv.set_num_threads(2)
     with pytest.raises(RuntimeError, match="^1 of a program's 4 slices of work failed$"):
-        _threads.parallel_for(Task(refuse, bad, units=4, flops=MUCH))
+        _threads.parallel_for(Task(refuse, (bad,), 4, MUCH))
     done, starts = numbers(4), numbers(4)
-    _threads.parallel_for(Task(mark, done, starts, units=4, flops=MUCH))  # the helpers still work
+    _threads.parallel_for(Task(mark, (done, starts), 4, MUCH))  # the helpers still work
     assert done.tolist() == [1, 1, 1, 1]
 
 
 def test_a_second_caller_works_alone_while_the_helpers_are_busy():
     fastconv.set_num_threads(2)
     box, done, starts = numbers(3), numbers(4), numbers(4)
-    first = threading.Thread(target=_threads.parallel_for, args=(Task(wait_for_leave, box, units=2, flops=MUCH),))
+    first = threading.Thread(target=_threads.parallel_for, args=(Task(wait_for_leave, (box,), 2, MUCH),))
     first.start()
     while box[0] == 0:
         time.sleep(0.001)
-    _threads.parallel_for(Task(mark, done, starts, units=4, flops=MUCH))
+    _threads.parallel_for(Task(mark, (done, starts), 4, MUCH))
     assert done.tolist() == [1, 1, 1, 1]
     assert starts.tolist() == [0, 0, 0, 0]
     box[1] = 1
@@ -302,7 +302,7 @@ def test_an_interrupt_comes_out_after_the_helpers_are_done(interruptible):
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()
     with pytest.raises(KeyboardInterrupt):
-        _threads.parallel_for(Task(wait_for_leave, box, units=2, flops=MUCH))
+        _threads.parallel_for(Task(wait_for_leave, (box,), 2, MUCH))
     assert box.tolist() == [2, 1, 2]
     interrupter.join()
 
@@ -310,11 +310,11 @@ def test_an_interrupt_comes_out_after_the_helpers_are_done(interruptible):
 def test_work_is_done_whether_or_not_a_helper_comes():
     fastconv.set_num_threads(3)
     done, starts = numbers(9), numbers(9)
-    _threads.parallel_for(Task(mark, done, starts, units=9, flops=MUCH))
+    _threads.parallel_for(Task(mark, (done, starts), 9, MUCH))
     for helper in _threads._team.helpers:
         helper.stop()
         helper.thread.join()
-    _threads.parallel_for(Task(mark, done, starts, units=9, flops=MUCH))
+    _threads.parallel_for(Task(mark, (done, starts), 9, MUCH))
     assert done.tolist() == [2] * 9
 
 
@@ -322,7 +322,7 @@ def test_work_is_done_whether_or_not_a_helper_comes():
 def test_helpers_keep_off_the_callers_cpu_and_the_callers_own_cpus_stay():
     allowed = os.sched_getaffinity(0)
     fastconv.set_num_threads(2)
-    _threads.parallel_for(Task(mark, numbers(2), numbers(2), units=2, flops=MUCH))
+    _threads.parallel_for(Task(mark, (numbers(2), numbers(2)), 2, MUCH))
     team = _threads._team
     assert os.sched_getaffinity(0) == allowed
     assert os.sched_getaffinity(team.helpers[0].thread.native_id) == (allowed - {team._caller_cpu} or allowed)
@@ -332,7 +332,7 @@ def test_helpers_sleep_when_nothing_comes_and_wake_again():
     fastconv.set_num_threads(2)
     for _ in range(3):
         box = numbers(2)
-        _threads.parallel_for(Task(meet, box, 1, units=2, flops=MUCH))
+        _threads.parallel_for(Task(meet, (box, 1), 2, MUCH))
         assert box.tolist() == [2, 0]
         patience = 2000
         while not _threads._team.helpers[0].asleep and patience:

@@ -40,7 +40,7 @@ def state_of(**places):
 
 
 def run(units, kernel, *arguments):
-    in_slices(Task(kernel, *arguments, units=units))
+    in_slices(Task(kernel, arguments, units))
 
 
 def assert_within(mine, theirs, bound, dtype):

@@ -41,14 +41,14 @@ class Data:
             kernel, rest = gather_shifted, (*image_axes(self.shape), shift)
         else:
             kernel, rest = gather, ()
-        run(Task(kernel, self.images, self.order, self.state, self.scale, x, *rest, units=batch, flops=x.size))
+        run(Task(kernel, (self.images, self.order, self.state, self.scale, x, *rest), batch, x.size))
 
     def loss(self, run: Run, name: str, batch: int, y: np.ndarray, dy: np.ndarray) -> None:
         """Note the losses of results y, and what is correct, and compute dy unless it has no elements."""
         outputs = y.size // batch
         kernel = cross_entropy_loss if name == "cross_entropy" else squared_loss
         arguments = y, self.targets.reshape(-1), self.order, self.state, outputs, batch, self.losses, self.correct, dy
-        run(Task(kernel, *arguments, units=batch, flops=40 * y.size))
+        run(Task(kernel, arguments, batch, 40 * y.size))
 
 
 def image_axes(shape: Ints) -> Ints:

@@ -69,7 +69,7 @@ class ConvPoolDense(NamedTuple):
         return self.size**2, self.filters, self.classes, self._padded
 
     def _copy(self, run: Run, kernel: Any, arguments: tuple, packed: np.ndarray) -> None:
-        run(Task(kernel, *arguments, units=((self.width - self.size + 1) // 2) ** 2, flops=4 * packed.size))
+        run(Task(kernel, arguments, ((self.width - self.size + 1) // 2) ** 2, 4 * packed.size))
 
     def _pass(self, run: Run, data: Data, batch: int, mode: int, packed: np.ndarray, sums: np.ndarray, rates: np.ndarray) -> None:
         """Take a batch, in as many parts as there are sums, or as the mode has."""
@@ -87,9 +87,9 @@ class ConvPoolDense(NamedTuple):
         )  # fmt: skip
         sizes = self.width, self.filters, padded, batch, parts, block_of(max(batch, pixels))
         task = Task(
-            kernel, data.images, data.targets, data.order, data.state, data.scale, rates,
-            sizes, packed, sums, data.losses, data.correct, *scratchpads, partial(buffer, wide, FLOAT64),
-            units=parts, flops=6 * batch * packed.size,
+            kernel, (data.images, data.targets, data.order, data.state, data.scale, rates,
+            sizes, packed, sums, data.losses, data.correct, *scratchpads, partial(buffer, wide, FLOAT64)),
+            parts, 6 * batch * packed.size,
         )  # fmt: skip
         run(task)
 
@@ -104,7 +104,7 @@ class ConvPoolDense(NamedTuple):
         """Take a batch, and make an update of plain gradient descent."""
         sums = self._new_sums(batch, packed)
         self._pass(run, data, batch, GRADIENT, packed, sums, rates)
-        run(Task(descend, sums, packed, rates, data.state, units=blocks_of(packed), flops=sums.size))
+        run(Task(descend, (sums, packed, rates, data.state), blocks_of(packed), sums.size))
 
     def gradient(self, run: Run, data: Data, batch: int, gradients: ConvPoolDense) -> None:
         """Compute a batch's losses and the gradients of the weights, to the places of another one's weights."""
@@ -112,7 +112,7 @@ class ConvPoolDense(NamedTuple):
         self.pack(run, packed)
         sums = self._new_sums(batch, packed)
         self._pass(run, data, batch, GRADIENT, packed, sums, np.zeros(0))
-        run(Task(add_parts, sums, packed, units=blocks_of(packed), flops=sums.size))
+        run(Task(add_parts, (sums, packed), blocks_of(packed), sums.size))
         gradients.unpack(run, packed)
 
     def forward(self, run: Run, data: Data, batch: int) -> None:

@@ -50,13 +50,13 @@ class BatchNorm:
         count = max(1, min(MOST_PARTS, size // self._channels // LEAST_ROWS))
         sums = buffer(2 * self._channels * count, FLOAT64)
         scratch = partial(buffer, 3 * row_of(self._channels), FLOAT64)
-        run(Task(kernel, *arrays, sums, scratch, block_of(self._channels), count, units=count, flops=4 * size))
+        run(Task(kernel, (*arrays, sums, scratch, block_of(self._channels), count), count, 4 * size))
         return sums
 
     def _rows(self, run, kernel, x, arrays, rows):
         """Have a kernel do all rows, with scratch for so many of them."""
         scratch, block = partial(buffer, rows * row_of(self._channels), x.dtype), block_of(self._channels)
-        run(Task(kernel, x, *arrays, scratch, block, units=-(-x.size // block), flops=4 * x.size))
+        run(Task(kernel, (x, *arrays, scratch, block), -(-x.size // block), 4 * x.size))
 
     def forward(self, run, x, y):
         gamma, beta, *running = (self._weights[name] for name in ("gamma", "beta", "running_mean", "running_var"))
@@ -65,7 +65,7 @@ class BatchNorm:
             kernel, given = batch_statistics, (x, sums, self._settings, *running)
         else:
             kernel, given = running_statistics, (*running, self._settings)
-        run(Task(kernel, *given, self._mean, self._inverse, units=self._channels))
+        run(Task(kernel, (*given, self._mean, self._inverse), self._channels))
         self._rows(run, normalize, x, (self._mean, self._inverse, gamma, beta, y), 3)
 
     def backward(self, run, x, y, dy, dx):
@@ -77,7 +77,7 @@ class BatchNorm:
             sums = buffer(2 * self._channels, FLOAT64)
             gradients = buffer(self._channels, gamma.dtype), buffer(self._channels, gamma.dtype)
             sums[:] = 0
-        run(Task(weight_gradients, sums, pixels, self._inverse, gamma, *gradients, factors, units=self._channels))
+        run(Task(weight_gradients, (sums, pixels, self._inverse, gamma, *gradients, factors), self._channels))
         if dx is not None:
             self._rows(run, normalize_grad, x, (dy, self._mean, factors, dx), 4)
 
@@ -92,8 +92,8 @@ class ZeroPadding:
 
     def forward(self, run, x, y):
         p = self._padded
-        run(Task(zero_pad, x, y, tuple(p), units=self._images * (p.above + p.height + p.below), flops=y.size))
+        run(Task(zero_pad, (x, y, tuple(p)), self._images * (p.above + p.height + p.below), y.size))
 
     def backward(self, run, x, y, dy, dx):
         if dx is not None:
-            run(Task(remove_padding, dy, dx, tuple(self._padded), units=self._images * self._padded.height, flops=dx.size))
+            run(Task(remove_padding, (dy, dx, tuple(self._padded)), self._images * self._padded.height, dx.size))

@@ -129,10 +129,10 @@ class Relu:
         self._slope = np.array([slope], dtype)
 
     def forward(self, run, x, y):
-        run(Task(relu, y, self._slope, units=blocks_of(y), flops=y.size))
+        run(Task(relu, (y, self._slope), blocks_of(y), y.size))
 
     def backward(self, run, x, y, dy, dx):
-        run(Task(relu_grad, y, dy, self._slope, units=blocks_of(dy), flops=dy.size))
+        run(Task(relu_grad, (y, dy, self._slope), blocks_of(dy), dy.size))
 
 
 class Dropout:
@@ -147,7 +147,7 @@ class Dropout:
 
     def _drop(self, run, y):
         arguments = y, self._size, self._order, self._state, self._number, self._threshold, self._scale
-        run(Task(dropout, *arguments, units=self._images, flops=4 * y.size))
+        run(Task(dropout, arguments, self._images, 4 * y.size))
 
     def forward(self, run, x, y):
         self._drop(run, y)

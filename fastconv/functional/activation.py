@@ -100,7 +100,7 @@ def _by_rows(operation: str, axis: Any, kernel: Callable, out: Any = None, **arr
     if result.size:
         count = result.shape[-1]
         flat = [array.reshape(-1) for array in (*rows, result)]
-        parallel_for(Task(kernel, *flat, count, units=result.size // count, flops=20 * result.size))
+        parallel_for(Task(kernel, (*flat, count), result.size // count, 20 * result.size))
     result = np.moveaxis(result, -1, place)
     if checked is None:
         return np.ascontiguousarray(result)

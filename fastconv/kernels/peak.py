@@ -61,7 +61,7 @@ def copy_bandwidth(run: Callable, runs: int = 3) -> float:
     source, target, pieces = *_large_arrays(), 64
     step = len(source) // pieces
 
-    return 2 * COPY_BYTES / _best_seconds(lambda: run(Task(copy, source, target, step, units=pieces, flops=2**62)), runs) / 1e9
+    return 2 * COPY_BYTES / _best_seconds(lambda: run(Task(copy, (source, target, step), pieces, 2**62)), runs) / 1e9
 
 
 @lru_cache(maxsize=1)

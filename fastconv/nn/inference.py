@@ -48,7 +48,7 @@ class Inference:
                 fastest_pass(model).losses(run, data, size)
             else:
                 LayerByLayer(model, model.loss).results(run, data, size, results, last)
-            run(Task(advance, data.state, size, 0, units=1))
+            run(Task(advance, (data.state, size, 0), 1))
 
         self._epoch = Epoch(team, record, data.count, min(batch, fitting(model)), data.state)
 

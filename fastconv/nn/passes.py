@@ -63,7 +63,7 @@ class LayerByLayer:
         """Compute what the layers up to the last one give, or all, to the samples' places in `results`."""
         graph = self._model.graph(size, data, last=last)
         forward(run, data, size, graph)
-        run(Task(store, graph.y, graph.y.size // size, data.state, results, units=size, flops=graph.y.size))
+        run(Task(store, (graph.y, graph.y.size // size, data.state, results), size, graph.y.size))
 
     def losses(self, run: Run, data: Data, size: int) -> None:
         """See `Pass`."""
@@ -114,7 +114,7 @@ class PackedUpdates:
         """See `Updates`."""
         take = self._whole.online if self._online else self._whole.descend
         take(run, self._data, size, self._packed, self._rates)
-        run(Task(advance, self._data.state, size, size if self._online else 1, units=1))
+        run(Task(advance, (self._data.state, size, size if self._online else 1), 1))
 
     def before(self, run: Run) -> None:
         """See `Updates`."""

@@ -38,7 +38,7 @@ class Task:
     Parameters
     ----------
     kernel : function made by `jit`
-    *arguments : flat ndarray, int, tuple of these, or callable
+    arguments : tuple of flat ndarray, int, tuple of these, or callable
         A callable is called anew for each thread, and what it returns is the argument: the kernel's own scratchpad.
     units : int
         The kernel does units 0 ... units - 1, in any order and in any thread.
@@ -50,7 +50,9 @@ class Task:
 
     __slots__ = ("arguments", "flops", "kernel", "slices_per_thread", "units")
 
-    def __init__(self, kernel: Any, *arguments: Any, units: int, flops: int = 0, slices_per_thread: int = SLICES_PER_THREAD):
+    def __init__(
+        self, kernel: Any, arguments: tuple, units: int, flops: int = 0, slices_per_thread: int = SLICES_PER_THREAD
+    ):  # fmt: skip
         self.kernel, self.arguments, self.units, self.flops = kernel, arguments, units, flops
         self.slices_per_thread = slices_per_thread
 

@@ -47,6 +47,6 @@ def sum_columns(run: Run, x: np.ndarray, total: np.ndarray) -> None:
     rows = len(x) // max(1, len(total))
     count = max(1, min(MOST_PARTS, rows // LEAST_ROWS))
     parts = total if count == 1 else buffer(count * len(total), x.dtype)
-    run(Task(column_sums, x, len(total), parts, count, units=count, flops=len(x)))
+    run(Task(column_sums, (x, len(total), parts, count), count, len(x)))
     if count > 1:
-        run(Task(add_parts, parts, total, units=blocks_of(total), flops=len(parts)))
+        run(Task(add_parts, (parts, total), blocks_of(total), len(parts)))

@@ -150,17 +150,16 @@ class TiledContraction:
         self.scratch_size = c.scratch_size(self.block)
 
     def __call__(self, run, x, w, bias, y):
-        """Compute y from flat x, w and bias (None: zero); split(units, work, flops) has all units done."""
-        c = self.contraction
-        packed = buffer(self.packed_size, x.dtype)
-        run(Task(pack_weights, w, self.geometry, self.vectors, packed, units=self.weight_blocks, flops=PACKING_FLOPS * len(packed)))
+        packed, c = buffer(self.packed_size, x.dtype), self.contraction
+        arguments = w, self.geometry, self.vectors, packed
+        run(Task(pack_weights, arguments, self.weight_blocks, PACKING_FLOPS * len(packed)))
         padded_bias = self.no_bias
         if bias is not None:
             padded_bias = buffer(self.packed_outputs, x.dtype)
-            run(Task(pad_bias, bias, c.groups, padded_bias, units=c.groups))
+            run(Task(pad_bias, (bias, c.groups, padded_bias), c.groups))
         scratch = () if self.scratch_size is None else (partial(buffer, self.scratch_size, x.dtype),)
         arguments = x, packed, padded_bias, y, *scratch, *self.scratchpads, self.geometry, self.outputs_block, self.pieces
-        run(Task(self._kernel, *arguments, units=self.units, flops=self.flops))
+        run(Task(self._kernel, arguments, self.units, self.flops))
 
 
 class DirectOutputPlan(TiledContraction):
@@ -182,6 +181,6 @@ class DirectInputGradPlan:
 
     def __call__(self, run, dy, w, dx):
         if not self._covered:
-            run(Task(clear, dx, units=blocks_of(dx), flops=dx.size))  # the phases that no tap reaches
+            run(Task(clear, (dx,), blocks_of(dx), dx.size))  # the phases that no tap reaches
         for phase in self._phases:
             phase(run, dy, w, None, dx)

@@ -161,9 +161,9 @@ class TiledWeightGrad:
         scratchpad = partial(buffer, self.scratch_size, x.dtype)
         slices = SLICES_PER_THREAD if self._parts == MOST_PARTS else 1
         arguments = x, dy, parts, wide, scratchpad, self.geometry
-        run(Task(self._kernel, *arguments, *self.cut, units=self.units, flops=self.flops, slices_per_thread=slices))
+        run(Task(self._kernel, (*arguments, *self.cut), self.units, self.flops, slices_per_thread=slices))
         unpacked = parts, self._parts, self.rows, self.tile_run, self.geometry, self.vectors, dw
-        run(Task(unpack_weight_grad, *unpacked, units=self.weight_blocks, flops=PACKING_FLOPS * len(parts)))
+        run(Task(unpack_weight_grad, unpacked, self.weight_blocks, PACKING_FLOPS * len(parts)))
 
 
 class DirectWeightGradPlan(TiledWeightGrad):

@@ -116,11 +116,11 @@ class DotContraction:
     def __call__(self, run, x, w, bias, y):
         c, kernel, geometry, size = self._contraction, self._kernel, self._geometry, self._scratch_size
         packed = buffer(len(c.taps) * c.run * c.outputs, x.dtype)
-        run(Task(pack_dots, w, geometry, c.run, packed, units=len(c.w_taps)))
+        run(Task(pack_dots, (w, geometry, c.run, packed), len(c.w_taps)))
         bias = self._no_bias if bias is None else bias
         scratch, totals = (partial(buffer, n, x.dtype) for n in (size, self._lanes))
         arguments = x, packed, bias, y, scratch, totals, *self._scratchpads, geometry, *self._pieces
-        run(Task(kernel, *arguments, units=self.units, flops=self.flops))
+        run(Task(kernel, arguments, self.units, self.flops))
 
 
 class DotOutputPlan(DotContraction):

@@ -130,7 +130,7 @@ class _Depthwise:
     def task(self, x, w, bias, y):
         """Return the task that computes y, line by line."""
         bias = self._no_bias if bias is None else bias
-        return Task(self._kernel, x, w, bias, y, *self._scratchpads, *self._tables, units=self.units, flops=self.flops)
+        return Task(self._kernel, (x, w, bias, y, *self._scratchpads, *self._tables), self.units, self.flops)
 
 
 class DepthwiseOutputPlan(_Depthwise):
@@ -154,10 +154,10 @@ class DepthwiseInputGradPlan:
 
     def __call__(self, run, dy, w, dx):
         if not self._covered:
-            run(Task(clear, dx, units=blocks_of(dx), flops=dx.size))  # the pixels of a phase that no tap reaches
+            run(Task(clear, (dx,), blocks_of(dx), dx.size))  # the pixels of a phase that no tap reaches
         if self._segment > 1:
             straight, w = w, buffer(w.size, w.dtype)
-            run(Task(exchange_channels, straight, w, self._taps, self._segment, units=self._taps))
+            run(Task(exchange_channels, (straight, w, self._taps, self._segment), self._taps))
         if self._phases:
             tasks = [phase.task(dy, w, None, dx) for phase in self._phases]
             run(FusedTasks(tasks, units=self._units, flops=self._flops, block=self._block))

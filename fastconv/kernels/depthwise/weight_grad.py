@@ -183,8 +183,8 @@ class DepthwiseWeightGradPlan:
         parts = buffer(prod(self._shape), x.dtype)
         wide = buffer(parts.size, FLOAT64) if self._wide else NOTHING
         for cleared in (parts, wide) if self._wide else (parts,):
-            run(Task(clear, cleared, units=blocks_of(cleared), flops=cleared.size))
+            run(Task(clear, (cleared,), blocks_of(cleared), cleared.size))
         slices = SLICES_PER_THREAD if part_count == MOST_PARTS else 1
         arguments = x, dy, parts, wide, *self._tables
-        run(Task(self._kernel, *arguments, units=self._units, flops=self.flops, slices_per_thread=slices))
-        run(Task(unpack_lanes, wide if self._wide else parts, part_count, rows, padded_row, dw, units=rows, flops=parts.size))
+        run(Task(self._kernel, arguments, self._units, self.flops, slices_per_thread=slices))
+        run(Task(unpack_lanes, (wide if self._wide else parts, part_count, rows, padded_row, dw), rows, parts.size))

@@ -105,7 +105,7 @@ class PointwiseWeightGradPlan:
         sums_size, *sizes = self._sizes
         sums, wide = buffer(sums_size, x.dtype), buffer(self._wide_size, FLOAT64)
         arguments = x, dy, dw, sums, wide, *(partial(buffer, size, x.dtype) for size in sizes), self._geometry, *self._cut
-        run(Task(self._kernel, *arguments, units=self.units, flops=self.flops, slices_per_thread=1))
+        run(Task(self._kernel, arguments, self.units, self.flops, slices_per_thread=1))
 
 
 def pointwise_pays(spec: ConvSpec, dtype: np.dtype) -> bool:

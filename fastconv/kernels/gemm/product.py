@@ -119,4 +119,4 @@ class ProductPlan:
 
     def __call__(self, run, x, w, bias, y):
         arguments = x, w, x[:0] if bias is None else bias, y, *self._scratchpads, self._sizes
-        run(Task(self._kernel, *arguments, units=self.units, flops=self.flops))
+        run(Task(self._kernel, arguments, self.units, self.flops))

@@ -55,40 +55,40 @@ class PoolPlan:
 
     def pick(self, run, pick, x, y):
         """Max or min pooling of x into y."""
-        run(Task(pool_kernel(pick, self.whole), x, y, self.geometry, 0, units=self.images, flops=self.flops))
+        run(Task(pool_kernel(pick, self.whole), (x, y, self.geometry, 0), self.images, self.flops))
 
     def pick_index(self, run, pick, x, y, indices):
         """Max or min pooling of x into y, and into indices where each window's is: flat over the image's spatial axes."""
-        run(Task(pool_index_kernel(pick), x, y, indices, self.geometry, units=self.images, flops=4 * self.flops))
+        run(Task(pool_index_kernel(pick), (x, y, indices, self.geometry), self.images, 4 * self.flops))
 
     def pick_grad(self, run, pick, ties, dy, x, dx):
         """The gradient of max or min pooling, by the rule for ties; the caller's dx is overwritten."""
         if self._adds_many(dx) or (dx.dtype == FLOAT32 and self._most > MOST_FLOAT32):
             wide = self._widened(run, dy), self._widened(run, x), buffer(dx.size, FLOAT64)
             self.pick_grad(run, pick, ties, *wide)
-            run(Task(convert, wide[-1], dx, units=blocks_of(dx), flops=dx.size))
+            run(Task(convert, (wide[-1], dx), blocks_of(dx), dx.size))
             return
         kernel = pick_grad_kernel(pick, ties, int(self.disjoint), self.whole)
         if not self.covered:
-            run(Task(clear, dx, units=blocks_of(dx), flops=dx.size))
-        run(Task(kernel, dy, x, dx, self.geometry, units=self.images, flops=3 * self.flops))
+            run(Task(clear, (dx,), blocks_of(dx), dx.size))
+        run(Task(kernel, (dy, x, dx, self.geometry), self.images, 3 * self.flops))
 
     def average(self, run, divisor, x, y):
         """Average pooling of x into y; a divisor other than 0 takes the place of each window's count."""
         kernel = pool_kernel(SUM, self.whole)
         if self._most > BLOCK_TERMS and x.dtype == FLOAT32:
             kernel = average_in_blocks
-        run(Task(kernel, x, y, self.geometry, divisor, units=self.images, flops=self.flops))
+        run(Task(kernel, (x, y, self.geometry, divisor), self.images, self.flops))
 
     def average_grad(self, run, divisor, dy, dx):
         """The gradient of average pooling; the caller's dx is overwritten."""
         if self._adds_many(dx):
             wide = buffer(dx.size, FLOAT64)
             self.average_grad(run, divisor, self._widened(run, dy), wide)
-            run(Task(convert, wide, dx, units=blocks_of(dx), flops=dx.size))
+            run(Task(convert, (wide, dx), blocks_of(dx), dx.size))
             return
-        run(Task(clear, dx, units=blocks_of(dx), flops=dx.size))
-        run(Task(average_grad, dy, dx, self.geometry, divisor, units=self.images, flops=self.flops))
+        run(Task(clear, (dx,), blocks_of(dx), dx.size))
+        run(Task(average_grad, (dy, dx, self.geometry, divisor), self.images, self.flops))
 
     def _adds_many(self, dx):
         """Return whether so many windows overlap that a pixel's gradients, one added to the other, need more than float32."""
@@ -97,5 +97,5 @@ class PoolPlan:
     def _widened(self, run, array):
         """Return an array as float64."""
         wide = buffer(array.size, FLOAT64)
-        run(Task(convert, array, wide, units=blocks_of(array), flops=array.size))
+        run(Task(convert, (array, wide), blocks_of(array), array.size))
         return wide

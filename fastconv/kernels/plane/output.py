@@ -116,10 +116,10 @@ class _Correlation:
     def __call__(self, run, x, w, bias, y):
         packed, biases = buffer(len(w), x.dtype), buffer(self.vectors * lanes_of(x.dtype), x.dtype)
         bias = w[:0] if bias is None else bias
-        run(Task(pack_plane, w, bias, self._kernel_rows, self._rotated, packed, biases, units=1))
+        run(Task(pack_plane, (w, bias, self._kernel_rows, self._rotated, packed, biases), 1))
         scratch = partial(buffer, self._scratch_size, x.dtype)
         arguments = x, packed, biases, y, scratch, *self._scratchpads, self._geometry, *self._cuts, *self._blocks
-        run(Task(self._kernel, *arguments, units=self._pieces, flops=self.flops))
+        run(Task(self._kernel, arguments, self._pieces, self.flops))
 
 
 class PlaneOutputPlan(_Correlation):

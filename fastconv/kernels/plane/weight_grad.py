@@ -130,12 +130,12 @@ class PlaneWeightGradPlan:
 
     def __call__(self, run, x, dy, dw):
         sums = buffer(self._parts * self._sums_size, x.dtype)
-        run(Task(clear, sums, units=blocks_of(sums), flops=sums.size))
+        run(Task(clear, (sums,), blocks_of(sums), sums.size))
         wide = buffer(sums.size, FLOAT64) if self._long else NOTHING
         kernel, size, rest = self._kernel, self._scratch_size, (self._geometry, *self._cuts, self._terms, self._pieces, self._parts)
-        run(Task(kernel, x, dy, sums, wide, partial(buffer, size, x.dtype), *rest, units=self._parts, flops=self.flops))
+        run(Task(kernel, (x, dy, sums, wide, partial(buffer, size, x.dtype), *rest), self._parts, self.flops))
         cuts = *self._tile, *self._kernel_size
-        run(Task(add_plane_tiles, sums, *cuts, self._parts, dw, units=dw.size, flops=sums.size))
+        run(Task(add_plane_tiles, (sums, *cuts, self._parts, dw), dw.size, sums.size))
 
 
 def _even(count: int, most: int) -> int:

@@ -108,7 +108,7 @@ class _GenericPlan:
 
     def _round(self, run, sums, total):
         if self._long:
-            run(Task(convert, sums, total, units=blocks_of(total), flops=total.size))
+            run(Task(convert, (sums, total), blocks_of(total), total.size))
 
 
 class GenericOutputPlan(_GenericPlan):
@@ -120,10 +120,10 @@ class GenericOutputPlan(_GenericPlan):
     def __call__(self, run, x, w, bias, y):
         sums = self._sums(y)
         if bias is None:
-            run(Task(clear, sums, units=blocks_of(y), flops=y.size))
+            run(Task(clear, (sums,), blocks_of(y), y.size))
         else:
-            run(Task(repeat_bias, bias, sums, units=y.size // self.spec.filters, flops=y.size))
-        run(Task(generic_output, x, w, sums, *self.geometry, units=self.spec.images, flops=self.spec.flops))
+            run(Task(repeat_bias, (bias, sums), y.size // self.spec.filters, y.size))
+        run(Task(generic_output, (x, w, sums, *self.geometry), self.spec.images, self.spec.flops))
         self._round(run, sums, y)
 
 
@@ -135,8 +135,8 @@ class GenericInputGradPlan(_GenericPlan):
 
     def __call__(self, run, dy, w, dx):
         sums = self._sums(dx)
-        run(Task(clear, sums, units=blocks_of(dx), flops=dx.size))
-        run(Task(generic_input_grad, dy, w, sums, *self.geometry, units=self.spec.images, flops=self.spec.flops))
+        run(Task(clear, (sums,), blocks_of(dx), dx.size))
+        run(Task(generic_input_grad, (dy, w, sums, *self.geometry), self.spec.images, self.spec.flops))
         self._round(run, sums, dx)
 
 
@@ -148,7 +148,7 @@ class GenericWeightGradPlan(_GenericPlan):
 
     def __call__(self, run, x, dy, dw):
         sums = self._sums(dw)
-        run(Task(clear, sums, units=blocks_of(dw), flops=dw.size))
+        run(Task(clear, (sums,), blocks_of(dw), dw.size))
         arguments = x, dy, sums, self.spec.images, *self.geometry
-        run(Task(generic_weight_grad, *arguments, units=prod(self.kernel), flops=self.spec.flops))
+        run(Task(generic_weight_grad, arguments, prod(self.kernel), self.spec.flops))
         self._round(run, sums, dw)

@@ -161,7 +161,7 @@ class WinogradContraction:
         padded_bias = self.no_bias
         if bias is not None:
             padded_bias = buffer(len(self.no_bias), x.dtype)
-            run(Task(pad_bias, bias, 1, padded_bias, units=1))
+            run(Task(pad_bias, (bias, 1, padded_bias), 1))
 
         def make(size):
             return partial(buffer, size, x.dtype)
@@ -172,14 +172,15 @@ class WinogradContraction:
             if self.groups == 1:
                 v = v()
                 arguments = x, v, w, none, none, g, none, none, *scratchpads, failed
-                run(Task(kernel, FIRST, *arguments, units=self.tiles, flops=20 * self.v_size))
+                run(Task(kernel, (FIRST, *arguments), self.tiles, 20 * self.v_size))
             scratch = make(self.u_size), make(self.sums_size), *scratchpads
-            run(Task(kernel, THEN, x, v, w, padded_bias, y, g, *scratch, failed, units=units, flops=self.flops))
+            run(Task(kernel, (THEN, x, v, w, padded_bias, y, g, *scratch, failed), units, self.flops))
         else:
             u = buffer(units * self.u_size, x.dtype)
-            run(Task(kernel, FIRST, none, w, u, none, none, g, none, none, *scratchpads, failed, units=units, flops=20 * len(u)))
+            run(Task(kernel, (FIRST, none, w, u, none, none, g, none, none, *scratchpads, failed), units, 20 * len(u)))
             scratch = make(self.v_size), make(self.sums_size), *scratchpads
-            run(Task(kernel, THEN, x, w, u, padded_bias, y, g, *scratch, failed, units=self.groups * self.blocks, flops=self.flops))
+            blocks = self.groups * self.blocks
+            run(Task(kernel, (THEN, x, w, u, padded_bias, y, g, *scratch, failed), blocks, self.flops))
         return failed[0] == 0
 
 

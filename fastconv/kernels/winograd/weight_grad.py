@@ -121,8 +121,8 @@ class WinogradWeightGradPlan:
         parts = dw if in_place else buffer(self._parts * len(dw), self._dtype)
         failed = np.zeros(1, np.int64)
         scratch = (partial(buffer, size, x.dtype) for size in self._sizes)
-        run(Task(kernel, x, dy, parts, numbers, *scratch, failed, units=self.units, flops=self.flops))
+        run(Task(kernel, (x, dy, parts, numbers, *scratch, failed), self.units, self.flops))
         if failed[0]:
             self._otherwise()(run, x, dy, dw)
         elif not in_place:
-            run(Task(add_parts if self._dtype == dw.dtype else add_wide_parts, parts, dw, units=blocks_of(dw), flops=len(parts)))
+            run(Task(add_parts if self._dtype == dw.dtype else add_wide_parts, (parts, dw), blocks_of(dw), len(parts)))

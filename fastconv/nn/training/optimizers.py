@@ -82,9 +82,8 @@ class SGD(Optimizer):
     def task(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Task:
         """Return the update."""
         settings = np.array([self.momentum, self.weight_decay, self.nesterov])
-        return Task(
-            sgd, w, g, slots[0] if slots else w[:0], settings, rates, state, units=blocks_of(w), flops=UPDATE_FLOPS * w.size
-        )
+        slot = slots[0] if slots else w[:0]
+        return Task(sgd, (w, g, slot, settings, rates, state), blocks_of(w), UPDATE_FLOPS * w.size)
 
 
 class Adam(Optimizer):
@@ -126,7 +125,7 @@ class Adam(Optimizer):
     def task(self, w: np.ndarray, g: np.ndarray, slots: list[np.ndarray], rates: np.ndarray, state: np.ndarray) -> Task:
         """Return the update."""
         settings = np.array([*self.betas, self.epsilon, self.weight_decay, self._apart])
-        return Task(adam, w, g, *slots, settings, rates, state, units=blocks_of(w), flops=UPDATE_FLOPS * w.size)
+        return Task(adam, (w, g, *slots, settings, rates, state), blocks_of(w), UPDATE_FLOPS * w.size)
 
 
 class AdamW(Adam):

@@ -83,4 +83,4 @@ class Recording:
         for part in trained_parts(model):  # what is frozen is left alone
             slots = [slot[part] for slot in self._slots]
             run(self._updates.optimizer.task(model.parameters[part], self._gradient[part], slots, self._rates, state))
-        run(Task(advance, state, size, 1, units=1))
+        run(Task(advance, (state, size, 1), 1))
