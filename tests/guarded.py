@@ -26,7 +26,7 @@ PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-KERNELS, ARRAYS = 102, 6500
+KERNELS, ARRAYS = 101, 6500
 """So many kernels, or makers of kernels, there are at least, and arrays of their own that are guarded; neither may fall."""
 
 

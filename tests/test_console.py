@@ -54,7 +54,7 @@ def test_a_full_disk_is_an_error(arguments):
 
 
 @posix
-@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("streams", [*(pytest.param(s, marks=pytest.mark.slow) for s in (">&-", "2>&-", "<&-")), "<&- >&- 2>&-"])
 def test_closed_streams_cost_nothing(tmp_path, streams):
     """What would have been written there goes into no file that is opened instead, nor to another stream."""
     path, state = tmp_path / "network.npz", tmp_path / "state.npz"

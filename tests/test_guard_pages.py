@@ -49,6 +49,7 @@ def test_the_guards_see_memory_that_they_have_not_given():
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the other CPUs' code is x86-64 code")
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_compiled_for_another_cpu(target):
     """A few shapes here; CI runs `python -m tests.guarded wide` with the same two variables, for SSE4.2 and any x86-64 too."""

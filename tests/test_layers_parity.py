@@ -23,7 +23,7 @@ def close(mine, theirs):
     np.testing.assert_allclose(np.asarray(mine) / scale, np.asarray(theirs) / scale, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize(("init", "alpha"), [("xavier", 0.005), ("scaled", 0.05)])
+@pytest.mark.parametrize(("init", "alpha"), [("xavier", 0.005), pytest.param("scaled", 0.05, marks=pytest.mark.slow)])
 def test_first_family(mnist, init, alpha):
     """ConvolutionLayer, MaxPoolingLayer, SoftmaxLayer in the unchanged training loop, from the same seed."""
     runs = []

@@ -99,6 +99,7 @@ def both_ways(monkeypatch, make, x, y):
     return fused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
 def test_one_pass_over_an_image_hides_nothing_that_the_layers_show(network, monkeypatch):
     x, y = images_of(network[0], network[3])

@@ -25,8 +25,9 @@ CASES = [
     ((1, 1, 520, 1), (1, 260), 1, "valid"),  # so many windows meet in a pixel that their gradients are added in float64
 ]
 # In float32 every case; in float64, in which `tests.guarded wide` runs such windows too, every third.
-EVERY_CASE = [*((case, "float32") for case in CASES), *((case, "float64") for case in CASES[::3])]
-IDS = [f"{x} {k} {s} {p} {dtype}" for (x, k, s, p), dtype in EVERY_CASE]
+EVERY_CASE = [pytest.param(case, "float32", id=f"{case} float32") for case in CASES] + [
+    pytest.param(case, "float64", id=f"{case} float64", marks=pytest.mark.slow) for case in CASES[::3]
+]
 
 
 def geometry(shape, kernel, stride, padding):
@@ -34,7 +35,7 @@ def geometry(shape, kernel, stride, padding):
     return spec.output_shape, list(map(naive.pool_axis, spec.size, spec.kernel, spec.stride, spec.pads))
 
 
-@pytest.mark.parametrize(("case", "dtype"), EVERY_CASE, ids=IDS)
+@pytest.mark.parametrize(("case", "dtype"), EVERY_CASE)
 @pytest.mark.parametrize("name", ["max", "min"])
 def test_pick_and_its_gradient_by_every_rule(name, case, dtype):
     shape, kernel, stride, padding = case
@@ -55,7 +56,7 @@ def test_pick_and_its_gradient_by_every_rule(name, case, dtype):
             np.testing.assert_array_equal(dx, expected)
 
 
-@pytest.mark.parametrize(("case", "dtype"), EVERY_CASE, ids=IDS)
+@pytest.mark.parametrize(("case", "dtype"), EVERY_CASE)
 @pytest.mark.parametrize("include", [False, True])
 def test_average_and_its_gradient(include, case, dtype):
     shape, kernel, stride, padding = case

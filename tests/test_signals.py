@@ -51,7 +51,7 @@ def end(process, status):
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-@pytest.mark.parametrize("batch", [1, 32])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 32])
 def test_what_is_trained_is_saved(tmp_path, number, status, batch):
     path, state = tmp_path / "network.npz", tmp_path / "state.npz"
     options = ["--batch-size", batch, "--seed", 6, "--save", path, "--checkpoint", state]

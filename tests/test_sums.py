@@ -11,6 +11,7 @@ from .sums import DATA, LIMIT, SUMS, error_of
 CASES = [case for case in SUMS if case.quick]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_sums_of_many_terms_are_right(case):
     for exponent in (10, min(17, case.most)):  # 9, 11, 12, 13: with 1, 4, 8 or 16 lanes, as much as ever is added in one number

@@ -394,7 +394,7 @@ def pooling(dtype):
     return y, fn.max_pool2d_grad(y, x, 2), fn.avg_pool2d(x, 2)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("compute", [convolution, grouped, depthwise, small_groups, plane, dense, pooling])
 def test_no_number_of_threads_changes_a_bit(monkeypatch, compute, dtype):
     fastconv.set_num_threads(1)

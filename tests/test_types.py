@@ -69,7 +69,7 @@ def pyright(path):
     return {d["range"]["start"]["line"] + 1: d["message"] for d in found if d["severity"] == "error"}, done.stdout
 
 
-@pytest.fixture(params=[mypy, pyright], ids=lambda checker: checker.__name__)
+@pytest.fixture(params=[pytest.param(mypy, marks=pytest.mark.slow), pyright], ids=["mypy", "pyright"])
 def check(request, tmp_path):
     """A function that returns the errors that a type checker finds in some code, by line."""
     if request.param is pyright and (find_spec("pyright") is None or shutil.which("node") is None):

@@ -210,6 +210,7 @@ inside.wait()
 # What waits
 
 
+@pytest.mark.slow
 def test_layers_functions_and_fit_tell_of_it(tmp_path):
     code = """
 import sys, time

@@ -95,6 +95,7 @@ def test_narrow_tiles_do_every_width(stride, padding):
         np.testing.assert_array_equal(dx, naive.conv_input_grad(dy, w, case.x, *case.naive_geometry), case.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("results", [1, 3, 5])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dot_tiles_do_every_width(dtype, results):
@@ -119,6 +120,7 @@ SLIDING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("long", [False, True])
 @pytest.mark.parametrize("name", SLIDING)
 def test_sliding_tiles_do_every_width(name, long, monkeypatch):

@@ -81,6 +81,7 @@ def test_errors_are_at_most_eight_times_those_of_plain_sums(case, operation):
     assert 0 < winograd <= 8 * direct < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", PLANS)
 def test_tiles_of_two_by_two(operation):
     np.testing.assert_allclose(run(FEW, operation, m=2), exact(FEW, operation), rtol=0, atol=2e-5)
