@@ -57,7 +57,7 @@ def measure(row: Row, data: tuple[np.ndarray, ...], names: list[str], threads: i
     """Check and time one row; return its record."""
     x, y, tests, _ = data
     build, recipe = MODELS[row.model]
-    trainers = trainers_of(Task(build((28, 28), 10, 0), (recipe.optimizer, row.batch, x, y, threads)), names)
+    trainers = trainers_of(Task(build((28, 28), 10, 0), recipe.optimizer, row.batch, x, y, threads), names)
     compare(row, trainers, tests[:200])
     counts = {name: count_for(trainer.train, row.batch, seconds) for name, trainer in trainers.items()}
     figures: dict[str, list[float]] = {name: [] for name in trainers}

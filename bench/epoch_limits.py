@@ -36,7 +36,7 @@ def denormals(model: str, batch: int, images: int, data: tuple, names: list[str]
         weights = network.get_weights()
         weights["0.kernel"] = (weights["0.kernel"] * factor).astype(np.float32)
         network.set_weights(weights)
-        for name, trainer in trainers_of(Task(network, (STILL, batch, x, y, threads)), names).items():
+        for name, trainer in trainers_of(Task(network, STILL, batch, x, y, threads), names).items():
             calls[name, kind] = trainer.train
     seconds: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for train in calls.values():

@@ -20,10 +20,13 @@ FUNCTIONS = {
     5: (fn.conv3d, fn.conv3d_input_grad, fn.conv3d_weight_grad),
 }
 ROWS = [(operation, row) for operation, kernels in TABLE.items() for row in kernels]
-# In float32 every case; in float64, which `tests.guarded wide` runs them all in, as many as it takes to run every kernel.
-IN_FLOAT64 = ("first layer", "3x3 same, deep", "1x1", "grouped, 1-D", "depthwise, 3-D", "one filter", "plane, same", "3-D strided")
-EVERY_CASE = [(case, "float32") for case in CASES] + [
-    pytest.param(case, "float64", marks=pytest.mark.slow) for case in CASES if case.name in IN_FLOAT64
+# As many cases as it takes to run every kernel; CI runs all in float32, and `tests.guarded wide` in float64, too.
+TO_RUN_ALL = ("first layer", "3x3 same, deep", "1x1", "grouped, 1-D", "depthwise, 3-D", "one filter", "plane, same", "3-D strided")
+EVERY_CASE = [
+    pytest.param(case, dtype, marks=() if case.name in TO_RUN_ALL and dtype == "float32" else pytest.mark.slow)
+    for dtype in DTYPES
+    for case in CASES
+    if dtype == "float32" or case.name in TO_RUN_ALL
 ]
 QUICK_DTYPES = ["float32", pytest.param("float64", marks=pytest.mark.slow)]
 ran: set[tuple[str, str, str]] = set()
@@ -138,7 +141,7 @@ def test_every_tile_height(dtype):
         np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", QUICK_DTYPES)
 def test_every_channel_tail(dtype):
     """1 to 40 filters: every count of lanes in the last vector, one vector and two (in float64 every third)."""
     for filters in range(1, 41, 1 if dtype == "float32" else 3):

@@ -8,13 +8,11 @@ from fastconv.datasets import load_mnist
 
 from . import naive
 
-IMAGES = 300
 
-
-@pytest.fixture(scope="module")
-def mnist():
+@pytest.fixture(scope="module", params=[60, pytest.param(300, marks=pytest.mark.slow)])
+def mnist(request):
     images, labels, _, _ = load_mnist()
-    return images[:IMAGES], labels[:IMAGES]
+    return images[: request.param], labels[: request.param]
 
 
 def close(mine, theirs):

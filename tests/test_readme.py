@@ -31,12 +31,14 @@ def test_every_block_is_run():
     assert README.count("```") == 2 * (len(BLOCKS) + README.count("```bash"))
 
 
+@pytest.mark.slow
 def test_the_loop_learns(readme):
     losses = readme["losses"]
     assert len(losses) == 3000
     assert np.mean(losses[:100]) > 1.5 > 0.6 > np.mean(losses[-100:])
 
 
+@pytest.mark.slow
 def test_the_network_learns(readme):
     found = readme["model"].evaluate(readme["x_test"], readme["y_test"])
     assert found["accuracy"] > 0.98
@@ -44,12 +46,14 @@ def test_the_network_learns(readme):
     np.testing.assert_array_equal(readme["probabilities"], readme["model"].predict(readme["x_test"][:5]))
 
 
+@pytest.mark.slow
 def test_the_other_blocks_compute(readme):
     assert readme["y"].shape == (64, 26, 26, 64)
     assert readme["dx"].shape == readme["x"].shape and readme["dw"].shape == readme["w"].shape
     np.testing.assert_allclose(readme["conv"].kernels, readme["weights"]["0.kernel"][:, :, 0].transpose(2, 0, 1))
 
 
+@pytest.mark.slow
 def test_the_networks_weights_do_the_same_in_the_notebooks_layers(readme):
     conv, pool, dense, images = (readme[name] for name in ("conv", "pool", "dense", "x_test"))
     assert conv.kernels.shape == (16, 3, 3) and conv.kernels.dtype == float

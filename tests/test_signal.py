@@ -102,7 +102,7 @@ def way(request, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["convolve", "correlate"])
-@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("dtype", [pytest.param(t, marks=() if t in ("int16", "float32") else pytest.mark.slow) for t in TYPES])
 def test_sums(name, dtype, way):
     for x_shape, w_shape in PAIRS:
         x, w = numbers(x_shape, dtype, 1), numbers(w_shape, dtype, 2)

@@ -21,7 +21,7 @@ def info() -> dict[str, Any]:
     --------
     >>> import fastconv
     >>> sorted(fastconv.info())[:3]
-    ['cache', 'cpu', 'cpu_quota']
+    ['cache', 'cache_bytes', 'cpu']
     """
     import llvmlite
     import numba
