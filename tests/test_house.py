@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -313,3 +314,45 @@ def test_the_package_is_typed_and_has_one_version():
     assert not re.search(r'^version = "', project, re.MULTILINE)
     for line in ('fastconv = ["py.typed", "*.pyi", "datasets/mnist/*"]', 'fastconv = "fastconv.cli:main"'):
         assert line in project
+
+
+# The tests of a public module are in the file of its name, or in these.
+TESTED_IN = {
+    "commands.info": "test_cli",
+    "commands.warmup": "test_cli",
+    "datasets.cifar10": "test_datasets",
+    "datasets.mnist": "test_datasets",
+    "dropin.convolution": "test_layers",
+    "dropin.functions": "test_notebook",
+    "dropin.pooling": "test_layers",
+    "dropin.softmax": "test_layers",
+    "dropin.training_step": "test_notebook",
+    "functional.avg_pool": "test_pool",
+    "nn.layers.base": "test_nn_layers",
+    "nn.layers.convolution": "test_nn_layers",
+    "nn.layers.dense": "test_nn_layers",
+    "nn.layers.normalization": "test_nn_layers",
+    "nn.layers.pooling": "test_nn_layers",
+    "nn.layers.regularization": "test_nn_layers",
+    "nn.model": "test_nn",
+    "nn.training.augmentation": "test_random",
+    "nn.training.optimizers": "test_training_kernels",
+    "nn.training.plateau": "test_callbacks",
+    "nn.training.schedules": "test_fit_goes_on",
+    "signal.convolution": "test_signal",
+    "signal.images": "test_signal",
+}
+PUBLIC = ("fastconv", "fastconv.functional", "fastconv.signal", "fastconv.nn", "fastconv.datasets", "fastconv.testing")
+
+
+def test_every_public_module_has_tests_where_its_name_says_or_the_table():
+    found = [(module, name) for module in map(import_module, PUBLIC) for name in getattr(module, "__all__", vars(module))]
+    public = {getattr(getattr(module, name), "__module__", None) or "" for module, name in found if not name.startswith("_")}
+    public -= {"fastconv.arrays"}  # an option's type, which testing.py imports
+    modules = sorted(name.removeprefix("fastconv.") for name in public if name.removeprefix("fastconv.") in MODULES)
+    assert len(modules) > 30
+    files = {module: TESTED_IN.get(module, f"test_{module.rpartition('.')[2]}") for module in modules}
+    assert [module for module, name in files.items() if not (ROOT / "tests" / f"{name}.py").is_file()] == []
+    assert {*TESTED_IN} <= {*modules}, "the table names what isn't public"
+    for module in TESTED_IN:
+        assert not (ROOT / "tests" / f"test_{module.rpartition('.')[2]}.py").is_file(), module

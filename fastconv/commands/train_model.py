@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,11 @@ from ..datasets import load_fashion_mnist, load_mnist, load_npz
 from ..datasets.mnist import read_folder
 from ..files.paths import as_path, check_folder, real_path
 from ..shapes import as_int, check_shape
+
+if TYPE_CHECKING:
+    from ..nn.model import Sequential
+    from ..nn.models import Recipe
+    from ..nn.training.history import History
 
 MODELS = ("seed", "lenet", "small", "accurate", "pytorch-example")
 """The names in `fastconv.nn.models`, known without importing numba."""
@@ -96,95 +101,53 @@ def train(
         What `fastconv train --json` prints; times are in seconds. "threads" is how many were asked for; `fastconv.info()` says
         how many run.
     """
-    began = time.time() if started is None else started
-    clock = time.perf_counter()
-    if model not in MODELS:
-        raise ValueError(f"train: model must be one of {MODELS}, but is {model!r}")
-    for name, number in (("epochs", epochs), ("batch_size", batch_size), ("limit", limit)):
-        as_int("train", name, 1 if number is None else number, 1)
-    as_int("train", "seed", seed, 0, MOST_SEED)
-    if lr is not None and not 0 <= lr <= MOST_RATE:
-        raise ValueError(f"train: lr must be from 0 to {MOST_RATE}, but is {lr}")
-    for name, path in (("network", save), ("checkpoint", checkpoint)):
-        _check_place(name, path)
-    _check_apart(data, save, checkpoint)
-    if resume and checkpoint is None:
-        raise ValueError("train: resume must come with a checkpoint, but there is none")
-    if checkpoint is not None and not resume and as_path("train", checkpoint).exists():
-        raise ValueError(
-            f"train: the checkpoint {checkpoint} exists: go on with its training with --resume (resume=True), or delete it"
-        )
-    x_train, y_train, x_test, y_test = load_data(data, limit=limit)
-    _check_images(x_train, x_test)
-    _check_labels((x_train, y_train), (x_test, y_test))
-    seconds_load = time.perf_counter() - clock
-    say(f"{len(x_train)} training and {len(x_test)} test images of {data}, loaded in {seconds_load:.2f} s")
-
-    clock = time.perf_counter()
+    began, seconds = time.time() if started is None else started, Seconds()
+    _check_arguments(model, epochs, batch_size, lr, seed, limit)
+    _check_files(data, save, checkpoint, resume)
+    with seconds.of("load"):
+        x_train, y_train, x_test, y_test = load_data(data, limit=limit)
+        _check_images(x_train, x_test)
+        _check_labels((x_train, y_train), (x_test, y_test))
+    say(f"{len(x_train)} training and {len(x_test)} test images of {data}, loaded in {seconds['load']:.2f} s")
     say("Preparing the kernels: the first time they are compiled, which takes some seconds; then they are kept on disk ...")
-    from ..messages.waiting import said_already
-    from ..nn.files.writing import NotWritten
-    from ..nn.models import MODELS as MODELS_BY_NAME
-    from ..nn.models import NotebookOrder
-    from ..nn.passes import OnePass, fastest_pass
-    from ..nn.training.optimizers import is_plain
-    from ..nn.training.trial import compile_kernels
-    from ..runtime.threads import get_num_threads
-
-    build, recipe = MODELS_BY_NAME[model]
-    recipe = recipe._replace(epochs=epochs or recipe.epochs, batch_size=batch_size or recipe.batch_size)
-    recipe = recipe if lr is None else recipe.with_rate(lr)
-    network, trial = (build(x_train.shape[1:], CLASSES, seed) for _ in range(2))
-    with said_already():
-        compile_kernels(trial, recipe, len(x_train), len(x_test))
-    seconds_compile = time.perf_counter() - clock
-    say(f"Kernels ready in {seconds_compile:.2f} s")
+    with seconds.of("compile"):
+        network, recipe = _prepare(model, epochs, batch_size, lr, seed, x_train, len(x_test))
+    say(f"Kernels ready in {seconds['compile']:.2f} s")
     say(f"{model}: {network.parameters.size:,} weights, batches of {recipe.batch_size}, {recipe.optimizer}, {recipe.schedule}")
-
-    fused = isinstance(fastest_pass(network), OnePass)
-    online = fused and recipe.batch_size == 1 and is_plain(recipe.optimizer)
-    options: dict[str, Any] = recipe._asdict()
+    threads, options = _threads(network, recipe), recipe._asdict()
     if model == "seed":
+        from ..nn.models import NotebookOrder
+
         options["shuffle"] = NotebookOrder(network, len(x_train))
     if checkpoint is not None:
         options |= {"checkpoint": checkpoint, "resume": resume}
+
     untrained: np.ndarray | None = network.parameters.copy()
     lost: OSError | None = None
     try:
         with interruptible or nullcontext():
-            clock = time.perf_counter()
-            try:
-                history = network.fit(x_train, y_train, **options)
-            except NotWritten as error:
-                history, lost = network.history, error
-            seconds_train = time.perf_counter() - clock
-            clock = time.perf_counter()
-            tested = network.evaluate(x_test, y_test)
-            seconds_test = time.perf_counter() - clock
+            with seconds.of("train"):
+                history, lost = _fitted(network, x_train, y_train, options)
+            with seconds.of("test"):
+                tested = network.evaluate(x_test, y_test)
         untrained = None
     finally:
         unchanged = untrained is not None and np.array_equal(untrained, network.parameters)
         if save is not None and not (unchanged and as_path("train", save).exists()):
             lost = _saved(network, save, say) or lost
-    last = history.epochs[-1] if history.epochs else {"loss": float("nan"), "accuracy": float("nan")}
     say(f"Test: loss {tested['loss']:.4f}, accuracy {tested['accuracy']:.2%} of {len(x_test)} images")
-    total = time.time() - began
-    say(
-        f"Seconds: load {seconds_load:.2f}, compile {seconds_compile:.2f}, train {seconds_train:.2f}, test {seconds_test:.2f}, "
-        f"in all {total:.2f}; weights {network.weights_hash()}"
-    )
+    seconds["total"] = time.time() - began
+    parts = ", ".join(f"{name} {seconds[name]:.2f}" for name in ("load", "compile", "train", "test"))
+    say(f"Seconds: {parts}, in all {seconds['total']:.2f}; weights {network.weights_hash()}")
     if lost is not None:
         raise lost
+    last = history.epochs[-1] if history.epochs else {"loss": float("nan"), "accuracy": float("nan")}
     return {
         "images": len(x_train),
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
-        "threads": 1 if online else get_num_threads(),
-        "seconds_load": seconds_load,
-        "seconds_compile": seconds_compile,
-        "seconds_train": seconds_train,
-        "seconds_test": seconds_test,
-        "seconds_total": total,
+        "threads": threads,
+        **{f"seconds_{name}": number for name, number in seconds.items()},
         "train_loss": last["loss"],
         "train_accuracy": last["accuracy"],
         "test_loss": tested["loss"],
@@ -192,6 +155,54 @@ def train(
         "weights_hash": network.weights_hash(),
         "versions": versions(),
     }
+
+
+class Seconds(dict[str, float]):
+    """How long each part took, by its name."""
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Measure what is done within."""
+        start = time.perf_counter()
+        yield
+        self[name] = time.perf_counter() - start
+
+
+def _prepare(
+    model: str, epochs: int | None, batch_size: int | None, lr: float | None, seed: int, x_train: np.ndarray, tested: int
+) -> tuple[Sequential, Recipe]:
+    """Return the network of that name and its recipe, as the arguments have it, all its kernels compiled."""
+    from ..messages.waiting import said_already
+    from ..nn.models import MODELS as MODELS_BY_NAME
+    from ..nn.training.trial import compile_kernels
+
+    build, recipe = MODELS_BY_NAME[model]
+    recipe = recipe._replace(epochs=epochs or recipe.epochs, batch_size=batch_size or recipe.batch_size)
+    recipe = recipe if lr is None else recipe.with_rate(lr)
+    network, trial = (build(x_train.shape[1:], CLASSES, seed) for _ in range(2))
+    with said_already():
+        compile_kernels(trial, recipe, len(x_train), tested)
+    return network, recipe
+
+
+def _threads(network: Sequential, recipe: Recipe) -> int:
+    """Return how many threads the training asks for: one where each image is an update of the notebook's network."""
+    from ..nn.passes import OnePass, fastest_pass
+    from ..nn.training.optimizers import is_plain
+    from ..runtime.threads import get_num_threads
+
+    online = recipe.batch_size == 1 and is_plain(recipe.optimizer) and isinstance(fastest_pass(network), OnePass)
+    return 1 if online else get_num_threads()
+
+
+def _fitted(network: Sequential, x: np.ndarray, y: np.ndarray, options: dict[str, Any]) -> tuple[History, OSError | None]:
+    """Train, and return what happened, and the error if the last checkpoint couldn't be written."""
+    from ..nn.files.writing import NotWritten
+
+    try:
+        return network.fit(x, y, **options), None
+    except NotWritten as error:
+        return network.history, error
 
 
 def _saved(network: Any, path: str, say: Callable[[str], None]) -> OSError | None:
@@ -210,6 +221,30 @@ def versions() -> dict[str, str]:
     import numba
 
     return {"fastconv": __version__, "python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
+
+
+def _check_arguments(
+    model: str, epochs: int | None, batch_size: int | None, lr: float | None, seed: int, limit: int | None
+) -> None:
+    if model not in MODELS:
+        raise ValueError(f"train: model must be one of {MODELS}, but is {model!r}")
+    for name, number in (("epochs", epochs), ("batch_size", batch_size), ("limit", limit)):
+        as_int("train", name, 1 if number is None else number, 1)
+    as_int("train", "seed", seed, 0, MOST_SEED)
+    if lr is not None and not 0 <= lr <= MOST_RATE:
+        raise ValueError(f"train: lr must be from 0 to {MOST_RATE}, but is {lr}")
+
+
+def _check_files(data: str, save: str | None, checkpoint: str | None, resume: bool) -> None:
+    for name, path in (("network", save), ("checkpoint", checkpoint)):
+        _check_place(name, path)
+    _check_apart(data, save, checkpoint)
+    if resume and checkpoint is None:
+        raise ValueError("train: resume must come with a checkpoint, but there is none")
+    if checkpoint is not None and not resume and as_path("train", checkpoint).exists():
+        raise ValueError(
+            f"train: the checkpoint {checkpoint} exists: go on with its training with --resume (resume=True), or delete it"
+        )
 
 
 def _check_place(what: str, path: str | None) -> None:
