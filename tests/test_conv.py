@@ -22,6 +22,13 @@ FUNCTIONS = {
 ROWS = [(operation, row) for operation, kernels in TABLE.items() for row in kernels]
 # As many cases as it takes to run every kernel; CI runs all in float32, and `tests.guarded wide` in float64, too.
 TO_RUN_ALL = ("first layer", "3x3 same, deep", "1x1", "grouped, 1-D", "depthwise, 3-D", "one filter", "plane, same", "3-D strided")
+
+
+def quick(case: Case, *more: str):
+    """Return a parameter that only the slow tests take, unless the case is one of those that run every kernel."""
+    return pytest.param(case, *more, marks=() if case.name in TO_RUN_ALL else pytest.mark.slow)
+
+
 EVERY_CASE = [
     pytest.param(case, dtype, marks=() if case.name in TO_RUN_ALL and dtype == "float32" else pytest.mark.slow)
     for dtype in DTYPES
@@ -53,7 +60,7 @@ def test_planes(case, operation, dtype):
     np.testing.assert_array_equal(result, expected, strict=True)
 
 
-@pytest.mark.parametrize("case", NARROW_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [NARROW_CASES[0], *map(quick, NARROW_CASES[1:])], ids=lambda case: case.name)
 def test_narrow_lines(case):
     for dtype in DTYPES if case is NARROW_CASES[0] else DTYPES[:1]:
         assert check_narrow(case, dtype, lambda array: array) == 2
@@ -117,7 +124,7 @@ def test_every_kernel_was_run(dtype):
     assert {key for key in ran if key[2] == dtype} == {(operation, row.name, dtype) for operation, row in ROWS}
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.groups == 1], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [quick(case) for case in CASES if case.groups == 1], ids=lambda case: case.name)
 def test_gradients_are_adjoint(case):
     """<conv(x, w), g> = <x, dX> = <w, dW>, exactly on integers."""
     x, w = integers(case.x, "float32", 5), integers(case.w, "float32", 6)

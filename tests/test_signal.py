@@ -114,7 +114,14 @@ def test_sums(name, dtype, way):
 
 
 @pytest.mark.parametrize("name", ["convolve2d", "correlate2d"])
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "uint8",
+        "float32",
+        *(pytest.param(t, marks=pytest.mark.slow) for t in ("bool", "int64", "float16", "float64", "complex64", "complex128")),
+    ],
+)
 def test_images(name, dtype, way):
     for x_shape, w_shape in SHAPES[2]:
         x, w = numbers(x_shape, dtype, 1), numbers(w_shape, dtype, 2)

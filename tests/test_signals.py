@@ -74,7 +74,11 @@ def test_compiling_ends_at_once(tmp_path, number, status):
     assert not path.exists()
 
 
-@pytest.mark.parametrize("numbers", [NUMBERS * 2, NUMBERS[1:] * 2, [*reversed(NUMBERS)] * 2], ids=str)
+@pytest.mark.parametrize(
+    "numbers",
+    [NUMBERS * 2, *(pytest.param(n, marks=pytest.mark.slow) for n in (NUMBERS[1:] * 2, [*reversed(NUMBERS)] * 2))],
+    ids=str,
+)
 def test_further_signals_wait_for_the_network_to_be_saved(tmp_path, numbers):
     path = tmp_path / "network.npz"
     with training("--save", path, code=SLOW_SAVE + TERMINAL) as process:

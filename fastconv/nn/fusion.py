@@ -32,7 +32,13 @@ def conv_pool_dense(model: Network, vector: np.ndarray) -> ConvPoolDense | None:
     convolved, pooled = model.shapes[1], (model.shapes[1][0] // 2, model.shapes[1][1] // 2, filters)
     if (height, channels, k) != (width, 1, k_across) or convolved != (height - k + 1, width - k + 1, filters):
         return None  # other images, or a stride, padding or dilation
-    if model.shapes[2] != pooled or pooled[0] < 1 or not dense.use_bias or dense.activation or conv.activation == "leaky_relu":
+    if (
+        model.shapes[2] != pooled
+        or pooled[0] < 1
+        or not dense.use_bias
+        or dense.activation
+        or conv.activation not in (None, "relu")
+    ):
         return None
     if pool.ties == "split" or not _plain_pool(pool):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
 
@@ -12,8 +13,13 @@ from ...shapes import Ints
 from ...shapes.common import AMPLE, AMPLIFIED
 from ..options import Options, as_bool, methods_beside
 
-ACTIVATIONS = (None, "relu", "leaky_relu")
 LEAK = 0.01
+ACTIVATIONS: dict[str | None, Callable[[np.dtype], list[Operation]]] = {
+    None: lambda dtype: [],
+    "relu": lambda dtype: [Relu(dtype)],
+    "leaky_relu": lambda dtype: [Relu(dtype, LEAK)],
+}
+"""What layers have after their own work: the names for `activation=`, and the operations."""
 
 
 class Weight(NamedTuple):
@@ -115,13 +121,13 @@ def check_runnable(layer: Layer) -> None:
 def checked_activation(layer: str, value: object) -> str | None:
     """Return an activation's name, or None, checked."""
     if value not in ACTIVATIONS:
-        raise ValueError(f"{layer}: activation must be one of {ACTIVATIONS}, but is {value!r}")
+        raise ValueError(f"{layer}: activation must be one of {(*ACTIVATIONS,)}, but is {value!r}")
     return value if isinstance(value, str) else None
 
 
 def activate(activation: str | None, dtype: np.dtype) -> list[Operation]:
     """Return the activation's work."""
-    return [] if activation is None else [Relu(dtype, LEAK if activation == "leaky_relu" else 0.0)]
+    return ACTIVATIONS[activation](dtype)
 
 
 def check_result(shape: Ints, given: int) -> None:
