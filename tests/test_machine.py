@@ -66,6 +66,12 @@ def test_macos_tells_by_name(monkeypatch):
     assert read_caches() == LEAST_CACHES
 
 
+def test_a_system_that_tells_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert read_caches() == LEAST_CACHES
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="there the names are known")
 def test_without_sysctl_there_are_no_numbers():
     assert machine._sysctl("hw.l2cachesize") == 0

@@ -60,6 +60,7 @@ def read_caches(root: Path = Path("/")) -> Caches:
     https://developer.apple.com/documentation/kernel/1387446-sysctlbyname/determining_system_capabilities. A cache that CPUs share
     is shared out among them.
     """
+    found: list[dict[str, int]] = []
     if sys.platform == "darwin":
         found = [_caches_of_macos()]
     else:
