@@ -334,3 +334,21 @@ def test_a_folder_is_no_file(path):
     os.mkdir(path)
     with pytest.raises(OSError, match="Is a directory"):
         nn.load(path)
+
+
+def test_an_interrupt_as_a_member_is_begun_is_an_interrupt(tmp_path, monkeypatch):
+    """zipfile says then that it can't be closed, which would hide it."""
+    kept, real = [], zipfile.ZipFile.open
+
+    def interrupted(self, name, mode="r", **options):
+        handle = real(self, name, mode, **options)
+        if mode == "w":
+            kept.append(handle)
+            raise KeyboardInterrupt
+        return handle
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tiny().save(tmp_path / "model.npz")
+    assert list(tmp_path.iterdir()) == []
+    kept.clear()

@@ -6,6 +6,7 @@ import errno
 import os
 import zipfile
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -73,11 +74,23 @@ def write_file(
 
 def _write(file: IO[bytes], suffix: str, texts: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> None:
     if suffix == ".npz":
-        np.savez(file, **{name: np.array(text) for name, text in texts.items()}, **arrays)  # type: ignore[arg-type]  # all arrays
+        file.write(_npz(texts, arrays))
     else:
         from safetensors.numpy import save
 
         file.write(save(dict(arrays), dict(texts)))
+
+
+def _npz(texts: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> memoryview:
+    """Return an .npz file's content; made in memory, where a zip file that an interrupt left open harms no other."""
+    content = BytesIO()
+    try:
+        np.savez(content, **{name: np.array(text) for name, text in texts.items()}, **arrays)  # type: ignore[arg-type]  # all arrays
+    except ValueError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # zipfile, interrupted as a member begins, can't be closed, it says
+            raise error.__context__ from None
+        raise
+    return content.getbuffer()
 
 
 def _read_back(written: Path, suffix: str, texts: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> Contents:

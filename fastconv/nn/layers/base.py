@@ -120,9 +120,9 @@ def check_runnable(layer: Layer) -> None:
 
 def checked_activation(layer: str, value: object) -> str | None:
     """Return an activation's name, or None, checked."""
-    if value not in ACTIVATIONS:
-        raise ValueError(f"{layer}: activation must be one of {(*ACTIVATIONS,)}, but is {value!r}")
-    return value if isinstance(value, str) else None
+    if value is None or (isinstance(value, str) and value in ACTIVATIONS):
+        return value
+    raise ValueError(f"{layer}: activation must be one of {(*ACTIVATIONS,)}, but is {value!r}")
 
 
 def activate(activation: str | None, dtype: np.dtype) -> list[Operation]:
