@@ -120,7 +120,7 @@ def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
 
     def short_spans(*arguments):
         """Add up gradients in float64 after few tiles, as is done after very many."""
-        with mock.patch.multiple(winograd_weight_grad, SPAN=2, CHUNK_BYTES=0):
+        with mock.patch.multiple(winograd_weight_grad, SPAN=2, WINOGRAD_CHUNK=0):
             return WinogradWeightGradPlan(*arguments)
 
     count, tiles = 0, (2, 4) if scope == "wide" else (4,)
