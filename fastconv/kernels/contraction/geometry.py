@@ -77,7 +77,7 @@ def read_geometry(packed):
     tap_ranges = border_rows + packed[NUMBERS + 3]
     w_taps = tap_ranges + packed[NUMBERS + 4]
     more = w_taps + packed[NUMBERS + 5]
-    return Geometry(  # type: ignore[call-arg]
+    return Geometry(  # type: ignore[call-arg]  # the numbers are as many as NUMBERS says
         *to_fixed_tuple(packed[:NUMBERS], NUMBERS),
         packed[taps:x_lines],
         packed[x_lines:y_lines],

@@ -41,20 +41,12 @@ def plane_kernel(rows, vectors, long):
         x, w, bias, y, scratch, sums, wide, geometry, row_cuts, column_cuts, row_blocks, block_columns, start, stop
     ):  # fmt: skip
         g = PlaneGeometry(*geometry)
-        height, width, kernel_rows, kernel_columns, down, across = (
-            g.height,
-            g.width,
-            g.kernel_rows,
-            g.kernel_columns,
-            g.down,
-            g.across,
-        )
         columns = vectors * lanes(x)
         for item in range(start, stop):
             image, first, last, begin, end, top, bottom, left, right, inside = locate(item, g, row_cuts, column_cuts)
-            source, origin, step = x, (image * height + top) * width + left, width
+            source, origin, step = x, (image * g.height + top) * g.width + left, g.width
             if not inside:
-                cut_out(x, image * height * width, height, width, top, bottom, left, right, scratch)
+                cut_out(x, image * g.height * g.width, g.height, g.width, top, bottom, left, right, scratch)
                 source, origin, step = scratch, 0, right - left
             target = (image * g.y_height + first) * g.y_width + begin
             for i in range(0, last - first, rows):
@@ -65,18 +57,18 @@ def plane_kernel(rows, vectors, long):
                     if long:
                         blocks = 0
                         for k in range(row_blocks):
-                            a, below = kernel_rows * k // row_blocks, kernel_rows * (k + 1) // row_blocks
-                            for b in range(0, kernel_columns, block_columns):
+                            a, below = g.kernel_rows * k // row_blocks, g.kernel_rows * (k + 1) // row_blocks
+                            for b in range(0, g.kernel_columns, block_columns):
                                 tile = tile_correlate(
-                                    tile, source, at + a * down * step + b * across, down * step, across,
-                                    w, b * kernel_rows + a, kernel_rows, below - a, min(block_columns, kernel_columns - b),
+                                    tile, source, at + a * g.down * step + b * g.across, g.down * step, g.across,
+                                    w, b * g.kernel_rows + a, g.kernel_rows, below - a, min(block_columns, g.kernel_columns - b),
                                 )  # fmt: skip
                                 tile_put_aside(tile, sums, wide, 0, blocks)
                                 tile, blocks = tile_zero(x, rows, vectors), blocks + 1
                         tile = tile_take_back(tile, sums, wide, 0, blocks)
                     else:
                         tile = tile_correlate(
-                            tile, source, at, down * step, across, w, 0, kernel_rows, kernel_rows, kernel_columns
+                            tile, source, at, g.down * step, g.across, w, 0, g.kernel_rows, g.kernel_rows, g.kernel_columns
                         )  # fmt: skip
                     tile_store(tile, y, target + i * g.y_width + j, g.y_width, columns)
 

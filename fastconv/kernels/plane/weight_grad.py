@@ -33,31 +33,23 @@ def plane_weight_grad_kernel(rows, columns, long):
     @jit
     def plane_weight_grad(x, dy, sums, wide, scratch, geometry, row_cuts, column_cuts, terms, pieces, parts, start, stop):
         g = PlaneGeometry(*geometry)
-        height, width, kernel_rows, kernel_columns, down, across = (
-            g.height,
-            g.width,
-            g.kernel_rows,
-            g.kernel_columns,
-            g.down,
-            g.across,
-        )
-        across_tiles = (kernel_columns + columns - 1) // columns
-        tiles = (kernel_rows + rows - 1) // rows * across_tiles
+        across_tiles = (g.kernel_columns + columns - 1) // columns
+        tiles = (g.kernel_rows + rows - 1) // rows * across_tiles
         for part in range(start, stop):
             aside = 0
             for item in range(pieces * part // parts, pieces * (part + 1) // parts):
                 image, first, last, begin, end, top, bottom, left, right, inside = locate(item, g, row_cuts, column_cuts)
-                source, origin, step = x, (image * height + top) * width + left, width
+                source, origin, step = x, (image * g.height + top) * g.width + left, g.width
                 if not inside:
-                    cut_out(x, image * height * width, height, width, top, bottom, left, right, scratch)
+                    cut_out(x, image * g.height * g.width, g.height, g.width, top, bottom, left, right, scratch)
                     source, origin, step = scratch, 0, right - left
                 vectors = (end - begin + lanes(x) - 1) // lanes(x)
                 span = max(1, terms // vectors)
                 spans, bands = (vectors + terms - 1) // terms, (last - first + span - 1) // span
                 for t in range(tiles):
                     a, b = (
-                        min(t // across_tiles * rows, kernel_rows - rows),
-                        min(t % across_tiles * columns, kernel_columns - columns),
+                        min(t // across_tiles * rows, g.kernel_rows - rows),
+                        min(t % across_tiles * columns, g.kernel_columns - columns),
                     )
                     slot = (part * tiles + t) * taps * lanes(x)
                     for block in range(bands * spans):
@@ -66,15 +58,15 @@ def plane_weight_grad_kernel(rows, columns, long):
                         whole = count // lanes(x) * lanes(x)
                         tile = tile_zero(x, taps, 1) if long else tile_load(sums, slot, lanes(x), taps, 1)
                         for i in range(high, min(high + span, last - first)):
-                            position = origin + (i + a * down) * step + b * across + low
+                            position = origin + (i + a * g.down) * step + b * g.across + low
                             at = (image * g.y_height + first + i) * g.y_width + begin + low
                             for j in range(0, whole, lanes(x)):
                                 v = vload(dy, at + j)
-                                tile = tile_patch_scale_add(tile, source, position + j, columns, across, down * step, v, 0)
+                                tile = tile_patch_scale_add(tile, source, position + j, columns, g.across, g.down * step, v, 0)
                             if whole < count:
                                 v = vload_part(dy, at + whole, count - whole)
                                 tile = tile_patch_scale_add(
-                                    tile, source, position + whole, columns, across, down * step, v, count - whole
+                                    tile, source, position + whole, columns, g.across, g.down * step, v, count - whole
                                 )
                         if long:
                             tile_put_aside(tile, sums, wide, slot, aside + block)
