@@ -1,6 +1,6 @@
 """How long each kernel takes to compile, from an empty cache: the CPU's seconds, which others on the machine change least.
 
-python -m bench.kernel_times                 the kernels of the layers in bench/shapes.py, float32
+python -m bench.kernel_times                 the kernels of the layers that bench.run times where no group is named, float32
 python -m bench.kernel_times guarded         those of tests/guarded.py, float32 and float64; a minute or more
 """
 
@@ -65,9 +65,10 @@ def compile_kernels(which: str) -> None:
 
         return guarded.main("full")
     from .run import measure
-    from .shapes import SHAPES
+    from .shapes import DEFAULT, SHAPES
 
-    for row in (row for name, group in SHAPES.items() for row in group if which in ("shapes", name)):
+    groups = DEFAULT if which == "shapes" else {which} & SHAPES.keys()
+    for row in (row for group in groups for row in SHAPES[group]):
         measure(row, "float32", 1, 1, [])
 
 

@@ -86,7 +86,12 @@ def kernels(figures: dict[str, Any]) -> str:
 def others(records: list[dict[str, Any]]) -> str:
     """Return a sentence on each peer but PyTorch: fastconv's speed over theirs, where they can do the layer."""
     names = dict.fromkeys(name for r in records for name in r["gflops"] if name != "fastconv" and not name.startswith("torch"))
-    known = {"jax": "JAX", "onnxruntime": "ONNX Runtime", "numpy": "NumPy (sliding_window_view and tensordot)"}
+    known = {
+        "jax": "JAX",
+        "onnxruntime": "ONNX Runtime",
+        "openvino": "OpenVINO",
+        "numpy": "NumPy (sliding_window_view and tensordot)",
+    }
     parts = []
     for name in names:
         ratios = [r["gflops"]["fastconv"] / r["gflops"][name] for r in records if name in r["gflops"]]

@@ -1,7 +1,9 @@
-"""Time convolution outputs and gradients beside PyTorch, JAX, ONNX Runtime and NumPy, interleaved in one process, results checked.
+"""Time convolution outputs and gradients beside PyTorch and others, interleaved in one process, results checked.
 
-python -m bench.run                       all shapes, float32, one thread, all peers
+python -m bench.run                       the groups of layers that tell most, float32, one thread, all peers
+python -m bench.run all --peers torch     all groups; how long each took is printed
 python -m bench.run mnist --threads 2     one group
+python -m bench.run --isa avx2            fastconv and the peers held to AVX2
 python -m bench.run --peers torch --dtype float64 --json figures.json --plot roofline.png
 """
 
@@ -10,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import time
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -20,22 +24,18 @@ from fastconv import functional as fn
 from fastconv.kernels.peak import copy_bandwidth, fma_peak
 from fastconv.kernels.table import choose
 from fastconv.runtime import threads as _threads
+from fastconv.shapes import ConvSpec
 
-from . import peers, timing
+from . import isa, peers, timing
 from .peers import OPERATIONS
-from .shapes import SHAPES, Layer, label, spec_of
+from .shapes import DEFAULT, SHAPES, Layer, label, spec_of
 
 
 def measure(row: Layer, dtype: str, threads: int, rounds: int, names: list[str]) -> list[dict[str, Any]]:
     """Check and time the three operations of one layer, fastconv's and the named peers'; return a record for each."""
     spec = spec_of(row)
     x, w, dy = peers.arrays_of(spec, dtype)
-    geometry: dict = {"stride": spec.stride, "padding": spec.pads, "groups": spec.groups}
-    ours = {
-        "output": lambda: fn.conv2d(x, w, **geometry),
-        "input_grad": lambda: fn.conv2d_input_grad(dy, w, spec.input_shape, **geometry),
-        "weight_grad": lambda: fn.conv2d_weight_grad(x, dy, spec.weight_shape, **geometry),
-    }
+    ours = {operation: lambda call=call: call("auto") for operation, call in our_calls(spec, x, w, dy).items()}
     theirs = peers.all_calls(names, spec, (x, w, dy), threads)
     gflop, count = spec.flops / 1e9, sum(map(prod, (spec.input_shape, spec.weight_shape, spec.output_shape)))
     records = []
@@ -64,6 +64,18 @@ def measure(row: Layer, dtype: str, threads: int, rounds: int, names: list[str])
             }
         )
     return records
+
+
+def our_calls(spec: ConvSpec, x: np.ndarray, w: np.ndarray, dy: np.ndarray) -> dict[str, Callable[[str], np.ndarray]]:
+    """Return fastconv's function for each operation, of which the algorithm is left to say."""
+    conv = f"conv{len(spec.size)}d"
+    output, input_grad, weight_grad = (getattr(fn, conv + ending) for ending in ("", "_input_grad", "_weight_grad"))
+    geometry: dict[str, Any] = {"stride": spec.stride, "padding": spec.pads, "dilation": spec.dilation, "groups": spec.groups}
+    return {
+        "output": lambda name: output(x, w, algorithm=name, **geometry),
+        "input_grad": lambda name: input_grad(dy, w, spec.input_shape, algorithm=name, **geometry),
+        "weight_grad": lambda name: weight_grad(x, dy, spec.weight_shape, algorithm=name, **geometry),
+    }
 
 
 def against(names: list[str], seconds: dict[str, list[float]]) -> tuple[str | None, float | None]:
@@ -113,36 +125,40 @@ def print_records(records: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("groups", nargs="*", help=f"of {', '.join(SHAPES)} (all)")
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join(SHAPES)}; or all ({' '.join(DEFAULT)})")
     parser.add_argument("--peers", default="all", help=f"all, none, or some of {','.join(peers.PEERS)}, with commas (all)")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
+    isa.add_option(parser)
     parser.add_argument("--json", metavar="PATH", help="write all figures here")
     parser.add_argument("--plot", metavar="PATH", help="draw them: a roofline, and the ratios")
     options = parser.parse_args()
     wanted = {"all": list(peers.PEERS), "none": []}.get(options.peers, options.peers.split(","))
-    for kind, given, known in (("groups", options.groups, SHAPES), ("--peers", wanted, peers.PEERS)):
+    groups = list(SHAPES) if options.groups == ["all"] else options.groups or list(DEFAULT)
+    for kind, given, known in (("groups", groups, SHAPES), ("--peers", wanted, peers.PEERS)):
         if set(given) - set(known):
             parser.error(f"{kind} must be of {list(known)}, but {sorted(set(given) - set(known))} are not")
     if options.plot:
         from .plot import draw, need_matplotlib
 
         need_matplotlib()
+    environment = isa.hold(parser, options.isa) | peers.hold_threads(options.threads)
     fastconv.set_num_threads(options.threads)
-    environment = peers.hold_threads(options.threads)
-    found, left_out = peers.find(wanted, options.dtype, options.threads)
+    found, left_out = peers.find(wanted, options.dtype, options.threads, options.isa)
     facts = {**timing.machine(), "dtype": options.dtype, "threads": options.threads, "peers": found, "left_out": left_out}
-    facts["environment"] = environment
+    facts |= {"isa": options.isa, "environment": environment, "seconds": {}}
     print(facts)
     for reason in left_out:
         print(f"left out: {reason}")
     records, dtype, peak, bandwidth = [], np.dtype(options.dtype), 0.0, 0.0
-    for group in options.groups or SHAPES:
+    for group in groups:
+        start = time.perf_counter()
         for row in SHAPES[group]:
             # the machine's speed drifts: the best that it was seen to do
             peak, bandwidth = max(peak, fma_peak(dtype)), max(bandwidth, copy_bandwidth(_threads.parallel_for))
             records += measure(row, options.dtype, options.threads, options.rounds, list(found))
+        facts["seconds"][group] = round(time.perf_counter() - start, 1)
     add_shares(records, peak * options.threads, bandwidth)
     facts |= {"peak": peak, "bandwidth": bandwidth}
     facts |= {"ratio": means(records, "ratio"), "ratio_to_best": means(records, "ratio_to_best")}
@@ -152,6 +168,7 @@ def main() -> None:
         each = [f"{name} {figures['mean']:.3f}, least {figures['least']:.2f}" for name, figures in facts[key].items()]
         if each:
             print(f"geometric mean of the ratios {what}: {'; '.join(each)}")
+    print("seconds that it took:", ", ".join(f"{group} {seconds:.0f}" for group, seconds in facts["seconds"].items()))
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"machine": facts, "records": records}, file, indent=1)

@@ -17,11 +17,11 @@ SLOW, SLOW_ROUNDS = 20, 2
 """A call that takes SLOW times the first one's seconds takes part in so many rounds only."""
 
 
-PAUSE, WARM_UP = 0.03, 0.01
+PAUSE, WARM_UP = 0.03, 0.03
 """Where several threads are used, so many seconds pass before each call's figure, and in so many more it is called untimed.
 
 OpenMP's threads, which PyTorch computes with, wait for some 10 ms after each call for the next, and keep the CPUs busy so long;
-and CPUs that were idle take some 5 ms to come to speed.
+CPUs that were idle take some 5 ms to come to speed, and a library's own threads some more to wake up and stay awake.
 """
 
 

@@ -5,10 +5,11 @@ from importlib.util import find_spec
 
 import numba
 import pytest
+from llvmlite.binding import get_host_cpu_features
 
-from bench import kernel_times, plot, readme, run, timing
+from bench import isa, kernel_times, plot, readme, run, timing
 from bench.peers import PEERS
-from bench.shapes import SHAPES, label, spec_of
+from bench.shapes import DEFAULT, SHAPES, Layer, label, spec_of
 
 from .processes import run_code, run_python
 
@@ -42,7 +43,18 @@ def test_layers_have_names_of_their_own_and_work_worth_timing():
     layers = [layer for group in SHAPES.values() for layer in group]
     assert len({label(layer) for layer in layers}) == len(layers)
     assert min(spec_of(layer).flops for layer in layers) > 10**6
-    assert {"mnist", "lenet", "vgg", "resnet", "mobilenet", "stems", "tails", "basic"} <= set(SHAPES)
+    assert set(DEFAULT) < set(SHAPES)
+    assert {len(spec_of(layer).size) for layer in layers} == {1, 2, 3}
+
+
+def test_a_layers_name_tells_all_of_it():
+    layer = Layer(2, (32, 100), 8, 16, 3, (2, 1), (0, 1), 4, 2)
+    assert label(layer) == "2x32x100x8 -> 16, 3x3 /2x1 +0x1 dilated 2 4 groups"
+    spec = spec_of(layer)
+    assert (spec.input_shape, spec.weight_shape, spec.outputs) == ((2, 32, 100, 8), (3, 3, 2, 16), (14, 98))
+    assert (spec.stride, spec.pads, spec.dilation) == ((2, 1), ((0, 0), (1, 1)), (2, 2))
+    assert label(Layer(1, 9, 4, 4, 5, groups=4)) == "1x9x9x4 -> 4, 5x5 depthwise"
+    assert label(Layer(1, (9,), 4, 6, 5)) == "1x9x4 -> 6, 5" and label(Layer(1, (5, 6, 7), 1, 1, 2)) == "1x5x6x7x1 -> 1, 2x2x2"
 
 
 def test_the_records(figures):
@@ -102,8 +114,12 @@ def test_a_slow_call_is_timed_twice_only(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["mnist", "all"], "but ['all'] are not"),
         (["everything"], r"groups must be of ['basic', "),
-        (["--peers", "torch,keras"], "--peers must be of ['torch', 'jax', 'onnxruntime', 'numpy'], but ['keras'] are not"),
+        (
+            ["--peers", "torch,keras"],
+            "--peers must be of ['torch', 'jax', 'onnxruntime', 'openvino', 'numpy'], but ['keras'] are not",
+        ),
     ],
 )
 def test_what_the_benchmark_refuses(arguments, message, monkeypatch, capsys):
@@ -116,20 +132,18 @@ def test_what_the_benchmark_refuses(arguments, message, monkeypatch, capsys):
 PEER = """
 import sys
 import numpy as np
-from bench import peers
-from fastconv import functional as fn
+from bench import peers, run
 from fastconv.shapes import conv_spec
 name = sys.argv[1]
 peers.hold_threads(1)
 cases = [((2, 7, 9, 3), (3, 2, 3, 4), 1, 0), ((2, 8, 9, 4), (3, 3, 4, 5), 2, 1), ((1, 9, 9, 2), (2, 2, 2, 3), 3, 0)]
-cases += [((2, 7, 6, 4), (3, 3, 2, 6), 1, 1, 1, 2), ((1, 7, 8, 5), (3, 3, 1, 5), 2, 1, 1, 5)]
+cases += [((2, 7, 6, 4), (3, 3, 2, 6), 1, 1, 1, 2), ((1, 7, 8, 5), (3, 3, 1, 5), 2, 1, 1, 5), ((1, 8, 9, 2), (3, 2, 2, 3), 1, 2, 2)]
+cases += [((2, 9, 3), (4, 3, 2), (2,), 1), ((1, 5, 6, 7, 2), (2, 3, 1, 2, 3), (1, 2, 1), (1, 1, 0))]
 done = []
 for case in cases:
     spec = conv_spec("test", *case)
     x, w, dy = arrays = peers.arrays_of(spec, "float32")
-    geometry = {"stride": spec.stride, "padding": spec.pads, "groups": spec.groups}
-    expected = {"output": fn.conv2d(x, w, **geometry), "input_grad": fn.conv2d_input_grad(dy, w, x.shape, **geometry),
-                "weight_grad": fn.conv2d_weight_grad(x, dy, w.shape, **geometry)}
+    expected = {operation: call("generic") for operation, call in run.our_calls(spec, x, w, dy).items()}
     for operation, calls in peers.all_calls([name], spec, arrays, 1).items():
         for call in calls.values():
             np.testing.assert_allclose(np.asarray(call()), expected[operation], rtol=0, atol=1e-4)
@@ -141,7 +155,8 @@ print(*(done.count(operation) for operation in peers.OPERATIONS))
 
 
 @pytest.mark.parametrize(
-    ("name", "counts"), [("torch", (10, 10, 10)), ("jax", (5, 5, 5)), ("onnxruntime", (5, 0, 0)), ("numpy", (3, 3, 3))]
+    ("name", "counts"),
+    [("torch", (16, 16, 16)), ("jax", (8, 8, 8)), ("onnxruntime", (8, 0, 0)), ("openvino", (8, 0, 0)), ("numpy", (5, 5, 5))],
 )
 def test_a_peer_computes_the_same(name, counts):
     missing = [module for module in PEERS[name].modules if find_spec(module) is None]
@@ -159,7 +174,7 @@ def test_peers_that_cant_take_part_are_named(monkeypatch):
     monkeypatch.setitem(PEERS, "absent", peers.Peer(("no_such_module",), "no-such-package", refuse))
     monkeypatch.setitem(PEERS, "single", peers.Peer((), "", refuse))
     monkeypatch.setitem(PEERS, "greedy", peers.Peer((), "", lambda *arguments: {"output": {}}))
-    monkeypatch.setattr(peers, "cpus_used", lambda calls: 1.9)
+    monkeypatch.setattr(peers, "probe", lambda calls: (1.9, 10.0))
     found, left_out = peers.find(["absent", "single", "greedy"], "float64", 1)
     assert found == {}
     assert left_out == [
@@ -167,6 +182,38 @@ def test_peers_that_cant_take_part_are_named(monkeypatch):
         "single: has no convolution of float64",
         "greedy: used 1.9 CPUs where 1 was asked for",
     ]
+    monkeypatch.setattr(peers, "probe", lambda calls: (1.0, 222.0))
+    monkeypatch.setattr(peers, "fma_peak", lambda dtype: 135.0)
+    monkeypatch.setitem(isa.ISAS["avx2"], "greedy", {})
+    assert peers.find(["single", "greedy"], "float32", 1, "avx2") == (
+        {},
+        [
+            "single: has no setting that holds its convolutions to avx2",
+            "greedy: isn't held to avx2: 222 GFLOP/s where its peak is 135",
+        ],
+    )
+
+
+def test_all_are_held_to_an_instruction_set(tmp_path):
+    if not get_host_cpu_features().get("avx2"):
+        pytest.skip("this CPU has no AVX2")
+    path = tmp_path / "figures.json"
+    arguments = ("-m", "bench.run", "basic", "--rounds", "1", "--peers", "numpy,onnxruntime", "--isa", "avx2", "--json", path)
+    done = run_python(*arguments, NUMBA_CPU_NAME=None, NUMBA_CPU_FEATURES=None)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(path.read_text())["machine"]
+    wanted = {name: value for settings in isa.ISAS["avx2"].values() for name, value in settings.items()}
+    assert (facts["isa"], facts["vector_bytes"]) == ("avx2", 32) and wanted.items() <= facts["environment"].items()
+    assert any(reason.startswith("onnxruntime: ") for reason in facts["left_out"])
+    assert "'ONEDNN_MAX_CPU_ISA': 'AVX2'" in done.stdout
+
+
+def test_an_instruction_set_that_the_cpu_lacks(monkeypatch, capsys):
+    monkeypatch.setitem(isa.ISAS, "avx9", {"fastconv": {"NUMBA_CPU_NAME": "future"}})
+    monkeypatch.setattr("sys.argv", ["bench.run", "--isa", "avx9"])
+    with pytest.raises(SystemExit):
+        run.main()
+    assert "--isa avx9: this CPU doesn't have it" in capsys.readouterr().err
 
 
 # The picture and the README
