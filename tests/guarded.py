@@ -12,6 +12,7 @@ import importlib
 import inspect
 import mmap
 import pkgutil
+import re
 import sys
 from functools import partial
 from itertools import product
@@ -28,6 +29,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 KERNELS, ARRAYS = 101, 6500
 """So many kernels, or makers of kernels, there are at least, and arrays of their own that are guarded; neither may fall."""
+MAKES_KERNELS = re.compile(r"@jit|@inlined|\bjit\(")
 
 
 def guarded(array: np.ndarray, back: bool) -> np.ndarray:
@@ -122,7 +124,7 @@ def kernels_run() -> dict[str, bool]:
         for value in vars(importlib.import_module(module)).values():
             if hasattr(value, "py_func") and value.py_func.__module__ == module:
                 found[value] = bool(value.overloads)
-            elif hasattr(value, "cache_info") and value.__module__ == module and "@jit" in inspect.getsource(value):
+            elif hasattr(value, "cache_info") and value.__module__ == module and MAKES_KERNELS.search(inspect.getsource(value)):
                 found[value] = value.cache_info().currsize > 0
     waiting = [value for value, run in found.items() if run]
     while waiting:

@@ -208,7 +208,7 @@ def test_closures_of_different_values_have_different_names():
     from fastconv.kernels.contraction.direct import direct_kernel
     from fastconv.runtime.jit import jit
 
-    names = {direct_kernel(rows, vectors, 1, False).py_func.__qualname__ for rows in (3, 4) for vectors in (1, 2)}
+    names = {direct_kernel(rows, vectors, 1).py_func.__qualname__ for rows in (3, 4) for vectors in (1, 2)}
     assert len(names) == 4
 
     def adder(number, calls):
@@ -218,7 +218,7 @@ def test_closures_of_different_values_have_different_names():
 
         return add
 
-    inner = [direct_kernel(rows, 1, 1, False) for rows in (3, 4)]
+    inner = [direct_kernel(rows, 1, 1) for rows in (3, 4)]
     names = [adder(number, calls).py_func.__qualname__ for number in (1, 2) for calls in inner]
     assert len(set(names)) == 4
     assert adder(1, inner[0]).py_func.__qualname__ == names[0]

@@ -41,16 +41,28 @@ NO_CACHE = "fastconv keeps no compiled kernels on disk, so every process compile
 
 def jit(function: Callable) -> Any:
     """Compile a kernel lazily: no Python objects, no GIL, IEEE division, fused multiply-add allowed, nothing else relaxed."""
-    if function.__closure__:
-        # numba names compiled code by this name, the argument types and a count that starts anew in every process. Two closures
-        # from the disk cache could have one name, and then a kernel that calls one of them may be linked to the other.
-        function.__qualname__ += f".{hashlib.sha256(repr(_identity(function)).encode()).hexdigest()[:16]}"
-    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})(function)
+    dispatcher = _compiled(function)
     directory = cache_directory()
     if directory is not None:
         dispatcher._cache = _KernelCache(function, directory)
     dispatcher.compile = waited_for(dispatcher.compile)
     return dispatcher
+
+
+def inlined(function: Callable) -> Any:
+    """Compile a part of kernels, which becomes part of each that calls or closes over it; so it may take and return register tiles.
+
+    It costs a kernel nothing (LLVM joins the two before it gives out registers), and is kept on disk with the kernel only.
+    """
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: Callable, **options: Any) -> Any:
+    if function.__closure__:
+        # numba names compiled code by this name, the argument types and a count that starts anew in every process. Two closures
+        # from the disk cache could have one name, and then a kernel that calls one of them may be linked to the other.
+        function.__qualname__ += f".{hashlib.sha256(repr(_identity(function)).encode()).hexdigest()[:16]}"
+    return numba.njit(nogil=True, error_model="numpy", fastmath={"contract"}, _nrt=False, **options)(function)
 
 
 def cache_root() -> Path:

@@ -1,10 +1,11 @@
 """Weight gradient with a register tile: rows of neighbouring input channels by vectors of output channels, summed over pixels."""
 
 from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 
-from ...runtime.jit import jit
+from ...runtime.jit import inlined, jit
 from ...runtime.machine import GRADIENT_LINES
 from ...runtime.memory import buffer
 from ...runtime.task import SLICES_PER_THREAD, Task
@@ -23,14 +24,45 @@ from ..simd.tile import (
     tile_zero,
 )
 from ..simd.vector import lanes, lanes_of
+from .driver import source_of
 from .geometry import pack_geometry, read_geometry
 from .lowering import Contraction, lower_output
-from .pack import PACKING_FLOPS, pad_rows, unpack_weight_grad
+from .pack import PACKING_FLOPS, unpack_weight_grad
 
 DEPTH = 4
 """How many pixels one round of the innermost loop takes."""
 BLOCK_PIXELS = 64
 """A tile is loaded and stored once a block, which should not be for fewer pixels than this."""
+
+
+class Weights(NamedTuple):
+    """What one tile is the gradient of: in one group, outputs from `output` on, and inputs from `tap` on."""
+
+    group: int
+    output: int
+    number: int
+    """The tap's."""
+    tap: int
+
+
+class Span(NamedTuple):
+    """The lines first..last of an image, before which `aside` blocks of the same part have been summed."""
+
+    image: int
+    first: int
+    last: int
+    aside: int
+
+
+@inlined
+def span_of(g, item, first_item, span, pieces):
+    """Return the lines of an item, and how many blocks its part has summed before it."""
+    lines = len(g.x_lines)
+    blocks, spans = (lines + g.block - 1) // g.block, (g.block + span - 1) // span
+    image_spans = (blocks - 1) * spans + (lines - (blocks - 1) * g.block + span - 1) // span
+    image, first = item // blocks, item % blocks * g.block
+    aside = image * image_spans + item % blocks * spans - first_item // blocks * image_spans - first_item % blocks * spans
+    return Span(image, first, min(first + g.block, lines), aside * pieces)
 
 
 @cache
@@ -41,78 +73,79 @@ def direct_weight_grad_kernel(rows, vectors, columns, long):
     `long` sums are those of arrays/long_sums.py: a block is `span` lines of an item, or a piece of a line.
     """
 
+    @inlined
+    def add_pixels(tile, x, position, x_step, dy, at, y_step, pixels, outputs, tap_step):
+        """tile[c, :] += the sum over pixels of x[pixel, c] * dy[pixel, :]: the formula."""
+        if columns:
+            for p in range(pixels):
+                tile = tile_outer_patch_part(tile, x, position + p * x_step, columns, tap_step, dy, at + p * y_step, outputs)
+        elif outputs >= vectors * lanes(x):
+            deep = pixels // DEPTH * DEPTH
+            for p in range(0, deep, DEPTH):
+                tile = tile_outer_run(tile, x, position + p * x_step, 1, x_step, dy, at + p * y_step, y_step, DEPTH)
+            for p in range(deep, pixels):
+                tile = tile_outer(tile, x, position + p * x_step, 1, dy, at + p * y_step)
+        else:
+            for p in range(pixels):
+                tile = tile_outer_part(tile, x, position + p * x_step, 1, dy, at + p * y_step, outputs)
+        return tile
+
+    @inlined
+    def weights_of(g, unit, channels):
+        """Return what tile number `unit` is the gradient of."""
+        run_tiles = (g.run + rows - 1) // rows
+        tap_tiles = 1 if columns else len(g.taps) * run_tiles
+        group_tiles = (g.outputs + channels - 1) // channels * tap_tiles
+        number = unit % tap_tiles // run_tiles
+        tap = g.taps[0] if columns else g.taps[number] + min(unit % run_tiles * rows, g.run - rows)
+        return Weights(unit // group_tiles, unit % group_tiles // tap_tiles * channels, number, tap)
+
+    @inlined
+    def add_lines(tile, g, x, origin, dy, weights, image, first, last, begin, pixels, tap_step):
+        """Add to a tile what `pixels` of each line give, from pixel `begin` on, but of those that lie in a border of zeros."""
+        position = origin + weights.tap + weights.group * g.x_group + begin * g.x_step
+        at, outputs = image * g.y_image + weights.output + weights.group * g.y_group + begin * g.y_step, g.outputs - weights.output
+        for line in range(first, last):
+            if columns or g.tap_ranges[2 * line] <= weights.number < g.tap_ranges[2 * line + 1]:
+                here, there = position + g.x_lines[line], at + g.y_lines[line]
+                tile = add_pixels(tile, x, here, g.x_step, dy, there, g.y_step, pixels, outputs, tap_step)
+        return tile
+
+    @inlined
+    def add_span(g, x, origin, dy, weights, lines, parts, wide, at, tap_step, piece, span):
+        """Add a span of lines to the tile that is kept from parts[at] on, and return how many blocks have been put aside."""
+        aside, channels = lines.aside, vectors * lanes(x)
+        for first in range(lines.first, lines.last, span):
+            for begin in range(0, g.pixels, piece):
+                tile = tile_zero(x, rows, vectors) if long else tile_load(parts, at, channels, rows, vectors)
+                pixels, last = min(piece, g.pixels - begin), min(first + span, lines.last)
+                tile = add_lines(tile, g, x, origin, dy, weights, lines.image, first, last, begin, pixels, tap_step)
+                if long:
+                    tile_put_aside(tile, parts, wide, at, aside)
+                    aside += 1
+                else:
+                    tile_store(tile, parts, at, channels, channels)
+        return aside
+
     @jit
     def direct_weight_grad(x, dy, parts, wide, scratch, geometry, tap_step, items, part_count, piece, span, start, stop):
-        g = read_geometry(geometry)
-        taps, run, x_lines, x_step, y_step, count, outputs = g.taps, g.run, g.x_lines, g.x_step, g.y_step, g.pixels, g.outputs
-        lines, block = len(x_lines), g.block
-        blocks = (lines + block - 1) // block
-        channels = vectors * lanes(x)
-        row = g.left + g.width + g.right
-        run_tiles = (run + rows - 1) // rows
-        tap_tiles = 1 if columns else len(taps) * run_tiles
-        group_tiles = (outputs + channels - 1) // channels * tap_tiles
-        tiles, tile_size = g.groups * group_tiles, rows * channels
-        pieces, spans = (count + piece - 1) // piece, (block + span - 1) // span
-        image_spans = (blocks - 1) * spans + (lines - (blocks - 1) * block + span - 1) // span
+        g, channels = read_geometry(geometry), vectors * lanes(x)
+        tap_tiles = 1 if columns else len(g.taps) * ((g.run + rows - 1) // rows)
+        tiles, size = g.groups * ((g.outputs + channels - 1) // channels) * tap_tiles, rows * channels
         for part in range(start // tiles, (stop + tiles - 1) // tiles):
-            first_item, last_item = items * part // part_count, items * (part + 1) // part_count
-            for item in range(first_item, last_item):
-                image, first = item // blocks, item % blocks * block
-                last = min(first + block, lines)
-                aside = image * image_spans + item % blocks * spans
-                aside -= first_item // blocks * image_spans + first_item % blocks * spans
-                source, origin = x, image * g.x_image
-                if len(scratch):
-                    low, high = x_lines[first] // row, (x_lines[last - 1] + taps[-1] + run - 1) // row + 1
-                    pad_rows(x, image * g.x_image, g.border_rows, low, high, g.left, g.width, g.right, scratch)
-                    source, origin = scratch, -low * row
-                for unit in range(max(start, part * tiles), min(stop, (part + 1) * tiles)):
-                    group, o = (unit - part * tiles) // group_tiles, (unit - part * tiles) % group_tiles // tap_tiles * channels
-                    t = unit % tap_tiles // run_tiles
-                    tap = taps[0] if columns else taps[t] + min(unit % run_tiles * rows, run - rows)
-                    if item == first_item and not long:
-                        parts[unit * tile_size : (unit + 1) * tile_size] = 0
-                    put_aside = aside * pieces
-                    for span_piece in range((last - first + span - 1) // span * pieces):
-                        top, begin = first + span_piece // pieces * span, span_piece % pieces * piece
-                        pixels = min(piece, count - begin)
-                        if long:
-                            tile = tile_zero(x, rows, vectors)
-                        else:
-                            tile = tile_load(parts, unit * tile_size, channels, rows, vectors)
-                        for line in range(top, min(top + span, last)):
-                            if not columns and not g.tap_ranges[2 * line] <= t < g.tap_ranges[2 * line + 1]:
-                                continue
-                            position = origin + x_lines[line] + tap + group * g.x_group + begin * x_step
-                            at = image * g.y_image + g.y_lines[line] + o + group * g.y_group + begin * y_step
-                            if columns:
-                                for _ in range(pixels):
-                                    tile = tile_outer_patch_part(tile, source, position, columns, tap_step, dy, at, outputs - o)
-                                    position += x_step
-                                    at += y_step
-                            elif o + channels <= outputs:
-                                for _ in range(pixels // DEPTH):
-                                    tile = tile_outer_run(tile, source, position, 1, x_step, dy, at, y_step, DEPTH)
-                                    position += DEPTH * x_step
-                                    at += DEPTH * y_step
-                                for _ in range(pixels % DEPTH):
-                                    tile = tile_outer(tile, source, position, 1, dy, at)
-                                    position += x_step
-                                    at += y_step
-                            else:
-                                for _ in range(pixels):
-                                    tile = tile_outer_part(tile, source, position, 1, dy, at, outputs - o)
-                                    position += x_step
-                                    at += y_step
-                        if long:
-                            tile_put_aside(tile, parts, wide, unit * tile_size, put_aside)
-                            put_aside += 1
-                        else:
-                            tile_store(tile, parts, unit * tile_size, channels, channels)
-                    if long and item == last_item - 1:
-                        tile = tile_take_back(tile_zero(x, rows, vectors), parts, wide, unit * tile_size, put_aside)
-                        tile_store(tile, parts, unit * tile_size, channels, channels)
+            first_item, last_item = items * part // part_count, items * (part + 1) // part_count - 1
+            first_unit, behind = max(start, part * tiles), min(stop, (part + 1) * tiles)
+            if not long:
+                parts[first_unit * size : behind * size] = 0
+            for item in range(first_item, last_item + 1):
+                lines = span_of(g, item, first_item, span, (g.pixels + piece - 1) // piece)
+                source, origin = source_of(x, scratch, g, lines.image, lines.first, lines.last)
+                for unit in range(first_unit, behind):
+                    weights = weights_of(g, unit - part * tiles, channels)
+                    aside = add_span(g, source, origin, dy, weights, lines, parts, wide, unit * size, tap_step, piece, span)
+                    if long and item == last_item:
+                        tile = tile_take_back(tile_zero(x, rows, vectors), parts, wide, unit * size, aside)
+                        tile_store(tile, parts, unit * size, channels, channels)
 
     return direct_weight_grad
 

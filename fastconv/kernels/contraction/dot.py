@@ -7,74 +7,57 @@ from functools import cache, partial
 
 import numpy as np
 
-from ...runtime.jit import jit
-from ...runtime.machine import INPUT_BLOCK
-from ...runtime.memory import buffer, zeros
+from ...runtime.jit import inlined, jit
+from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ...shapes import ConvSpec
-from ..arrays.long_sums import is_long, pieces_of, scratchpads, tile_put_aside, tile_take_back
+from ..arrays.long_sums import Aside, end_of_piece, tile_take_back
 from ..simd.tile import tile_zero
 from ..simd.tile_math import tile_add_products, tile_lane_sums
 from ..simd.vector import lanes, lanes_of, vstore
-from .direct import DirectInputGradPlan
+from .driver import MicroKernel, contraction_kernel
 from .geometry import pack_geometry, read_geometry
-from .lowering import Contraction, lower_output
-from .pack import pad_rows
+from .lowering import lower_output
+from .plan import ContractionPlan, PhasesPlan
 
 
 @cache
-def dot_kernel(shape, rows, long):
-    """Return the kernel for tiles of a shape, (fewest pixels, most, results of each), in as many `rows` as a vector has lanes.
+def dot_kernel(pixels, outputs, rows):
+    """Return the kernel for tiles of up to so many pixels with `outputs` results each, in as many `rows` as a vector has lanes."""
 
-    It needs lines of at least a tile's pixels, the `height`. `long` sums are those of
-    arrays/long_sums.py: a run is taken in pieces, some of which are a block.
-    """
-    least, most, outputs = shape
+    @inlined
+    def add_run(tile, x, position, x_step, w, at, run, terms, height):
+        """tile[pixel and output, lane] += x[pixel, c] * w[output, c] for the c of each lane: the formula."""
+        whole = terms // lanes(x) * lanes(x)
+        if height == pixels:
+            for c in range(0, whole, lanes(x)):
+                tile = tile_add_products(tile, x, position + c, x_step, w, at + c, run, 0, pixels, pixels, outputs)
+        else:
+            for c in range(0, whole, lanes(x)):
+                tile = tile_add_products(tile, x, position + c, x_step, w, at + c, run, 0, height, pixels, outputs)
+        if whole < terms:
+            tile = tile_add_products(tile, x, position + whole, x_step, w, at + whole, run, terms - whole, height, pixels, outputs)
+        return tile
 
-    @jit
-    def dot(x, w, bias, y, scratch, totals, sums, wide, geometry, piece, block_pieces, height, start, stop):
-        g = read_geometry(geometry)
-        run, x_lines, x_step = g.run, g.x_lines, g.x_step
-        blocks, row, top = (len(x_lines) + g.block - 1) // g.block, g.left + g.width + g.right, most if least == most else height
-        for item in range(start, stop):
-            image, first = item // blocks, item % blocks * g.block
-            last = min(first + g.block, len(x_lines))
-            source, origin = x, image * g.x_image
-            if len(scratch):
-                low, high = x_lines[first] // row, (x_lines[last - 1] + g.taps[-1] + run - 1) // row + 1
-                pad_rows(x, image * g.x_image, g.border_rows, low, high, g.left, g.width, g.right, scratch)
-                source, origin = scratch, -low * row
-            for line in range(first, last):
-                for p in range(0, g.pixels, top):
-                    pixel = min(p, g.pixels - top)  # the last tile moves back and overlaps: it only stores, so it may
-                    begin = origin + x_lines[line] + pixel * x_step
-                    end = image * g.y_image + g.y_lines[line] + pixel * g.y_step
-                    tile, at, aside, left_of_block = tile_zero(x, rows, 1), 0, 0, block_pieces
-                    for tap in g.taps:
-                        for low in range(0, run, piece):
-                            high = min(low + piece, run)
-                            whole = low + (high - low) // lanes(x) * lanes(x)
-                            for c in range(low, whole, lanes(x)):
-                                tile = tile_add_products(
-                                    tile, source, begin + tap + c, x_step, w, at + c, run, 0, top, shape
-                                )  # fmt: skip
-                            if whole < high:
-                                tile = tile_add_products(
-                                    tile, source, begin + tap + whole, x_step, w, at + whole, run, high - whole, top, shape
-                                )
-                            if long:
-                                left_of_block -= 1
-                                if left_of_block == 0:
-                                    tile_put_aside(tile, sums, wide, 0, aside)
-                                    tile, aside, left_of_block = tile_zero(x, rows, 1), aside + 1, block_pieces
-                        at += outputs * run
-                    if long:
-                        tile = tile_take_back(tile, sums, wide, 0, aside)
-                    vstore(totals, 0, tile_lane_sums(tile))
-                    for k in range(top * outputs):
-                        y[end + k // outputs * g.y_step + k % outputs] = totals[k] + bias[k % outputs]
+    @inlined
+    def sum_tile(x, w, bias, g, spot, sums, wide, pieces):
+        """The sum over taps of runs, each lane for itself."""
+        tile, aside = tile_zero(x, rows, 1), Aside(0, pieces[1])
+        for t in range(len(g.taps)):
+            for c in range(0, g.run, pieces[0]):
+                terms, at = min(pieces[0], g.run - c), t * outputs * g.run + c
+                tile = add_run(tile, x, spot.x + g.taps[t] + c, g.x_step, w, at, g.run, terms, spot.height)
+                tile, aside = end_of_piece(tile, sums, wide, aside, pieces)
+        return tile_take_back(tile, sums, wide, 0, aside.blocks)
 
-    return dot
+    @inlined
+    def store_tile(tile, y, bias, g, spot, sums):
+        """Add up the lanes, and the bias."""
+        vstore(sums, 0, tile_lane_sums(tile))
+        for k in range(spot.height * outputs):
+            y[spot.y + k // outputs * g.y_step + k % outputs] = sums[k] + bias[k % outputs]
+
+    return contraction_kernel("dot", MicroKernel(pixels, 1, sum_tile, store_tile))
 
 
 @jit
@@ -89,38 +72,26 @@ def pack_dots(w, geometry, run, packed, start, stop):
                 packed[(long_tap * outputs + o) * run + k + c] = w[taps[t] + c * run_step + o * output_step]
 
 
-class DotContraction:
-    """One contraction of few outputs with everything chosen: an OutputPlan."""
+class DotContraction(ContractionPlan):
+    """One contraction of few outputs."""
 
-    def __init__(self, contraction: Contraction, dtype: np.dtype):
-        self._contraction = c = contraction
-        most = max(1, lanes_of(dtype) // c.outputs)
-        height = max(1, min(c.count, most))
-        if height < most:  # one kernel for tiles of at least half as many pixels, and one for fewer
-            shape = (most // 2 + 1, most, c.outputs) if height > most // 2 else (1, most // 2, c.outputs)
-        else:
-            shape = (most, most, c.outputs)
-        block = min(len(c.x_lines), max(1, INPUT_BLOCK // c.line_bytes(dtype.itemsize)))
-        self.units, self.flops = c.images * -(-len(c.x_lines) // block), c.flops
-        self.name = f"dot_{dtype.name}_{height}x{c.outputs}x{lanes_of(dtype)}"
-        self._geometry, self._scratch_size = pack_geometry(c, block), c.scratch_size(block)
-        steps = -(-c.run // lanes_of(dtype))
-        long = is_long(steps * len(c.taps), dtype)
-        piece, block_pieces = pieces_of(steps) if long else (steps, 1)
-        self._pieces = piece * lanes_of(dtype), block_pieces, height
-        blocks = -(-steps // piece) * len(c.taps) // block_pieces + 1 if long else 1
-        self._scratchpads = scratchpads(lanes_of(dtype) ** 2, blocks, dtype)
-        self._kernel = dot_kernel(shape, lanes_of(dtype), long)
-        self._no_bias, self._lanes = zeros(c.outputs, dtype), lanes_of(dtype)
+    def fit(self, dtype: np.dtype) -> None:
+        c, lanes = self.contraction, lanes_of(dtype)
+        self.rows, self.vectors = lanes, 1
+        pixels = max(1, lanes // c.outputs)
+        self.name = f"dot_{dtype.name}_{pixels}x{c.outputs}x{lanes}"
+        self.kernel = dot_kernel(pixels, c.outputs, lanes)
+        self.geometry, self.scratch_size = pack_geometry(c, self.block), c.scratch_size(self.block)
+        steps = -(-c.run // lanes)
+        self.cut(steps, steps * len(c.taps), dtype)
+        self.pieces = self.pieces[0] * lanes, self.pieces[1]
+        self.scratchpads = partial(buffer, lanes**2, dtype), self.scratchpads[1]
 
-    def __call__(self, run, x, w, bias, y):
-        c, kernel, geometry, size = self._contraction, self._kernel, self._geometry, self._scratch_size
-        packed = buffer(len(c.taps) * c.run * c.outputs, x.dtype)
-        run(Task(pack_dots, (w, geometry, c.run, packed), len(c.w_taps)))
-        bias = self._no_bias if bias is None else bias
-        scratch, totals = (partial(buffer, n, x.dtype) for n in (size, self._lanes))
-        arguments = x, packed, bias, y, scratch, totals, *self._scratchpads, geometry, *self._pieces
-        run(Task(kernel, arguments, self.units, self.flops))
+    def pack(self, run, w):
+        c = self.contraction
+        packed = buffer(len(c.taps) * c.run * c.outputs, w.dtype)
+        run(Task(pack_dots, (w, self.geometry, c.run, packed), len(c.w_taps)))
+        return packed
 
 
 class DotOutputPlan(DotContraction):
@@ -130,7 +101,8 @@ class DotOutputPlan(DotContraction):
         super().__init__(lower_output(spec), dtype)
 
 
-class DotInputGradPlan(DirectInputGradPlan):
-    """The input gradient of few channels, by phases of the stride: an InputGradPlan."""
+class DotInputGradPlan(PhasesPlan):
+    """The input gradient of few channels: an InputGradPlan."""
 
-    phase = DotContraction
+    def __init__(self, spec: ConvSpec, dtype: np.dtype):
+        super().__init__(DotContraction, spec, dtype)

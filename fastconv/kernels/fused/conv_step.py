@@ -8,15 +8,14 @@ from ...runtime.jit import jit
 from ...runtime.memory import buffer
 from ...shapes import ConvSpec
 from ..arrays.long_sums import FLOAT64
-from ..contraction.direct import DirectOutputPlan, direct_kernel
+from ..contraction.direct import DirectOutputPlan
 from ..contraction.direct_weight_grad import DirectWeightGradPlan, direct_weight_grad_kernel
 from ..contraction.pack import pack_weights, unpack_weight_grad
 
 
 @cache
-def whole_output_kernel(rows, vectors, depth, long):
-    """Return the kernel that packs the weights and computes all units; the arguments are those of `direct_kernel`."""
-    output = direct_kernel(rows, vectors, depth, long)
+def whole_output_kernel(output, vectors):
+    """Return the kernel that packs the weights, and computes all units by the kernel `output` of a ContractionPlan."""
 
     @jit
     def conv_whole_output(x, w, bias, y, packed, sums, wide, geometry, outputs_block, pieces, weight_blocks, units):
@@ -51,7 +50,7 @@ class WholeOutput:
         plan = DirectOutputPlan(spec, dtype, filters_first)
         self._dtype, self._size, self._no_bias = dtype, plan.packed_size, plan.no_bias
         self._numbers = (plan.geometry, plan.outputs_block, plan.pieces, plan.weight_blocks, plan.units)
-        self._kernel, self._scratchpads = whole_output_kernel(plan.rows, plan.vectors, plan.depth, plan.long), plan.scratchpads
+        self._kernel, self._scratchpads = whole_output_kernel(plan.kernel, plan.vectors), plan.scratchpads
 
     def __call__(self, x, w, y):
         sums, wide = (made() if callable(made) else made for made in self._scratchpads)

@@ -84,17 +84,17 @@ def tile_lane_sums(typing_context, tile):
 
 
 @intrinsic(prefer_literal=True)
-def tile_add_products(typing_context, tile, x, position, x_step, w, w_position, w_step, count, height, shape):
+def tile_add_products(typing_context, tile, x, position, x_step, w, w_position, w_step, count, height, pixels, outputs):
     """tile[i * outputs + o, :] += x[position + i * x_step :] * w[w_position + o * w_step :] for i < height and o < outputs.
 
-    The height is from the shape's (least, most, outputs), constants. Only the first `count` lanes are loaded, the others count as
-    zero; a constant 0 stands for whole vectors. For one-vector tiles.
+    The most pixels and the outputs are constants; a height that is one, too, is that of whole tiles. Only the first `count` lanes
+    are loaded, the others count as zero; a constant 0 stands for whole vectors. For one-vector tiles.
     """
     whole = isinstance(count, types.Literal) and count.literal_value == 0
-    least, most, outputs = (number.literal_value for number in shape)
+    all_pixels, most, results = isinstance(height, types.Literal), pixels.literal_value, outputs.literal_value
 
     def generate(context, builder, signature, args):
-        value, x_array, x_start, x_distance, w_array, w_start, w_distance, valid, top, _ = args
+        value, x_array, x_start, x_distance, w_array, w_start, w_distance, valid, top, _, _ = args
         slots = [cgutils.alloca_once_value(builder, builder.extract_value(value, k)) for k in range(tile.rows)]
         mask = None if whole else lane_mask(builder, tile.llvm, valid)
 
@@ -103,19 +103,19 @@ def tile_add_products(typing_context, tile, x, position, x_step, w, w_position, 
             pointer = builder.gep(pointer, [builder.mul(distance, ir.Constant(INT64, index))])
             return load(builder, tile.llvm, pointer) if whole else masked_load(builder, tile.llvm, pointer, mask)
 
-        weights = [row(signature.args[4], w_array, w_start, w_distance, o) for o in range(outputs)]
+        weights = [row(signature.args[4], w_array, w_start, w_distance, o) for o in range(results)]
 
         def add(i):
             pixel = row(signature.args[1], x_array, x_start, x_distance, i)
             for slot, weight in zip(slots[i * len(weights) :], weights, strict=False):
                 builder.store(multiply_add(builder, pixel, weight, builder.load(slot)), slot)
 
-        each_row(builder, most, opaque(builder, top), add, least=least)
+        each_row(builder, most, opaque(builder, top), add, least=most if all_pixels else 1)
         for k, slot in enumerate(slots):
             value = builder.insert_value(value, builder.load(slot), k)
         return value
 
-    numbers = (count if whole else types.intp, types.intp, shape)
+    numbers = (count if whole else types.intp, height if all_pixels else types.intp, pixels, outputs)
     return tile(tile, x, types.intp, types.intp, w, types.intp, types.intp, *numbers), generate
 
 

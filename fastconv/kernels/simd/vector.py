@@ -149,25 +149,6 @@ def vload(typing_context, array, position):
     return vector(array, types.intp), generate
 
 
-@intrinsic(prefer_literal=True)
-def prefetch(typing_context, array, position, level):
-    """prefetch(array, position, level): have the cache line of array[position] brought to the cache of this level, 1 or 2.
-
-    It need not exist.
-    """
-    locality = 4 - level.literal_value
-
-    def generate(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[0], *args[:2])
-        pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
-        arguments = [ir.Constant(INT32, value) for value in (0, locality, 1)]  # to read, where to, data
-        signature = ir.FunctionType(ir.VoidType(), [pointer.type, *(argument.type for argument in arguments)])
-        builder.call(cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0"), [pointer, *arguments])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, level), generate
-
-
 @intrinsic
 def vload_part(typing_context, array, position, count):
     """vload_part(array, position, count): like vload, but only the first `count` lanes; the rest are zero."""
