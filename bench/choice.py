@@ -1,6 +1,7 @@
 """How good the choice of an algorithm is: random layers as networks have them, each by every algorithm that can do it.
 
-python -m bench.choice                                  300 layers, three operations each, float32, one thread; some 15 minutes
+python -m bench.choice                                  300 layers, three operations each, float32, one thread; a minute, and
+                                                        before that some to compile
 python -m bench.choice --shapes 40 --seed 1 --operations output,input_grad
 python -m bench.choice --isa avx2 --json choice.json
 
