@@ -88,14 +88,12 @@ class _WritableAlias:
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
-def operands(operation: str, optional: tuple[str, Any] | None = None, **arrays: Any) -> list[np.ndarray]:
-    """Return the named arrays kernel-ready in their common float type; `optional` is a name and a value or None."""
-    if optional is not None and optional[1] is not None:
-        arrays[optional[0]] = optional[1]
-    checked = [as_array(operation, name, value) for name, value in arrays.items()]
-    dtype = float_type(*checked)
-    ready = [kernel_ready(array, dtype) for array in checked]
-    return ready if optional is None or optional[1] is not None else [*ready, None]  # type: ignore[list-item]  # None stays
+def operands(operation: str, optional: dict[str, Any] | None = None, **arrays: Any) -> list[np.ndarray]:
+    """Return the named arrays, and behind them the optional ones, or None, kernel-ready in their common float type."""
+    values = arrays | (optional or {})
+    given = {name: as_array(operation, name, value) for name, value in values.items() if value is not None or name in arrays}
+    dtype = float_type(*given.values())
+    return [kernel_ready(given[name], dtype) if name in given else None for name in values]  # type: ignore[misc]  # None stays
 
 
 def result_array(operation: str, out: Any, shape: tuple[int, ...], dtype: np.dtype, *inputs: Any) -> np.ndarray:

@@ -233,6 +233,45 @@ def check_odd_geometry(back: bool, dtypes: list[str]) -> int:
     return count
 
 
+def check_epilogues(back: bool, dtypes: list[str]) -> int:
+    """Run the kernels that finish their results, and the one that does it afterwards; return how many ran."""
+    from fastconv.functional.epilogue import epilogue_of
+    from fastconv.kernels.epilogue.activations import ACTIVATIONS
+    from fastconv.kernels.epilogue.finish import finish_task
+    from fastconv.kernels.table import TABLE
+
+    from . import naive
+    from .cases import integers
+
+    count = 0
+    for case, dtype in product(convolution_cases("quick"), map(np.dtype, dtypes)):
+        spec = case.spec
+        x, w, bias, residual = (
+            guarded(integers(shape, dtype, seed), back)
+            for seed, shape in enumerate((case.x, case.w, case.w[-1:], spec.output_shape))
+        )
+        y = naive.conv(x, w, bias, *case.naive_geometry)
+        for row in (row for row in TABLE["output"] if row.automatic and row.accepts(spec)):
+            plan = row.plan(spec, dtype)
+            for activation, added in (("relu", None), (("clip", -2, 3), residual), (None, residual)):
+                if getattr(plan, "finishes", False):
+                    epilogue = epilogue_of("check", activation, added, dtype)
+                    result = guarded(np.full(y.shape, np.nan, dtype), back)
+                    plan(in_slices, *(operand.reshape(-1) for operand in (x, w, bias, result)), epilogue)
+                    numbers = activation if isinstance(activation, tuple) else (activation,)
+                    expected = naive.activate(numbers[0], y if added is None else y + added, *numbers[1:])
+                    np.testing.assert_array_equal(result, expected, f"{case.name} {row.name} {activation}")
+                    assert epilogue.not_finite[0] == 0
+                    count += 1
+    for name, dtype, size in product(ACTIVATIONS, map(np.dtype, dtypes), (1, 15, 16, 33, 4097)):
+        y, numbers = guarded(integers((size,), dtype, 1), back), (-1.0, 2.0)[: len(ACTIVATIONS[name].names)]
+        expected = naive.activate(name, y, *numbers)
+        in_slices(finish_task(y, epilogue_of("check", (name, *numbers), None, dtype)))
+        np.testing.assert_allclose(y, expected, 3e-7 if dtype == "float32" else 2e-15, err_msg=name)
+        count += 1
+    return count
+
+
 def check_all(back: bool, scope: str, dtypes: list[str]) -> int:
     """Run what tables choose for much work only, or for odd geometry; return how many ran."""
     from .cases import CASES, NARROW_CASES
@@ -240,4 +279,4 @@ def check_all(back: bool, scope: str, dtypes: list[str]) -> int:
     count = check_winograd(back, scope, dtypes[:1]) + check_odd_geometry(back, dtypes) + check_blocks(back)
     for case, dtype in product(NARROW_CASES + (CASES if scope == "wide" else []), dtypes if scope == "wide" else dtypes[:1]):
         count += check_narrow(case, dtype, partial(guarded, back=back))
-    return count + check_weight_parts(back, dtypes)
+    return count + check_weight_parts(back, dtypes) + check_epilogues(back, dtypes)

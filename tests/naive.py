@@ -4,6 +4,7 @@ Functions have the names of fastconv.functional's; arrays are channels-last. The
 with their early returns mended. Sums run in float64 (or in Python's integers, where the arrays hold integers).
 """
 
+import math
 from itertools import product
 
 import numpy as np
@@ -35,6 +36,32 @@ def conv(x, w, bias, stride, dilation, pads, groups):
             for n in range(x.shape[0]):
                 y[(n, *out, f)] += (x[(n, *source, c)][:, None] * w[(*k, slice(None), f)]).sum(axis=0)
     return y if bias is None else y + bias
+
+
+def activate(name, v, *numbers):
+    """An activation of each number, computed in float64."""
+    formulas = {
+        None: lambda v: v,
+        "relu": lambda v: v if v >= 0 or math.isnan(v) else 0.0,
+        "leaky_relu": lambda v, slope=0.01: slope * v if v < 0 else v,
+        "relu6": lambda v: _clip(v, 0, 6),
+        "clip": lambda v, least, most: _clip(v, least, most),
+        "sigmoid": lambda v: 1 / (1 + _exp(-v)),
+        "hard_sigmoid": lambda v, factor=1 / 6, offset=0.5: _clip(v * factor + offset, 0, 1),
+        "hard_swish": lambda v: v * _clip(v / 6 + 0.5, 0, 1),
+        "silu": lambda v: v / (1 + _exp(-v)),
+        "gelu": lambda v: v * (1 + math.erf(v / math.sqrt(2))) / 2,
+        "tanh": math.tanh,
+    }
+    return np.array([formulas[name](float(number), *numbers) for number in v.ravel()]).reshape(v.shape).astype(v.dtype)
+
+
+def _clip(v, least, most):
+    return v if math.isnan(v) else min(max(v, least), most)
+
+
+def _exp(v):
+    return math.exp(v) if v < 709 or math.isnan(v) else math.inf
 
 
 def conv_input_grad(dy, w, input_shape, stride, dilation, pads, groups):

@@ -205,10 +205,14 @@ def test_a_kernel_that_cannot_be_kept_works_and_leaves_nothing(tmp_path):
 
 def test_closures_of_different_values_have_different_names():
     """A name shared by two kernels from the disk cache would let a third one be linked to the wrong one."""
-    from fastconv.kernels.contraction.direct import direct_kernel
+    from fastconv.kernels.contraction.direct import direct_tile
+    from fastconv.kernels.contraction.driver import contraction_kernel
     from fastconv.runtime.jit import jit
 
-    names = {direct_kernel(rows, vectors, 1).py_func.__qualname__ for rows in (3, 4) for vectors in (1, 2)}
+    def kernel(rows, vectors):
+        return contraction_kernel("direct", direct_tile(rows, vectors, 1))
+
+    names = {kernel(rows, vectors).py_func.__qualname__ for rows in (3, 4) for vectors in (1, 2)}
     assert len(names) == 4
 
     def adder(number, calls):
@@ -218,7 +222,7 @@ def test_closures_of_different_values_have_different_names():
 
         return add
 
-    inner = [direct_kernel(rows, 1, 1) for rows in (3, 4)]
+    inner = [kernel(rows, 1) for rows in (3, 4)]
     names = [adder(number, calls).py_func.__qualname__ for number in (1, 2) for calls in inner]
     assert len(set(names)) == 4
     assert adder(1, inner[0]).py_func.__qualname__ == names[0]

@@ -12,18 +12,46 @@ from typing import Any
 import numpy as np
 
 from ..arrays import all_finite
+from ..kernels.epilogue.finish import Epilogue, finish_task
 from ..kernels.table import check_algorithm, choose
 from ..runtime.threads import parallel_for
 from ..shapes import ConvSpec
 
 
-def convolve_into(operation: str, spec: ConvSpec, x: np.ndarray, w: np.ndarray, bias: Any, y: np.ndarray, algorithm: str) -> None:
-    """Compute y from x, w (*kernel, channels, filters) and bias, all channels-last and contiguous."""
+def convolve_into(
+    operation: str,
+    spec: ConvSpec,
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: Any,
+    y: np.ndarray,
+    algorithm: str,
+    epilogue: Epilogue | None = None,
+) -> None:
+    """Compute y from x, w (*kernel, channels, filters) and bias, all channels-last and contiguous, and finish it."""
     check_algorithm(operation, "output", algorithm)
+    if not y.size:
+        return
+    flat = x.reshape(-1), w.reshape(-1), bias, y.reshape(-1)
     if not x.size:
         y[...] = 0 if bias is None else bias
-    elif y.size:
-        run(operation, "output", spec, algorithm, w, y, x.reshape(-1), w.reshape(-1), bias, y.reshape(-1))
+    elif epilogue is not None and _run_finished(operation, spec, algorithm, w, flat, epilogue):
+        return
+    else:
+        run(operation, "output", spec, algorithm, w, y, *flat)
+    if epilogue is not None:
+        parallel_for(finish_task(flat[-1], epilogue))
+
+
+def _run_finished(operation: str, spec: ConvSpec, algorithm: str, w: np.ndarray, flat: tuple, epilogue: Epilogue) -> bool:
+    """Compute a finished result if the chosen kernel can, and return whether it is right: as `run`, for zeros of the border."""
+    plan = choose(operation, "output", spec, w.dtype, algorithm)
+    if not getattr(plan, "finishes", False):
+        return False
+    plan(parallel_for, *flat, epilogue)
+    if not epilogue.not_finite[0] or not any(map(any, spec.pads)):
+        return True
+    return all_finite(w)
 
 
 def input_grad_into(operation: str, spec: ConvSpec, dy: np.ndarray, w: np.ndarray, dx: np.ndarray, algorithm: str) -> None:

@@ -13,6 +13,7 @@ from ..shapes import as_shape, check_shape, conv_spec
 from .border import border_of
 from .compute import convolve_into, input_grad_into, weight_grad_into
 from .dimensions import per_dimension
+from .epilogue import epilogue_of
 from .layout import (
     deliver,
     from_last,
@@ -53,10 +54,14 @@ def conv(
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
     layout: str = "",
+    activation: Any = None,
+    residual: ArrayLike | None = None,
     algorithm: str = "auto",
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Convolve images with filters: {formula}.
+
+    With a residual r and an activation, activation(y + r); what is added and applied is so while a result is in the cache.
 
     Parameters
     ----------
@@ -75,6 +80,13 @@ def conv(
     groups : int
         Filters are cut into groups, each of which sees its own c / groups channels. (Depthwise: groups = c.)
     layout : "{layout}" or "{first}"
+    activation : str, or tuple of one and its numbers, optional
+        "relu", "leaky_relu" (of slope 0.01) or ("leaky_relu", slope), "relu6", ("clip", least, most), "sigmoid", "hard_sigmoid"
+        (y / 6 + 0.5 between 0 and 1) or ("hard_sigmoid", factor, offset), "hard_swish" (y * hard_sigmoid(y)), "silu"
+        (y * sigmoid(y)), "gelu" (y * (1 + erf(y / sqrt(2))) / 2) or "tanh". Their exp, erf and tanh are within 1 unit in the last
+        place of float32, 4 of float64.
+    residual : array of the result's shape, optional
+        What is added before the activation.
     algorithm : "auto", "plane", "depthwise", "grouped", "winograd", "narrow", "dot", "direct", "generic" or "fft"
         "auto" takes what the environment variable FASTCONV_KERNEL names, if that can do the case, else the fastest that can, but
         never "fft"; the others ask for one. `explain` tells which it is. NaN and infinity reach only the results in whose sums they
@@ -110,8 +122,8 @@ def conv(
     {example}
     """
     operation = f"conv{dims}d"
-    first, given = is_first(operation, layout, dims), (x, w, bias)
-    x, w, bias = operands(operation, ("bias", bias), x=x, w=w)
+    first, given = is_first(operation, layout, dims), (x, w, bias, residual)
+    x, w, bias, residual = operands(operation, {"bias": bias, "residual": residual}, x=x, w=w)
     check_rank(operation, "x", x, dims + 2, layout)
     check_rank(operation, "w", w, dims + 2, "(two more than the kernel's)")
     spec = conv_spec(
@@ -119,12 +131,16 @@ def conv(
     )  # fmt: skip
     if bias is not None:
         check_shape(operation, "bias", bias.shape, (spec.filters,))
+    if residual is not None:
+        check_shape(operation, "residual (channels last)", last_shape(residual.shape, first), spec.output_shape)
+        residual = to_last(residual, first)
+    epilogue = epilogue_of(operation, activation, residual, x.dtype)
     border = border_of(operation, spec, padding_mode)
     y = result_for(operation, out, spec.output_shape, first, x.dtype, *given)
     x, w = to_last(x, first), weights_to_last(w, first)
     if border is not None:
         spec, x = border.spec, border.pad(x)
-    convolve_into(operation, spec, x, w, bias, y, algorithm)
+    convolve_into(operation, spec, x, w, bias, y, algorithm, epilogue)
     return deliver(y, first, out)
 
 

@@ -100,7 +100,7 @@ def conv_transpose(
     """
     operation = f"conv_transpose{dims}d"
     first, given = is_first(operation, layout, dims), (x, w, bias)
-    x, w, bias = operands(operation, ("bias", bias), x=x, w=w)
+    x, w, bias = operands(operation, {"bias": bias}, x=x, w=w)
     check_rank(operation, "x", x, dims + 2, layout)
     check_rank(operation, "w", w, dims + 2, "(two more than the kernel's)")
     spec = transposed_spec(

@@ -78,7 +78,7 @@ def linear(x: ArrayLike, w: ArrayLike, bias: ArrayLike | None = None, *, out: np
     array([[11.5]])
     """
     given = (x, w, bias)
-    x, w, bias = operands("linear", ("bias", bias), x=x, w=w)
+    x, w, bias = operands("linear", {"bias": bias}, x=x, w=w)
     check_rank("linear", "x", x, 2, "(rows, inputs)")
     check_rank("linear", "w", w, 2, "(inputs, outputs)")
     check_shape("linear", "w", w.shape, (x.shape[1], w.shape[1]))

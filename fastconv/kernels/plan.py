@@ -18,7 +18,10 @@ from ..runtime.task import Run
 
 
 class OutputPlan(Protocol):
-    """y = the convolution of x with w, plus a bias for each filter if it isn't None."""
+    """y = the convolution of x with w, plus a bias for each filter if it isn't None.
+
+    One that `finishes` takes a further argument, an Epilogue or None, and does that to each part of y before it leaves the cache.
+    """
 
     name: str
 

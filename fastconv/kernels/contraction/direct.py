@@ -10,16 +10,16 @@ from ...shapes import ConvSpec
 from ..arrays.long_sums import Aside, end_of_piece, tile_take_back
 from ..simd.tile import fit_vectors, tile_load, tile_outer_run
 from ..simd.tile_top import tile_outer_top
-from ..simd.vector import lanes, lanes_of
-from .driver import MicroKernel, contraction_kernel, store_channels
+from ..simd.vector import lanes
+from .driver import MicroKernel, store_channels
 from .geometry import pack_geometry
 from .lowering import lower_output
 from .plan import ContractionPlan, PhasesPlan
 
 
 @cache
-def direct_kernel(rows, vectors, depth):
-    """Return the kernel for tiles of up to `rows` pixels by `vectors` vectors of channels.
+def direct_tile(rows, vectors, depth):
+    """Return the micro-kernel for tiles of up to `rows` pixels by `vectors` vectors of channels.
 
     A line's last tiles have the pixels that are left. `depth` is how many inputs of a run one round of the
     innermost loop takes.
@@ -51,18 +51,19 @@ def direct_kernel(rows, vectors, depth):
                 tile, aside = end_of_piece(tile, sums, wide, aside, pieces)
         return tile_take_back(tile, sums, wide, 0, aside.blocks)
 
-    return contraction_kernel("direct", MicroKernel(rows, vectors, sum_tile, store_channels))
+    return MicroKernel(rows, vectors, sum_tile, store_channels)
 
 
 class DirectContraction(ContractionPlan):
     """One contraction by tiles of pixels and vectors of channels."""
 
+    kind = "direct"
+
     def fit(self, dtype: np.dtype) -> None:
         c = self.contraction
         self.rows, self.vectors = fit_vectors(c.outputs, dtype)
         depth = max(1, min(c.run, RUN_DEPTH))
-        self.name = f"direct_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
-        self.kernel = direct_kernel(self.rows, self.vectors, depth)
+        self.micro = direct_tile(self.rows, self.vectors, depth)
         self.geometry, self.scratch_size = pack_geometry(c, self.block), c.scratch_size(self.block)
         self.cut(c.run, len(c.taps) * c.run, dtype, depth)
 

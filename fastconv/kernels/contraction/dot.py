@@ -15,15 +15,15 @@ from ..arrays.long_sums import Aside, end_of_piece, tile_take_back
 from ..simd.tile import tile_zero
 from ..simd.tile_math import tile_add_products, tile_lane_sums
 from ..simd.vector import lanes, lanes_of, vstore
-from .driver import MicroKernel, contraction_kernel
+from .driver import MicroKernel
 from .geometry import pack_geometry, read_geometry
 from .lowering import lower_output
 from .plan import ContractionPlan, PhasesPlan
 
 
 @cache
-def dot_kernel(pixels, outputs, rows):
-    """Return the kernel for tiles of up to so many pixels with `outputs` results each, in as many `rows` as a vector has lanes."""
+def dot_tile(pixels, outputs, rows):
+    """Return the micro-kernel for up to so many pixels with `outputs` results each, in as many `rows` as a vector has lanes."""
 
     @inlined
     def add_run(tile, x, position, x_step, w, at, run, terms, height):
@@ -57,7 +57,7 @@ def dot_kernel(pixels, outputs, rows):
         for k in range(spot.height * outputs):
             y[spot.y + k // outputs * g.y_step + k % outputs] = sums[k] + bias[k % outputs]
 
-    return contraction_kernel("dot", MicroKernel(pixels, 1, sum_tile, store_tile))
+    return MicroKernel(pixels, 1, sum_tile, store_tile)
 
 
 @jit
@@ -75,12 +75,13 @@ def pack_dots(w, geometry, run, packed, start, stop):
 class DotContraction(ContractionPlan):
     """One contraction of few outputs."""
 
+    kind = "dot"
+
     def fit(self, dtype: np.dtype) -> None:
         c, lanes = self.contraction, lanes_of(dtype)
         self.rows, self.vectors = lanes, 1
         pixels = max(1, lanes // c.outputs)
-        self.name = f"dot_{dtype.name}_{pixels}x{c.outputs}x{lanes}"
-        self.kernel = dot_kernel(pixels, c.outputs, lanes)
+        self.micro = dot_tile(pixels, c.outputs, lanes)
         self.geometry, self.scratch_size = pack_geometry(c, self.block), c.scratch_size(self.block)
         steps = -(-c.run // lanes)
         self.cut(steps, steps * len(c.taps), dtype)

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ...runtime.jit import inlined, jit
+from ..epilogue.finish import finish_nothing
 from ..simd.tile_top import next_height, tile_store_top
 from ..simd.vector import lanes
 from .geometry import read_geometry
@@ -57,11 +58,11 @@ def store_channels(tile, y, bias, g, spot, sums):
 
 
 @cache
-def contraction_kernel(name, micro):
-    """Return the kernel that goes over all tiles; its units are blocks of lines, of all images."""
+def contraction_kernel(name, micro, finish=finish_nothing):
+    """Return the kernel that goes over all tiles, each of which it finishes; its units are blocks of lines, of all images."""
     rows, vectors, sum_tile, store_tile = micro
 
-    def contraction(x, w, bias, y, scratch, sums, wide, geometry, outputs_block, pieces, start, stop):
+    def contraction(x, w, bias, y, scratch, sums, wide, geometry, outputs_block, pieces, epilogue, start, stop):
         g = read_geometry(geometry)
         lines, channels = len(g.y_lines), vectors * lanes(x)
         blocks, padded = (lines + g.block - 1) // g.block, (g.outputs + channels - 1) // channels * channels
@@ -81,6 +82,7 @@ def contraction_kernel(name, micro):
                         for o in range(chunk, min(chunk + outputs_block, g.outputs), channels):
                             spot = Spot(line, pixel, height, begin, group * padded + o, end + o, g.outputs - o)
                             store_tile(sum_tile(source, w, bias, g, spot, sums, wide, pieces), y, bias, g, spot, sums)
+                            finish(y, spot.y, g.y_step, min(spot.outputs, channels), height, epilogue)
                         pixel += height
 
     contraction.__name__, contraction.__qualname__ = name, contraction.__qualname__.replace("contraction.", f"{name}.")

@@ -15,7 +15,7 @@ from ...shapes import ConvSpec
 from ..arrays.long_sums import Aside, end_of_piece, is_long, tile_take_back
 from ..simd.tile import tile_load
 from ..simd.vector import lanes, lanes_of
-from .driver import MicroKernel, contraction_kernel, store_channels
+from .driver import MicroKernel, store_channels
 from .geometry import pack_geometry
 from .lowering import Contraction, lower_output
 from .plan import ContractionPlan, PhasesPlan
@@ -48,8 +48,8 @@ def heights(c: Contraction) -> tuple[int, ...]:
 
 
 @cache
-def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
-    """Return the kernel for tiles of up to `rows` pixels by `vectors` vectors of channels; other numbers as tile_outer_row's.
+def narrow_tile(rows, vectors, taps, stride, distance, edge, long):
+    """Return the micro-kernel for tiles of up to `rows` pixels by `vectors` vectors of channels; other numbers as tile_outer_row's.
 
     Only `long` sums count pieces, which takes 0.03 to 0.08 of the time of a tile that sums one channel's 3 x 3 taps.
     """
@@ -76,7 +76,7 @@ def narrow_kernel(rows, vectors, taps, stride, distance, edge, long):
                         tile, aside = end_of_piece(tile, sums, wide, aside, pieces)
         return tile_take_back(tile, sums, wide, 0, aside.blocks) if long else tile
 
-    return contraction_kernel("narrow", MicroKernel(rows, vectors, sum_tile, store_channels))
+    return MicroKernel(rows, vectors, sum_tile, store_channels)
 
 
 def fit_narrow(c: Contraction, dtype: np.dtype) -> tuple[int, int]:
@@ -93,6 +93,8 @@ def fit_narrow(c: Contraction, dtype: np.dtype) -> tuple[int, int]:
 class NarrowContraction(ContractionPlan):
     """One contraction by tiles that take a row of taps at once."""
 
+    kind = "narrow"
+
     def fit(self, dtype: np.dtype) -> None:
         c, border = self.contraction, self.contraction.border
         self.rows, self.vectors = fit_narrow(c, dtype)
@@ -107,10 +109,7 @@ class NarrowContraction(ContractionPlan):
         self.scratch_size = 0
         window = (self.rows - 1) * stride + (c.row_taps - 1) * distance + 1
         edge = next(n for n in ((c.row_taps - 1) * distance, max(window, -first)) if -first <= n)
-        self.kernel = narrow_kernel(
-            self.rows, self.vectors, c.row_taps, stride, distance, edge, is_long(len(c.taps) * c.run, dtype)
-        )
-        self.name = f"narrow_{dtype.name}_{self.rows}x{self.vectors}x{lanes_of(dtype)}"
+        self.micro = narrow_tile(self.rows, self.vectors, c.row_taps, stride, distance, edge, is_long(len(c.taps) * c.run, dtype))
         self.cut(c.row_taps, len(c.taps) * c.run, dtype)
 
 

@@ -1,7 +1,6 @@
 """What the plans of tiled contractions have in common: blocks and tables, packed weights, and the task of the kernel."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,9 @@ from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..arrays.blocks import blocks_of, clear
 from ..arrays.long_sums import ONE_BLOCK, is_long, pieces_of, scratchpads
+from ..epilogue.finish import finish_rows
 from ..simd.vector import lanes_of
+from .driver import MicroKernel, contraction_kernel
 from .lowering import Contraction, lower_input_grad
 from .pack import PACKING_FLOPS, pack_weights, pad_bias
 
@@ -22,10 +23,12 @@ class ContractionPlan:
     Its kinds choose the tile in `fit`, which sets what is named here, and calls `cut`.
     """
 
+    kind: str
+    """The algorithm's name."""
+    finishes = True
     rows: int
     vectors: int
-    name: str
-    kernel: Any
+    micro: MicroKernel
     geometry: np.ndarray
     scratch_size: int
     """Elements of the lines that a block of units reads, in their border of zeros; 0 if the kernel reads them where they stand."""
@@ -36,6 +39,8 @@ class ContractionPlan:
         self.units = c.images * -(-len(c.x_lines) // self.block)
         self.flops = c.flops
         self.fit(dtype)
+        self.kernel = contraction_kernel(self.kind, self.micro)
+        self.name = f"{self.kind}_{dtype.name}_{self.micro.rows}x{self.micro.vectors}x{lanes_of(dtype)}"
         channels, summed = self.vectors * lanes_of(dtype), len(c.taps) * c.run
         self.weight_blocks = c.groups * -(-c.outputs // channels)
         self.packed_size = self.weight_blocks * channels * summed
@@ -68,10 +73,14 @@ class ContractionPlan:
         run(Task(pad_bias, (bias, self.contraction.groups, padded), self.contraction.groups))
         return padded
 
-    def __call__(self, run, x, w, bias, y):
+    def __call__(self, run, x, w, bias, y, epilogue=None):
+        kernel, finished = self.kernel, ()
+        if epilogue is not None:
+            kernel = contraction_kernel(self.kind, self.micro, finish_rows(epilogue.activation))
+            finished = epilogue.arguments
         operands = x, self.pack(run, w), self.pad(run, bias), y
-        arguments = *operands, self.scratch, *self.scratchpads, self.geometry, self.outputs_block, self.pieces
-        run(Task(self.kernel, arguments, self.units, self.flops))
+        arguments = *operands, self.scratch, *self.scratchpads, self.geometry, self.outputs_block, self.pieces, finished
+        run(Task(kernel, arguments, self.units, self.flops))
 
 
 class PhasesPlan:

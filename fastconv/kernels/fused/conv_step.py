@@ -20,7 +20,7 @@ def whole_output_kernel(output, vectors):
     @jit
     def conv_whole_output(x, w, bias, y, packed, sums, wide, geometry, outputs_block, pieces, weight_blocks, units):
         pack_weights(w, geometry, vectors, packed, 0, weight_blocks)
-        output(x, packed, bias, y, packed[:0], sums, wide, geometry, outputs_block, pieces, 0, units)
+        output(x, packed, bias, y, packed[:0], sums, wide, geometry, outputs_block, pieces, (), 0, units)
 
     return conv_whole_output
 
