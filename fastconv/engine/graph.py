@@ -44,6 +44,13 @@ def sum_before_pool(nodes: Sequence[Node]) -> None:
             pool.sums, convolution.sums = convolution.sums, None
 
 
+def relu_in_convolution(nodes: Sequence[Node]) -> None:
+    """Let convolutions finish their results by the ReLU behind them; its gradient needs no more than these."""
+    for before, node in zip(nodes, nodes[1:], strict=False):
+        if isinstance(before.operation, Convolution) and isinstance(node.operation, Relu):
+            before.operation.epilogue, node.operation.done = node.operation.epilogue, True
+
+
 class Graph:
     """Forward and, in training, backward through all nodes; `x` is the batch, `y` the result, and `dy` is for its gradient.
 
@@ -53,6 +60,7 @@ class Graph:
     def __init__(self, shape: Ints, nodes: Sequence[Node], dtype: np.dtype, training: bool):
         self._nodes = pool_before_relu(nodes)
         sum_before_pool(self._nodes)
+        relu_in_convolution(self._nodes)
         sizes = [prod(shape)] + [prod(node.shape) for node in self._nodes if not node.operation.in_place]
         self._first = next((i for i, node in enumerate(self._nodes) if node.weighted), len(self._nodes))
         gradient = max(sizes[1:], default=sizes[0]) if training else 0

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..kernels.arrays.blocks import blocks_of
 from ..kernels.arrays.column_sums import sum_columns
+from ..kernels.epilogue.finish import Epilogue, finish_task
 from ..kernels.gemm.linear import LinearPlan
 from ..kernels.layers.elementwise import dropout, relu, relu_grad
 from ..kernels.layers.pool import MAX, TIES
@@ -37,9 +38,13 @@ class Operation(Protocol):
 
 
 class Convolution:
-    """A convolution with or without a bias; `sums` is where the gradient of the bias, dy's sums over the pixels, is computed."""
+    """A convolution with or without a bias; `sums` is where the gradient of the bias, dy's sums over the pixels, is computed.
+
+    With an `epilogue`, its results are finished so.
+    """
 
     in_place = False
+    epilogue: Epilogue | None = None
 
     def __init__(self, spec: ConvSpec, weights: dict[str, np.ndarray], gradients: dict[str, np.ndarray]):
         self._spec, self._w, self._bias = spec, weights["kernel"], weights.get("bias")
@@ -49,7 +54,14 @@ class Convolution:
         return choose("Conv2D", operation, self._spec, self._w.dtype)
 
     def forward(self, run, x, y):
-        self._plan("output")(run, x, self._w, self._bias, y)
+        plan = self._plan("output")
+        if self.epilogue is None:
+            plan(run, x, self._w, self._bias, y)
+        elif getattr(plan, "finishes", False):
+            plan(run, x, self._w, self._bias, y, self.epilogue)
+        else:
+            plan(run, x, self._w, self._bias, y)
+            run(finish_task(y, self.epilogue))
 
     def backward(self, run, x, y, dy, dx):
         if self._gradient is not None:
@@ -121,15 +133,23 @@ class AveragePool:
 
 
 class Relu:
-    """max(y, 0), or slope * y for negative y."""
+    """max(y, 0), or slope * y for negative y; `done` says that the operation before it has finished its results so."""
 
     in_place = True
+    done = False
 
     def __init__(self, dtype: np.dtype, slope: float = 0.0):
         self._slope = np.array([slope], dtype)
 
+    @property
+    def epilogue(self) -> Epilogue:
+        """What a convolution before it can do to its results instead."""
+        name, dtype = "leaky_relu" if self._slope[0] else "relu", self._slope.dtype
+        return Epilogue(name, np.array([self._slope[0], 0], np.float64), np.empty(0, dtype), np.zeros(1, np.int64))
+
     def forward(self, run, x, y):
-        run(Task(relu, (y, self._slope), blocks_of(y), y.size))
+        if not self.done:
+            run(Task(relu, (y, self._slope), blocks_of(y), y.size))
 
     def backward(self, run, x, y, dy, dx):
         run(Task(relu_grad, (y, dy, self._slope), blocks_of(dy), dy.size))
