@@ -4,11 +4,12 @@ import sys
 
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from .jit import jit
 
-X86 = ("x86_64", "i686", "i386")
+X86, ARM = ("x86_64", "i686", "i386"), ("aarch64", "arm64")
 WORD = ir.IntType(64)
 IMPATIENCE = 100_000
 """Cycles after which one who waits for others' work lets the system run another thread: there may be more threads than CPUs."""
@@ -109,25 +110,28 @@ def cycles(typing_context):
     return types.int64(), generate
 
 
-FLUSH = 0x8040
-"""The bits of an x86 CPU's mode by which it takes denormal numbers as zeros, and gives zeros for them."""
+FLUSH_X86, FLUSH_ARM = 0x8040, 1 << 24
+FLUSH = FLUSH_ARM if cpu_target.target_context.codegen().magic_tuple()[0].startswith(ARM) else FLUSH_X86
+"""The bits of the CPU's mode (MXCSR, FPCR) by which it takes denormal numbers as zeros, and gives zeros for them."""
 
 
-def _mode_word(builder, name, slot):
-    function = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
-    pointer = builder.bitcast(slot, ir.IntType(8).as_pointer())
-    builder.call(cgutils.get_or_insert_function(builder.module, function, f"llvm.x86.sse.{name}mxcsr"), [pointer])
+def _call(builder, name, result, *args):
+    function = ir.FunctionType(result, [value.type for value in args])
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
 
 
 @intrinsic
 def floating_mode(typing_context):
-    """floating_mode(): this thread's mode of floating-point arithmetic, on x86, else 0."""
+    """floating_mode(): this thread's mode of floating-point arithmetic, on x86 and aarch64, else 0."""
 
     def generate(context, builder, signature, args):
-        if not context.codegen().magic_tuple()[0].startswith(X86):
+        triple = context.codegen().magic_tuple()[0]
+        if triple.startswith(ARM):
+            return _call(builder, "llvm.aarch64.get.fpcr", WORD)
+        if not triple.startswith(X86):
             return ir.Constant(WORD, 0)
         slot = cgutils.alloca_once(builder, ir.IntType(32))
-        _mode_word(builder, "st", slot)
+        _call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), builder.bitcast(slot, ir.IntType(8).as_pointer()))
         return builder.zext(builder.load(slot), WORD)
 
     return types.int64(), generate
@@ -135,12 +139,15 @@ def floating_mode(typing_context):
 
 @intrinsic
 def set_floating_mode(typing_context, mode):
-    """set_floating_mode(mode): set what floating_mode gives, on x86."""
+    """set_floating_mode(mode): set what floating_mode gives, on x86 and aarch64."""
 
     def generate(context, builder, signature, args):
-        if context.codegen().magic_tuple()[0].startswith(X86):
+        triple = context.codegen().magic_tuple()[0]
+        if triple.startswith(ARM):
+            _call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), args[0])
+        elif triple.startswith(X86):
             slot = cgutils.alloca_once_value(builder, builder.trunc(args[0], ir.IntType(32)))
-            _mode_word(builder, "ld", slot)
+            _call(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), builder.bitcast(slot, ir.IntType(8).as_pointer()))
         return context.get_dummy_value()
 
     return types.void(types.int64), generate

@@ -2,7 +2,8 @@
 
 Two kinds of limits are kept apart. Those of the first kind say in which order work is done, and nothing about results: they come
 from the caches of the machine that runs. Those of the second kind say in which order a sum's terms are added, on which its last
-digits depend: they come from LEAST_CACHES, so that all machines with the same vectors get the same bits.
+digits depend: they come from LEAST_CACHES, so that all machines with the same vectors, and a fused multiply-add or none, get the
+same bits (with one C library, whose exp and log are called; `python -m tests.aarch64` compares two kinds of CPU).
 """
 
 from __future__ import annotations
