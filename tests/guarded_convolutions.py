@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from unittest import mock
@@ -15,16 +16,16 @@ BLOCKS = (*QUICK, "3x3 same, deep", "one filter", "grouped, 4 channels each", "1
 
 
 def convolution_cases(scope: str):
-    """Yield shapes: "quick" and "blocks": a few, "single": a fifth, "full": all, "wide": also every tail."""
+    """Yield shapes: "quick", "part" and "blocks": a few, "single": a fifth, "full": all, "wide": also every tail."""
     from .cases import CASES, PLANE_CASES, Case
 
     if scope in ("full", "wide"):
         yield from CASES
         yield from PLANE_CASES
     else:
-        names = BLOCKS if scope == "blocks" else QUICK
+        names = BLOCKS if scope in ("blocks", "part") else QUICK
         yield from (case for case in CASES if case.name in names or (scope == "single" and case in CASES[::5]))
-        yield from [*PLANE_CASES[:3], PLANE_CASES[-1]] if scope == "blocks" else PLANE_CASES[:1]
+        yield from [*PLANE_CASES[:3], PLANE_CASES[-1]] if scope in ("blocks", "part") else PLANE_CASES[:1]
     if scope == "wide":
         for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47):
             yield Case(f"{n} filters", (2, 4, 7, 2), (2, 3, 2, n))
@@ -72,17 +73,24 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
     return count
 
 
-def check_blocks(back: bool) -> int:
-    """Run all on a few cases with sums in blocks of a few terms, as otherwise only those of many have; return how many ran."""
-    from fastconv.kernels.arrays import long_sums as block_sums
+@contextmanager
+def short_blocks():
+    """Let sums be made in blocks of a few terms, as otherwise only those of many are."""
+    from fastconv.kernels.arrays import long_sums
     from fastconv.kernels.plane import output as conv_plane
 
+    short = mock.patch.multiple(long_sums, ONE_SUM=2, BLOCK_TERMS=4, TILE_TERMS=4)
+    with short, mock.patch.object(conv_plane, "BLOCK_ROWS", conv_plane.MOST_ROWS):
+        yield
+
+
+def check_blocks(back: bool) -> int:
+    """Run all on a few cases with sums in blocks of a few terms, as otherwise only those of many have; return how many ran."""
     from . import guarded_layers
     from .cases import NARROW_CASES
     from .guarded_training import check_one_pass
 
-    short = mock.patch.multiple(block_sums, ONE_SUM=2, BLOCK_TERMS=4, TILE_TERMS=4)
-    with short, mock.patch.object(conv_plane, "BLOCK_ROWS", conv_plane.MOST_ROWS):
+    with short_blocks():
         count = check_convolutions(back, "blocks", ["float32"]) + guarded_layers.check_dense(back, ["float32"])
         count += sum(check_narrow(case, "float32", partial(guarded, back=back)) for case in NARROW_CASES)
         return count + check_weight_parts(back, ["float32"]) + guarded_layers.check_steps(back, ["float32"]) + check_one_pass(back)
@@ -133,7 +141,7 @@ def check_winograd(back: bool, scope: str, dtypes: list[str]) -> int:
     if scope == "wide":
         cases += [Case(f"{n} pixels", (2, n, 11 - n, 16 + n), (3, 3, 16 + n, 17), 1, 1) for n in range(1, 11)]
         cases += [Case("large", (3, 30, 29, 16), (3, 3, 16, 33), 1, 0)]
-    for case, m, dtype in product(cases, tiles, map(np.dtype, dtypes)):
+    for case, m, dtype in product(cases[: 2 if scope == "part" else None], tiles, map(np.dtype, dtypes)):
         spec, geometry = case.spec, case.naive_geometry
         x, w, bias, dy = (
             guarded(integers(shape, dtype, seed), back)
@@ -276,7 +284,15 @@ def check_all(back: bool, scope: str, dtypes: list[str]) -> int:
     """Run what tables choose for much work only, or for odd geometry; return how many ran."""
     from .cases import CASES, NARROW_CASES
 
-    count = check_winograd(back, scope, dtypes[:1]) + check_odd_geometry(back, dtypes) + check_blocks(back)
+    count = check_winograd(back, scope, dtypes[:1]) + check_odd_geometry(back, dtypes)
+    if scope == "part":
+        with short_blocks():
+            return (
+                count
+                + check_convolutions(back, "quick", dtypes)
+                + check_narrow(NARROW_CASES[0], dtypes[0], partial(guarded, back=back))
+            )
+    count += check_blocks(back)
     for case, dtype in product(NARROW_CASES + (CASES if scope == "wide" else []), dtypes if scope == "wide" else dtypes[:1]):
         count += check_narrow(case, dtype, partial(guarded, back=back))
     return count + check_weight_parts(back, dtypes) + check_epilogues(back, dtypes)
