@@ -275,7 +275,8 @@ def check_epilogues(back: bool, dtypes: list[str]) -> int:
         y, numbers = guarded(integers((size,), dtype, 1), back), (-1.0, 2.0)[: len(ACTIVATIONS[name].names)]
         expected = naive.activate(name, y, *numbers)
         in_slices(finish_task(y, epilogue_of("check", (name, *numbers), None, dtype)))
-        np.testing.assert_allclose(y, expected, 3e-7 if dtype == "float32" else 2e-15, err_msg=name)
+        tolerance = 3e-7 if dtype == "float32" else 2e-15
+        np.testing.assert_allclose(y, expected, tolerance, tolerance, err_msg=name)
         count += 1
     return count
 

@@ -40,8 +40,8 @@ def hard_sigmoid(v, a, b):
 
 @inlined
 def hard_swish(v, a, b):
-    """v * hard_sigmoid(v)."""
-    return vmul(v, hard_sigmoid(v, a, b))
+    """v * (v + 3) / 6, of v + 3 between 0 and 6."""
+    return vdiv(vmul(v, vclamp(vadd(v, vlike(v, 3.0)), 0.0, 6.0)), vlike(v, 6.0))
 
 
 @inlined
@@ -88,7 +88,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "clip": Activation(clip, (), ("least", "most")),
     "sigmoid": Activation(sigmoid),
     "hard_sigmoid": Activation(hard_sigmoid, (1 / 6, 0.5), ("factor", "offset")),
-    "hard_swish": Activation(hard_swish, (1 / 6, 0.5)),
+    "hard_swish": Activation(hard_swish),
     "silu": Activation(silu),
     "gelu": Activation(gelu),
     "tanh": Activation(tanh),
