@@ -8,7 +8,6 @@ subprocesses, for this CPU and for others.
 from __future__ import annotations
 
 import ctypes
-import gc
 import importlib
 import inspect
 import mmap
@@ -19,7 +18,6 @@ from functools import partial
 from itertools import product
 
 import numpy as np
-from numba.core.registry import CPUDispatcher
 
 import fastconv.kernels
 from fastconv.runtime import memory
@@ -119,8 +117,7 @@ def _guard_tables(arguments, pairs):
 def kernels_run() -> dict[str, bool]:
     """Return for each compiled function of the kernels and of runtime/task.py, and what makes such, whether it has run.
 
-    A function that kernels call, or close over, has run with them: where a kernel comes from the disk, what it calls isn't compiled
-    on its own, and what is inlined never is.
+    A function that kernels call has run with them: where a kernel comes from the disk, what it calls isn't compiled on its own.
     """
     found = {}
     modules = [module.name for module in pkgutil.walk_packages(fastconv.kernels.__path__, "fastconv.kernels.")]
@@ -131,24 +128,24 @@ def kernels_run() -> dict[str, bool]:
             elif hasattr(value, "cache_info") and value.__module__ == module and MAKES_KERNELS.search(inspect.getsource(value)):
                 found[value] = value.cache_info().currsize > 0
     waiting = [value for value, run in found.items() if run]
-    waiting += [value for value in gc.get_objects() if type(value) is CPUDispatcher and value.overloads]  # what makers have made
-    ran = set(waiting)
     while waiting:
-        new = set(_called_by(waiting.pop())) - ran
-        ran |= new
-        waiting += new
-    return {f"{value.__module__}.{value.__name__}": value in ran for value in found}
+        for called in _called_by(waiting.pop()):
+            if found.get(called) is False:
+                found[called] = True
+                waiting.append(called)
+    return {f"{value.__module__}.{value.__name__}": run for value, run in found.items()}
 
 
 def _called_by(kernel):
-    """Yield kernels and makers that a kernel, or what a maker makes, calls by a name of its module or closes over."""
+    """Yield what a kernel, or what a maker of kernels makes, calls by a name of its module."""
     function = inspect.unwrap(getattr(kernel, "py_func", kernel))
-    codes, values = [function.__code__], [cell.cell_contents for cell in function.__closure__ or ()]
+    codes = [function.__code__]
     while codes:
         code = codes.pop()
         codes += [inner for inner in code.co_consts if inspect.iscode(inner)]
-        values += map(function.__globals__.get, code.co_names)
-    yield from (value for value in values if hasattr(value, "py_func") or hasattr(value, "cache_info"))
+        for value in map(function.__globals__.get, code.co_names):
+            if value.__hash__:
+                yield value
 
 
 def main(scope: str) -> None:

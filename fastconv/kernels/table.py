@@ -16,8 +16,8 @@ from ..shapes import ConvSpec
 from .contraction.direct import DirectInputGradPlan, DirectOutputPlan
 from .contraction.direct_weight_grad import DirectWeightGradPlan
 from .contraction.dot import DotInputGradPlan, DotOutputPlan
-from .contraction.lowering import join_columns
-from .contraction.narrow import LEAST_ROWS, NarrowInputGradPlan, NarrowOutputPlan, most_pixels
+from .contraction.lowering import join_columns, lower_input_grad, lower_output
+from .contraction.narrow import LEAST_ROWS, NarrowInputGradPlan, NarrowOutputPlan, most_pixels, narrow_pays
 from .depthwise.output import DepthwiseInputGradPlan, DepthwiseOutputPlan
 from .depthwise.weight_grad import DepthwiseWeightGradPlan
 from .gemm.pointwise import PointwiseWeightGradPlan, pointwise_pays
@@ -118,13 +118,15 @@ def _narrow_grad(spec: ConvSpec) -> bool:
 
 
 def _narrow_output_pays(spec: ConvSpec, dtype: np.dtype) -> bool:
-    """Return whether the output is faster so than by "dot"."""
-    return 2 * spec.filters > lanes_of(dtype) or spec.channels < 2 * lanes_of(dtype)
+    """Return whether the output is faster so than by "dot" or "direct"."""
+    beside_dot = 2 * spec.filters > lanes_of(dtype) or spec.channels < 2 * lanes_of(dtype)
+    return beside_dot and narrow_pays(lower_output(spec), dtype)
 
 
 def _narrow_grad_pays(spec: ConvSpec, dtype: np.dtype) -> bool:
-    """Return whether the input gradient is faster so than by "dot"."""
-    return 2 * spec.channels > lanes_of(dtype) or spec.filters < 2 * lanes_of(dtype)
+    """Return whether the input gradient is faster so than by "dot" or "direct"."""
+    beside_dot = 2 * spec.channels > lanes_of(dtype) or spec.filters < 2 * lanes_of(dtype)
+    return beside_dot and all(narrow_pays(phase, dtype) for phase in lower_input_grad(spec)[:1])
 
 
 def _three_by_three(spec: ConvSpec) -> bool:

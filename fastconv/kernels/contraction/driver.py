@@ -59,27 +59,33 @@ def store_channels(tile, y, bias, g, spot, sums):
 
 @cache
 def contraction_kernel(name, micro, finish=finish_nothing):
-    """Return the kernel that goes over all tiles, each of which it finishes; its units are blocks of lines, of all images."""
+    """Return the kernel that goes over all tiles, each of which it finishes.
+
+    `cut` is (items, parts, outputs): an item is a block of lines of an image, and of all groups' outputs, so many at a time, each
+    unit does a part for one item. The items are the faster index: what a part has of the weights stays near.
+    """
     rows, vectors, sum_tile, store_tile = micro
 
-    def contraction(x, w, bias, y, scratch, sums, wide, geometry, outputs_block, pieces, epilogue, start, stop):
+    def contraction(x, w, bias, y, scratch, sums, wide, geometry, cut, pieces, epilogue, start, stop):
         g = read_geometry(geometry)
         lines, channels = len(g.y_lines), vectors * lanes(x)
         blocks, padded = (lines + g.block - 1) // g.block, (g.outputs + channels - 1) // channels * channels
-        chunks = (g.outputs + outputs_block - 1) // outputs_block
-        for item in range(start, stop):
+        items, parts, most = cut
+        chunks = (g.outputs + most - 1) // most
+        for unit in range(start, stop):
+            item, part = unit % items, unit // items
             image, first = item // blocks, item % blocks * g.block
             last = min(first + g.block, lines)
             source, origin = source_of(x, scratch, g, image, first, last)
-            for group_chunk in range(g.groups * chunks):
-                group, chunk = group_chunk // chunks, group_chunk % chunks * outputs_block
+            for group_chunk in range(g.groups * chunks * part // parts, g.groups * chunks * (part + 1) // parts):
+                group, chunk = group_chunk // chunks, group_chunk % chunks * most
                 for line in range(first, last):
                     pixel = 0
                     while pixel < g.pixels:
                         height = next_height(g.pixels - pixel, rows)
                         begin = origin + g.x_lines[line] + pixel * g.x_step + group * g.x_group
                         end = image * g.y_image + g.y_lines[line] + pixel * g.y_step + group * g.y_group
-                        for o in range(chunk, min(chunk + outputs_block, g.outputs), channels):
+                        for o in range(chunk, min(chunk + most, g.outputs), channels):
                             spot = Spot(line, pixel, height, begin, group * padded + o, end + o, g.outputs - o)
                             store_tile(sum_tile(source, w, bias, g, spot, sums, wide, pieces), y, bias, g, spot, sums)
                             finish(y, spot.y, g.y_step, min(spot.outputs, channels), height, epilogue)

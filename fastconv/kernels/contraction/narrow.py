@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from ...runtime.jit import inlined
-from ...runtime.machine import REGISTERS
+from ...runtime.machine import MANY_REGISTERS, REGISTERS
 from ...shapes import ConvSpec
 from ..arrays.long_sums import Aside, end_of_piece, is_long, tile_take_back
 from ..simd.tile import tile_load
@@ -25,6 +25,10 @@ MOST_ROWS = 16
 """Longer tiles gain nothing, and lose where little is summed (26 for 13 rows, 3 x 3 taps of one channel: 0.85 of the speed)."""
 LEAST_ROWS = 8
 """Where a tile has fewer rows, multiply-adds wait for those before."""
+FILLED = 0.7 if MANY_REGISTERS else 0.75
+"""At least so much of its tiles' rows a line fills where "narrow" is the faster."""
+FILLED_DENSE = 0.55
+"""So much is enough for taps side by side and tiles of two vectors, which share the most."""
 MOST_PRODUCTS = 160
 """So many multiply-adds are unrolled at most: rows x taps x vectors."""
 
@@ -80,14 +84,33 @@ def narrow_tile(rows, vectors, taps, stride, distance, edge, long):
 
 
 def fit_narrow(c: Contraction, dtype: np.dtype) -> tuple[int, int]:
-    """Return the (rows, vectors) of a tile, two vectors if they divide the outputs' and leave it rows enough.
+    """Return the (rows, vectors) of a tile: two vectors if they leave it rows enough, and the tiles no emptier than one.
 
-    Of the heights, it is that with the fewest rows to spare after a line's last pixel, most of which are multiplied for nothing;
-    and each tile takes about a row's time besides.
+    Rows to spare after a line's last pixel are mostly multiplied for nothing; and each tile takes about a row's time besides.
     """
-    vectors = 2 if -(-c.outputs // lanes_of(dtype)) % 2 == 0 and most_pixels(c.row_taps, 2) >= LEAST_ROWS else 1
-    fitting = {min(rows, most_pixels(c.row_taps, vectors)) for rows in heights(c)}
-    return min(sorted(fitting, reverse=True), key=lambda rows: -(-c.count // rows) * (rows + 1)), vectors
+    strips, choices = -(-c.outputs // lanes_of(dtype)), []
+    for vectors in (1, 2):
+        for rows in {min(rows, most_pixels(c.row_taps, vectors)) for rows in heights(c)}:
+            if vectors == 1 or (strips % 2 == 0 and most_pixels(c.row_taps, 2) >= LEAST_ROWS):
+                choices.append((-(-c.count // rows) * (rows + 1), -vectors, -rows))
+    _, vectors, rows = min(choices)
+    return -rows, -vectors
+
+
+def narrow_pays(c: Contraction, dtype: np.dtype) -> bool:
+    """Return whether lines fill the tiles well, and with few registers the taps of a row share pixels: else "direct" is faster.
+
+    (python -m bench.choice. Zen 5, 283 random layers, AVX-512: of those that fill less than 0.7 of their tiles' rows most run at
+    0.3 to 0.9 of "direct", of the others all but 5 at 0.95 to 2.8.)
+    """
+    rows, vectors = fit_narrow(c, dtype)
+    filled = c.count / (rows * -(-c.count // rows))
+    stride = c.x_step // c.x_pixel
+    distance = int(c.taps[1] - c.taps[0]) // c.x_pixel if len(c.taps) > 1 and c.run == c.w_run else 1
+    if MANY_REGISTERS:
+        return filled >= (FILLED_DENSE if vectors == 2 and stride == distance == 1 else FILLED)
+    pixels = {i * stride + t * distance for i in range(rows) for t in range(c.row_taps)}
+    return c.outputs <= lanes_of(dtype) or (filled >= FILLED and 2 * len(pixels) <= rows * c.row_taps)
 
 
 class NarrowContraction(ContractionPlan):

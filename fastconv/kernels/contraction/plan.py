@@ -16,6 +16,9 @@ from .driver import MicroKernel, contraction_kernel
 from .lowering import Contraction, lower_input_grad
 from .pack import PACKING_FLOPS, pack_weights, pad_bias
 
+LEAST_UNITS = 8
+"""Where there are fewer blocks of lines, the outputs are shared out, too, so that there is work for many threads."""
+
 
 class ContractionPlan:
     """One contraction with everything chosen, for flat arrays: an OutputPlan. `units` are independent of one another.
@@ -35,8 +38,8 @@ class ContractionPlan:
 
     def __init__(self, contraction: Contraction, dtype: np.dtype):
         self.contraction = c = contraction
-        self.block = min(len(c.x_lines), max(1, INPUT_BLOCK // c.line_bytes(dtype.itemsize)))
-        self.units = c.images * -(-len(c.x_lines) // self.block)
+        blocks = -(-len(c.x_lines) // max(1, INPUT_BLOCK // c.line_bytes(dtype.itemsize)))
+        self.block = -(-len(c.x_lines) // blocks)
         self.flops = c.flops
         self.fit(dtype)
         self.kernel = contraction_kernel(self.kind, self.micro)
@@ -44,7 +47,12 @@ class ContractionPlan:
         channels, summed = self.vectors * lanes_of(dtype), len(c.taps) * c.run
         self.weight_blocks = c.groups * -(-c.outputs // channels)
         self.packed_size = self.weight_blocks * channels * summed
-        self.outputs_block = max(1, WEIGHT_BLOCK // max(1, summed * dtype.itemsize * channels)) * channels
+        items = c.images * -(-len(c.x_lines) // self.block)
+        most = max(1, WEIGHT_BLOCK // max(1, summed * dtype.itemsize * channels))
+        parts, chunks = min(self.weight_blocks, -(-LEAST_UNITS // items)), -(-self.weight_blocks // most)
+        if items * self.packed_size > chunks * c.images * c.x_image:  # reading the weights for each item takes longer
+            parts = max(parts, chunks)
+        self.units, self.shares = items * parts, (items, parts, min(-(-self.weight_blocks // parts), most) * channels)
         self.no_bias = zeros(self.weight_blocks * channels, dtype)
         self.scratch = partial(buffer, self.scratch_size, dtype) if self.scratch_size else buffer(0, dtype)
 
@@ -79,7 +87,7 @@ class ContractionPlan:
             kernel = contraction_kernel(self.kind, self.micro, finish_rows(epilogue.activation))
             finished = epilogue.arguments
         operands = x, self.pack(run, w), self.pad(run, bias), y
-        arguments = *operands, self.scratch, *self.scratchpads, self.geometry, self.outputs_block, self.pieces, finished
+        arguments = *operands, self.scratch, *self.scratchpads, self.geometry, self.shares, self.pieces, finished
         run(Task(kernel, arguments, self.units, self.flops))
 
 

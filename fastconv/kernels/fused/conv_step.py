@@ -18,9 +18,9 @@ def whole_output_kernel(output, vectors):
     """Return the kernel that packs the weights, and computes all units by the kernel `output` of a ContractionPlan."""
 
     @jit
-    def conv_whole_output(x, w, bias, y, packed, sums, wide, geometry, outputs_block, pieces, weight_blocks, units):
+    def conv_whole_output(x, w, bias, y, packed, sums, wide, geometry, cut, pieces, weight_blocks, units):
         pack_weights(w, geometry, vectors, packed, 0, weight_blocks)
-        output(x, packed, bias, y, packed[:0], sums, wide, geometry, outputs_block, pieces, (), 0, units)
+        output(x, packed, bias, y, packed[:0], sums, wide, geometry, cut, pieces, (), 0, units)
 
     return conv_whole_output
 
@@ -49,7 +49,7 @@ class WholeOutput:
     def __init__(self, spec: ConvSpec, dtype: np.dtype, filters_first: bool = False):
         plan = DirectOutputPlan(spec, dtype, filters_first)
         self._dtype, self._size, self._no_bias = dtype, plan.packed_size, plan.no_bias
-        self._numbers = (plan.geometry, plan.outputs_block, plan.pieces, plan.weight_blocks, plan.units)
+        self._numbers = (plan.geometry, plan.shares, plan.pieces, plan.weight_blocks, plan.units)
         self._kernel, self._scratchpads = whole_output_kernel(plan.kernel, plan.vectors), plan.scratchpads
 
     def __call__(self, x, w, y):
