@@ -1,6 +1,8 @@
 """The README's Python, as it stands, from top to bottom in one namespace; and what it tells to install."""
 
+import ast
 import re
+import textwrap
 import warnings
 
 import numpy as np
@@ -66,3 +68,21 @@ def test_what_it_tells_to_install_can_be_installed_before_there_is_a_release():
     told = {(path.name, what) for path, text in texts.items() for what in re.findall(r"pip install[^\n`]*fastconv\[[^\n`]*", text)}
     assert told == set()
     assert all(re.search(r"pip install .*'\.\[\w+\]'", block) for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
+
+
+MICRO_KERNELS = {
+    "contraction/direct.py": "add_run",
+    "contraction/narrow.py": "add_row",
+    "contraction/dot.py": "add_run",
+    "contraction/direct_weight_grad.py": "add_pixels",
+    "gemm/product.py": "add_terms",
+}
+
+
+@pytest.mark.parametrize("file", MICRO_KERNELS)
+def test_it_prints_micro_kernels_as_they_stand_in_the_source(file):
+    source = (ROOT / "fastconv" / "kernels" / file).read_text(encoding="utf-8")
+    names = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == MICRO_KERNELS[file])
+    text = textwrap.dedent("\n".join(source.splitlines()[(function := next(names)).lineno - 1 : function.end_lineno]))
+    printed = README.partition(f"`{file}`")[2].partition(f"def {MICRO_KERNELS[file]}(")
+    assert f"def {MICRO_KERNELS[file]}({printed[2]}".startswith(textwrap.indent(text, "    ").strip() + "\n\n")

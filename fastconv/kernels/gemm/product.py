@@ -8,7 +8,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from ...runtime.jit import jit
+from ...runtime.jit import inlined, jit
 from ...runtime.machine import PANEL
 from ...runtime.memory import buffer
 from ...runtime.task import Task
@@ -55,6 +55,16 @@ def product_kernel(rows, vectors, transposed, long):
     """
     pack_panel = panel_kernel(vectors, transposed)
 
+    @inlined
+    def add_terms(tile, x, position, x_step, panel, terms):
+        """tile[row, :] += the sum over k of x[row, k] * w[k, :]: the formula."""
+        width, deep = vectors * lanes(x), terms // DEPTH * DEPTH
+        for k in range(0, deep, DEPTH):
+            tile = tile_outer_run(tile, x, position + k, x_step, 1, panel, k * width, width, DEPTH)
+        for k in range(deep, terms):
+            tile = tile_outer(tile, x, position + k, x_step, panel, k * width)
+        return tile
+
     @jit
     def product(x, w, bias, y, panel, sums, wide, sizes, start, stop):
         """y (m, n) = x (m, k) . w (k, n) + bias, which may have no elements; units are blocks of rows by panels, these fastest."""
@@ -70,21 +80,14 @@ def product_kernel(rows, vectors, transposed, long):
                 for r in range(0, block, rows):
                     if r >= count:
                         break
-                    row, kept, at = min(top + r, m - rows), r * width, 0  # the last tile moves back and overlaps, in its own place
+                    row, kept = min(top + r, m - rows), r * width  # the last tile moves back and overlaps, in its own place
                     if first > 0 and not long:
                         tile = tile_load(sums, kept, width, rows, vectors)
                     elif first == 0 and len(bias):
                         tile = tile_load_part(bias, column, 0, rows, vectors, filled)
                     else:
                         tile = tile_zero(x, rows, vectors)
-                    position, end = row * k + first, row * k + last
-                    while position + DEPTH <= end:
-                        tile = tile_outer_run(tile, x, position, k, 1, panel, at, width, DEPTH)
-                        position += DEPTH
-                        at += DEPTH * width
-                    for p in range(position, end):
-                        tile = tile_outer(tile, x, p, k, panel, at)
-                        at += width
+                    tile = add_terms(tile, x, row * k + first, k, panel, last - first)
                     if last == k:
                         if long:
                             tile = tile_take_back(tile, sums, wide, kept, first // depth)
