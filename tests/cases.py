@@ -101,8 +101,16 @@ PLANE_CASES = [
     Case("plane, 1-D", (2, 24, 1), (5, 1, 1), 1, "same"),
     Case("plane, dilated", (1, 9, 24, 1), (3, 3, 1, 1), 1, ((1, 2), (0, 4)), (3, 2)),
     Case("plane, tall kernel", (1, 22, 34, 1), (20, 3, 1, 1), 1, ((3, 0), (1, 1))),
+    Case("plane, volume", (2, 4, 5, 19, 1), (3, 3, 3, 1, 1), 1, "same"),
+    Case("plane, volume, dilated, cut", (1, 6, 5, 40, 1), (3, 2, 5, 1, 1), 1, ((4, 1), (0, 2), (4, 0)), (2, 2, 1)),
+    Case("plane, volume thinner than its kernel", (1, 2, 3, 18, 1), (5, 1, 3, 1, 1), 1, "full"),
+    Case("plane, 3 channels", (2, 9, 37, 3), (5, 4, 1, 3), 1, "same", 1, 3),
+    Case("plane, 3 channels, two periods to a tile", (1, 5, 71, 3), (1, 7, 1, 3), 1, ((0, 0), (6, 0)), 1, 3),
+    Case("plane, 6 channels, dilated", (1, 9, 24, 6), (3, 3, 1, 6), 1, ((1, 2), (0, 4)), (3, 2), 6),
+    Case("plane, 2 channels, volume", (1, 3, 4, 18, 2), (3, 3, 3, 1, 2), 1, 1, 1, 2),
+    Case("plane, 7 channels, 1-D", (2, 40, 7), (9, 1, 7), 1, "same", 1, 7),
 ]
-"""More for the kernels for one channel and one filter, which the others need not run."""
+"""More for the kernels for a filter of each of one or few channels, which the others need not run."""
 
 
 NARROW_CASES = [

@@ -31,8 +31,9 @@ def convolution(
         return found, *(np.stack(part) for part in zip(*pairs, strict=True))
 
 
-for axes in (1, 2):
+for axes in (1, 2, 3):
     convolution("plane", axes, 25, 1, 32, quick=True)
+for axes in (1, 2):
     convolution("direct", axes, 22, 8, 2)
     convolution("generic", axes, 22, 2, quick=True)
 convolution("auto", 1, 13)

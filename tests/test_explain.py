@@ -46,6 +46,9 @@ CHOICES = [
     (((8, 29, 29, 29), (3, 3, 29, 65), 1, 1, 2), FLOATS, ("narrow", "narrow", "direct")),
     (((1, 400, 400, 1), (3, 3, 1, 1)), FLOATS, ("plane", "plane", "plane")),
     (((1, 400, 400, 1), (3, 3, 1, 1), 2), FLOATS, ("direct", "direct", "direct")),
+    (((1, 40, 40, 40, 1), (3, 3, 3, 1, 1)), FLOATS, ("plane", "plane", "direct")),
+    (((1, 400, 400, 3), (7, 7, 1, 3), 1, 0, 1, 3), ("float32",), ("plane", "plane", "depthwise")),
+    (((1, 400, 400, 16), (7, 7, 1, 16), 1, 0, 1, 16), FLOATS, ("depthwise", "depthwise", "depthwise")),
     (((2, 1000, 8), (5, 8, 16)), FLOATS, ("narrow", "narrow", "direct")),
     (((1, 8, 9, 10, 4), (3, 3, 3, 4, 8)), ("float32",), (EIGHT, FEW_GRAD, "direct")),
     # groups: depthwise, some large ones, many or small ones, several filters for a channel
@@ -189,7 +192,7 @@ def test_the_reasons(monkeypatch):
     plain = reasons("conv2d", X, (3, 3, 12, 40), stride=2)
     assert plain["direct"] == "takes one group, or several of at least 4 channels and 4 filters each"
     assert plain["depthwise"] == "takes only a group and one filter for each of several channels"
-    depthwise = reasons("conv2d_input_grad", (2, 12, 12, 8), (3, 3, 1, 8), groups=8)
+    depthwise = reasons("conv2d_input_grad", (2, 12, 12, 16), (3, 3, 1, 16), groups=16)
     assert depthwise["depthwise"] == "takes a group and one filter for each of several channels"
     assert "direct" not in depthwise
     tiny = reasons("conv2d", (1, 5, 5, 1), (3, 3, 1, 4))

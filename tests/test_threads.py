@@ -373,7 +373,10 @@ def plane(dtype):
     x, w = normal((1, 611, 601, 1), dtype, 1), normal((3, 3, 1, 1), dtype, 2)
     y = fn.conv2d(x, w, padding="same")
     dx = fn.conv2d_input_grad(y, w, x.shape, padding="same")
-    return y, dx, fn.conv2d_weight_grad(x, y, w.shape, padding="same")
+    colours, filters = normal((1, 211, 201, 3), dtype, 1), normal((5, 5, 1, 3), dtype, 2)
+    volume, cube = normal((2, 31, 61, 61, 1), dtype, 1), normal((3, 3, 3, 1, 1), dtype, 2)
+    dw = fn.conv2d_weight_grad(x, y, w.shape, padding="same")
+    return y, dx, dw, fn.conv2d(colours, filters, groups=3, padding="same"), fn.conv3d(volume, cube, padding="same")
 
 
 def small_groups(dtype):

@@ -50,10 +50,9 @@ class Problem:
     @property
     def by_rows(self) -> bool:
         """Whether the engine takes its kernel for one channel and one filter: not for long single rows, which it is slower for."""
-        real = self.result.kind != "c"
-        rows_shared = self.x.ndim == 2 and min(self.w.shape[0], self.size[0]) > 1
-        short = self.x.ndim <= 2 and self.w.shape[-1] <= LONGEST_ROW
-        return real and (rows_shared or short) and self.size[-1] >= FLOAT32_LANES
+        rows_shared = self.x.ndim > 1 and min(self.w.shape[-2], self.size[-2]) > 1
+        short = self.w.shape[-1] <= LONGEST_ROW
+        return self.result.kind != "c" and (rows_shared or short) and self.size[-1] >= FLOAT32_LANES
 
     def lanes(self, bytes_each: int) -> int:
         """Return how many neighbouring results the engine computes at once: as many as fill a vector."""

@@ -1,1 +1,1 @@
-"""Convolutions of images of one channel with one filter: vectors along the row."""
+"""Convolutions of images and volumes with a filter for each of one or few channels: vectors along the row."""

@@ -1,8 +1,13 @@
-"""Images of one channel cut into pieces of work: inner ones, whose windows lie within the image, and those at its edges."""
+"""Images cut into pieces of work: inner ones, whose windows lie within the image, and those at its edges.
+
+Pixels of several channels are as many elements of a row, and the kernel's columns so many elements apart: to kernels, whose numbers
+for rows are all in elements, there are no channels. Volumes are cut slab by slab.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +17,7 @@ from ...shapes import ConvSpec, Ints
 from ..simd.vector import lanes, vload, vstore
 
 PIECE = (48, 4096)
-"""The rows and columns of a piece, up to twice as many. (Pieces of 256 columns took a 5x5 kernel 1.6 times as long.)"""
+"""The rows and elements of a piece, up to twice as many. (Pieces of 256 columns took a 5x5 kernel 1.6 times as long.)"""
 
 Cuts = tuple[np.ndarray, np.ndarray]
 
@@ -20,28 +25,54 @@ Cuts = tuple[np.ndarray, np.ndarray]
 class PlaneGeometry(NamedTuple):
     """A Plane's numbers, for kernels; they take them as a plain tuple, which costs a call less."""
 
+    depth: int
     height: int
     width: int
+    y_depth: int
     y_height: int
     y_width: int
+    kernel_depth: int
     kernel_rows: int
     kernel_columns: int
+    inward: int
+    """From one of the kernel's slabs to the next, in slabs of the image: the dilation; `down` for rows, `across` for columns."""
     down: int
-    """From one of the kernel's rows to the next, in rows of the image: the dilation; `across` for columns."""
     across: int
+    before: int
+    """Slabs of zeros before the image, rows `above` it, elements `ahead` of it in each row."""
     above: int
-    """Pixels of zeros above the image; `ahead` of it, in each row."""
     ahead: int
+
+
+class Piece(NamedTuple):
+    """A piece of one of y's slabs, and the x that it needs, of which there is nothing outside the image if it is `inside`."""
+
+    first: int
+    last: int
+    begin: int
+    end: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+    inside: bool
+    front: int
+    """Of the kernel's slabs those from `front` on, before `behind`, meet slabs of the image."""
+    behind: int
+    source: int
+    """Where the slab of x that the kernel's first slab meets would begin, and the slab of y begins."""
+    target: int
 
 
 @dataclass(frozen=True)
 class Plane:
     """y[i, j] = sum of x[i + a * dilation - before, ...] * w[a, ...], zeros outside x; a negative `before` cuts pixels off.
 
-    One-dimensional signals are images of one row.
+    There are three axes: images are volumes of one slab, and signals images of one row. Each of the channels has its own w.
     """
 
     images: int
+    channels: int
     size: Ints
     outputs: Ints
     kernel: Ints
@@ -52,24 +83,28 @@ class Plane:
     def of_output(spec: ConvSpec) -> Plane:
         """Return the convolution's own."""
         before = tuple(pad for pad, _ in spec.pads)
-        return Plane._of(spec.images, spec.size, spec.outputs, spec.kernel, spec.dilation, before)
+        return Plane._of(spec, spec.size, spec.outputs, before)
 
     @staticmethod
     def of_input_grad(spec: ConvSpec) -> Plane:
         """Return that of the input gradient, with dy as x and a rotated w."""
         before = tuple(window - 1 - pad for window, (pad, _) in zip(spec.window, spec.pads, strict=True))
-        return Plane._of(spec.images, spec.outputs, spec.size, spec.kernel, spec.dilation, before)
+        return Plane._of(spec, spec.outputs, spec.size, before)
 
     @staticmethod
-    def _of(images: int, size: Ints, outputs: Ints, kernel: Ints, dilation: Ints, before: Ints) -> Plane:
-        if len(size) == 2:
-            return Plane(images, size, outputs, kernel, dilation, before)
-        return Plane(images, (1, *size), (1, *outputs), (1, *kernel), (1, *dilation), (0, *before))
+    def _of(spec: ConvSpec, size: Ints, outputs: Ints, before: Ints) -> Plane:
+        ones = (1,) * (3 - len(size))
+        three = ((*ones, *axes) for axes in (size, outputs, spec.kernel, spec.dilation))
+        size, outputs, kernel, dilation = three
+        return Plane(spec.images, spec.channels, size, outputs, kernel, dilation, (0,) * len(ones) + before)
 
     @property
     def geometry(self) -> tuple[int, ...]:
         """Return PlaneGeometry's numbers."""
-        return (*self.size, *self.outputs, *self.kernel, *self.dilation, *self.before)
+        c = self.channels
+        in_elements = ((*axes[:-1], axes[-1] * c) for axes in (self.size, self.outputs, self.dilation, self.before))
+        size, outputs, dilation, before = in_elements
+        return (*size, *outputs, *self.kernel, *dilation, *before)
 
     @property
     def reach(self) -> Ints:
@@ -77,18 +112,19 @@ class Plane:
         return tuple((k - 1) * d for k, d in zip(self.kernel, self.dilation, strict=True))
 
     def cuts(self, least: Ints) -> Cuts:
-        """Return where the rows and the columns of y are cut into pieces of at least `least`; there must be so many."""
-        rows, columns = map(_cuts, self.outputs, self.size, self.before, self.reach, least, PIECE)
-        return rows, columns
+        """Return where y's rows, and rows' elements, are cut into pieces of at least `least` rows and pixels; so many there are."""
+        most = (PIECE[0], max(1, PIECE[1] // self.channels))
+        rows, columns = map(_cuts, self.outputs[1:], self.size[1:], self.before[1:], self.reach[1:], least, most)
+        return rows, columns * self.channels
 
     def scratch_size(self, cuts: Cuts) -> int:
-        """Return how many pixels of x the largest piece needs."""
-        rows, columns = (int(np.diff(axis).max()) + more for axis, more in zip(cuts, self.reach, strict=True))
-        return rows * columns
+        """Return how many elements of x the largest piece needs."""
+        rows, columns = (int(np.diff(axis).max()) for axis in cuts)
+        return self.kernel[0] * (rows + self.reach[1]) * (columns + self.reach[2] * self.channels)
 
     def pieces(self, cuts: Cuts) -> int:
         """Return how many pieces there are, of all images."""
-        return self.images * (len(cuts[0]) - 1) * (len(cuts[1]) - 1)
+        return self.images * self.outputs[0] * prod(len(axis) - 1 for axis in cuts)
 
 
 def _cuts(count: int, size: int, before: int, reach: int, least: int, most: int) -> np.ndarray:
@@ -107,22 +143,27 @@ def _cuts(count: int, size: int, before: int, reach: int, least: int, most: int)
 
 @jit
 def locate(item, g, row_cuts, column_cuts):
-    """Return a piece's image, first and last row, first and last column, the same of the x it needs, and whether that is there."""
+    """Return a piece by its number: of an image, then of its bands of rows and their parts, and of its slabs last."""
     bands, parts = len(row_cuts) - 1, len(column_cuts) - 1
-    image, band, part = item // (bands * parts), item // parts % bands, item % parts
+    slab, part, band = item % g.y_depth, item // g.y_depth % parts, item // (g.y_depth * parts) % bands
+    image = item // (g.y_depth * parts * bands)
     first, last, begin, end = row_cuts[band], row_cuts[band + 1], column_cuts[part], column_cuts[part + 1]
     top, bottom = first - g.above, last - g.above + (g.kernel_rows - 1) * g.down
     left, right = begin - g.ahead, end - g.ahead + (g.kernel_columns - 1) * g.across
     inside = top >= 0 and bottom <= g.height and left >= 0 and right <= g.width
-    return image, first, last, begin, end, top, bottom, left, right, inside
+    z = slab - g.before
+    front = max(0, -z + g.inward - 1) // g.inward
+    behind = max(front, min(g.kernel_depth, max(0, g.depth - z + g.inward - 1) // g.inward))
+    source, target = (image * g.depth + z) * g.height * g.width, (image * g.y_depth + slab) * g.y_height * g.y_width
+    return Piece(first, last, begin, end, top, bottom, left, right, inside, front, behind, source, target)
 
 
 @jit
-def cut_out(x, origin, height, width, top, bottom, left, right, scratch):
-    """Copy rows top to bottom, columns left to right of the image at x[origin] into scratch, zeros where they lie outside."""
+def cut_out(x, origin, height, width, top, bottom, left, right, scratch, start):
+    """Copy rows top to bottom, columns left to right of the image at x[origin] to scratch[start], zeros where they lie outside."""
     low, high = min(max(left, 0), right), max(min(right, width), left)
     for r in range(top, bottom):
-        at = (r - top) * (right - left) - left
+        at = start + (r - top) * (right - left) - left
         if 0 <= r < height and low < high:
             source, whole = origin + r * width, low + (high - low) // lanes(x) * lanes(x)
             scratch[at + left : at + low] = 0
@@ -133,3 +174,11 @@ def cut_out(x, origin, height, width, top, bottom, left, right, scratch):
             scratch[at + high : at + right] = 0
         else:
             scratch[at + left : at + right] = 0
+
+
+@jit
+def cut_out_slabs(x, g, piece, step, scratch):
+    """Cut a piece out of each slab that the kernel's slabs meet, into slabs of scratch that are `step` elements apart."""
+    for c in range(piece.front, piece.behind):
+        origin = piece.source + c * g.inward * g.height * g.width
+        cut_out(x, origin, g.height, g.width, piece.top, piece.bottom, piece.left, piece.right, scratch, c * step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, partial
+from math import prod
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..arrays.long_sums import FLOAT64, NOTHING, block_of, is_long, tile_put_asi
 from ..simd.tile import most_rows, tile_load, tile_store, tile_zero
 from ..simd.tile_math import tile_patch_scale_add
 from ..simd.vector import lanes, lanes_of, vload, vload_part, vsum
-from .pieces import Plane, PlaneGeometry, cut_out, locate
+from .pieces import Plane, PlaneGeometry, cut_out_slabs, locate
 
 MOST_TAPS = 28
 MOST_PARTS = 16
@@ -38,11 +39,12 @@ def plane_weight_grad_kernel(rows, columns, long):
         for part in range(start, stop):
             aside = 0
             for item in range(pieces * part // parts, pieces * (part + 1) // parts):
-                image, first, last, begin, end, top, bottom, left, right, inside = locate(item, g, row_cuts, column_cuts)
-                source, origin, step = x, (image * g.height + top) * g.width + left, g.width
-                if not inside:
-                    cut_out(x, image * g.height * g.width, g.height, g.width, top, bottom, left, right, scratch)
-                    source, origin, step = scratch, 0, right - left
+                piece = locate(item, g, row_cuts, column_cuts)
+                first, last, begin, end = piece.first, piece.last, piece.begin, piece.end
+                source, origin, step = x, piece.source + piece.top * g.width + piece.left, g.width
+                if not piece.inside:
+                    cut_out_slabs(x, g, piece, 0, scratch)
+                    source, origin, step = scratch, 0, piece.right - piece.left
                 vectors = (end - begin + lanes(x) - 1) // lanes(x)
                 span = max(1, terms // vectors)
                 spans, bands = (vectors + terms - 1) // terms, (last - first + span - 1) // span
@@ -59,7 +61,7 @@ def plane_weight_grad_kernel(rows, columns, long):
                         tile = tile_zero(x, taps, 1) if long else tile_load(sums, slot, lanes(x), taps, 1)
                         for i in range(high, min(high + span, last - first)):
                             position = origin + (i + a * g.down) * step + b * g.across + low
-                            at = (image * g.y_height + first + i) * g.y_width + begin + low
+                            at = piece.target + (first + i) * g.y_width + begin + low
                             for j in range(0, whole, lanes(x)):
                                 v = vload(dy, at + j)
                                 tile = tile_patch_scale_add(tile, source, position + j, columns, g.across, g.down * step, v, 0)
@@ -104,18 +106,18 @@ class PlaneWeightGradPlan:
     def __init__(self, spec: ConvSpec, dtype: np.dtype):
         plane = Plane.of_output(spec)
         most = most_rows(1, MOST_TAPS)
-        kernel_rows, kernel_columns = self._kernel_size = plane.kernel
+        kernel_rows, kernel_columns = self._kernel_size = plane.kernel[1:]
         columns = _even(kernel_columns, most)
         rows = _even(kernel_rows, most // columns)
         self._tile = rows, columns
         tiles = -(-kernel_rows // rows) * -(-kernel_columns // columns)
         self._sums_size = tiles * rows * columns * lanes_of(dtype)
         self.name, self.flops = f"plane_weight_{dtype.name}_{rows}x{columns}x{lanes_of(dtype)}", spec.flops
-        self._cuts = plane.cuts((1, min(lanes_of(dtype), plane.outputs[1])))
+        self._cuts = plane.cuts((1, min(lanes_of(dtype), plane.outputs[2])))
         self._geometry, self._pieces = plane.geometry, plane.pieces(self._cuts)
         self._parts = 1 if spec.flops < 2**22 else min(self._pieces, MOST_PARTS)
         self._scratch_size = plane.scratch_size(self._cuts)
-        pixels = plane.images * plane.outputs[0] * plane.outputs[1]
+        pixels = plane.images * prod(plane.outputs)
         self._long = is_long(pixels, dtype)
         self._terms = block_of(pixels) if self._long else max(1, pixels)
         self._kernel = plane_weight_grad_kernel(rows, columns, self._long)
