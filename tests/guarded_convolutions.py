@@ -9,6 +9,8 @@ from unittest import mock
 
 import numpy as np
 
+from fastconv.runtime import memory
+
 from .guarded import guarded, in_slices
 
 QUICK = ("first layer, 10 filters", "asymmetric", "depthwise", "plane, same")
@@ -63,6 +65,8 @@ def check_convolutions(back: bool, scope: str, dtypes: list[str]) -> int:
                     result = guarded(np.full(expected[operation].shape, np.nan, dtype), back)
                     row.plan(spec, dtype)(in_slices, *(operand.reshape(-1) for operand in operands), result.reshape(-1))
                     label = f"{case.name} {operation} {row.name}"
+                    if operation == "output":
+                        count += check_packed(row.plan(spec, dtype), (x, w, bias), result, label)
                     if row.name == "winograd":
                         np.testing.assert_allclose(
                             result, expected[operation], 0, 1e-3 if dtype == "float32" else 1e-11, err_msg=label
@@ -82,6 +86,17 @@ def short_blocks():
     short = mock.patch.multiple(long_sums, ONE_SUM=2, BLOCK_TERMS=4, TILE_TERMS=4)
     with short, mock.patch.object(conv_plane, "BLOCK_ROWS", conv_plane.MOST_ROWS):
         yield
+
+
+def check_packed(plan, operands, expected, label: str) -> int:
+    """Run a plan that packs weights once with packed ones: the bits must be the same; return whether it does."""
+    if not hasattr(plan, "pack"):
+        return 0
+    x, w, bias = (operand.reshape(-1) for operand in operands)
+    result = guarded(np.full(expected.shape, np.nan, expected.dtype), memory.allocator.back)
+    plan(in_slices, x, plan.pack(in_slices, w), bias, result.reshape(-1))
+    np.testing.assert_array_equal(result, expected, f"{label}, packed")
+    return 1
 
 
 def check_blocks(back: bool) -> int:

@@ -10,17 +10,25 @@ returns; with a list's `append` they become a Program, which does them again and
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..runtime.task import Run
 
 
+class Packed(NamedTuple):
+    """Weights in the order in which the kernels of one plan read them, and as they were."""
+
+    weights: np.ndarray
+    ordered: np.ndarray
+
+
 class OutputPlan(Protocol):
     """y = the convolution of x with w, plus a bias for each filter if it isn't None.
 
-    One that `finishes` takes a further argument, an Epilogue or None, and does that to each part of y before it leaves the cache.
+    A plan packs the weights at every call; one with `pack` does it once for many: plan(run, x, plan.pack(run, w), bias, y). One
+    that `finishes` takes a further argument, an Epilogue or None, and does that to each part of y before it leaves the cache.
     """
 
     name: str

@@ -12,6 +12,7 @@ from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..arrays.long_sums import Aside, end_of_piece, tile_take_back
+from ..plan import Packed
 from ..simd.tile import tile_zero
 from ..simd.tile_math import tile_add_products, tile_lane_sums
 from ..simd.vector import lanes, lanes_of, vstore
@@ -92,7 +93,7 @@ class DotContraction(ContractionPlan):
         c = self.contraction
         packed = buffer(len(c.taps) * c.run * c.outputs, w.dtype)
         run(Task(pack_dots, (w, self.geometry, c.run, packed), len(c.w_taps)))
-        return packed
+        return Packed(w, packed)
 
 
 class DotOutputPlan(DotContraction):

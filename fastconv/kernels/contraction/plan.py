@@ -11,6 +11,7 @@ from ...shapes import ConvSpec
 from ..arrays.blocks import blocks_of, clear
 from ..arrays.long_sums import ONE_BLOCK, is_long, pieces_of, scratchpads
 from ..epilogue.finish import finish_rows
+from ..plan import Packed
 from ..simd.vector import lanes_of
 from .driver import MicroKernel, contraction_kernel
 from .lowering import Contraction, lower_input_grad
@@ -71,7 +72,7 @@ class ContractionPlan:
         """Return the weights in the order in which the kernel reads them."""
         packed = buffer(self.packed_size, w.dtype)
         run(Task(pack_weights, (w, self.geometry, self.vectors, packed), self.weight_blocks, PACKING_FLOPS * len(packed)))
-        return packed
+        return Packed(w, packed)
 
     def pad(self, run, bias):
         """Return the bias of every output that the kernel has, zero for those that fill up the last vectors."""
@@ -86,7 +87,8 @@ class ContractionPlan:
         if epilogue is not None:
             kernel = contraction_kernel(self.kind, self.micro, finish_rows(epilogue.activation))
             finished = epilogue.arguments
-        operands = x, self.pack(run, w), self.pad(run, bias), y
+        packed = w if isinstance(w, Packed) else self.pack(run, w)
+        operands = x, packed.ordered, self.pad(run, bias), y
         arguments = *operands, self.scratch, *self.scratchpads, self.geometry, self.shares, self.pieces, finished
         run(Task(kernel, arguments, self.units, self.flops))
 

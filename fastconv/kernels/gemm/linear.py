@@ -15,6 +15,10 @@ class LinearPlan:
         self._input_grad = ProductPlan(rows, outputs, inputs, dtype, transposed=True)
         self._weight_grad = PointwiseWeightGradPlan(conv_spec("linear", (1, rows, inputs), (1, inputs, outputs)), dtype)
 
+    def pack(self, run, w):
+        """Return the weights as `output` takes them for many calls."""
+        return self._output.pack(run, w)
+
     def output(self, run, x, w, bias, y):
         self._output(run, x, w, bias, y)
 

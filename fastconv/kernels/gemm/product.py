@@ -13,6 +13,8 @@ from ...runtime.machine import PANEL
 from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ..arrays.long_sums import block_of, is_long, scratchpads, tile_put_aside, tile_take_back
+from ..contraction.pack import PACKING_FLOPS
+from ..plan import Packed
 from ..simd.tile import choose_tile, tile_load, tile_load_part, tile_outer, tile_outer_run, tile_store, tile_zero
 from ..simd.tile_math import copy_transposed
 from ..simd.vector import lanes, lanes_of, vload_part, vstore
@@ -25,26 +27,40 @@ DEPTH = 4
 
 @cache
 def panel_kernel(vectors, transposed):
-    """Return the function that copies w[first:last, column:] to the panel, `vectors` vectors a row; w is (k, n), or transposed."""
+    """Return the function that copies w[first:last, column:] to panel[at:], `vectors` vectors a row; w is (k, n), or transposed."""
 
     @jit
-    def pack_panel(w, k, n, first, last, column, panel):
+    def pack_panel(w, k, n, first, last, column, panel, at):
         width, filled = vectors * lanes(w), min(vectors * lanes(w), n - column)
         if not transposed:
             for i in range(first, last):
                 for j in range(0, width, lanes(w)):
-                    vstore(panel, (i - first) * width + j, vload_part(w, i * n + column + j, filled - j))
+                    vstore(panel, at + (i - first) * width + j, vload_part(w, i * n + column + j, filled - j))
             return
         square = (last - first) // lanes(w) * lanes(w) if filled == width else 0
         for i in range(0, square, lanes(w)):
             for j in range(0, width, lanes(w)):
-                copy_transposed(w, (column + j) * k + first + i, k, panel, i * width + j, width)
+                copy_transposed(w, (column + j) * k + first + i, k, panel, at + i * width + j, width)
         for i in range(square, last - first):
             for j in range(filled):
-                panel[i * width + j] = w[(column + j) * k + first + i]
-            panel[i * width + filled : (i + 1) * width] = 0
+                panel[at + i * width + j] = w[(column + j) * k + first + i]
+            panel[at + i * width + filled : at + (i + 1) * width] = 0
 
     return pack_panel
+
+
+@cache
+def packed_kernel(vectors, transposed):
+    """Return the kernel that puts all panels one behind the other; units are their columns."""
+    pack_panel = panel_kernel(vectors, transposed)
+
+    @jit
+    def pack_product(w, packed, k, n, start, stop):
+        width = vectors * lanes(w)
+        for column in range(start, stop):
+            pack_panel(w, k, n, 0, k, column * width, packed, column * k * width)
+
+    return pack_product
 
 
 @cache
@@ -56,18 +72,21 @@ def product_kernel(rows, vectors, transposed, long):
     pack_panel = panel_kernel(vectors, transposed)
 
     @inlined
-    def add_terms(tile, x, position, x_step, panel, terms):
+    def add_terms(tile, x, position, x_step, w, at, terms):
         """tile[row, :] += the sum over k of x[row, k] * w[k, :]: the formula."""
         width, deep = vectors * lanes(x), terms // DEPTH * DEPTH
         for k in range(0, deep, DEPTH):
-            tile = tile_outer_run(tile, x, position + k, x_step, 1, panel, k * width, width, DEPTH)
+            tile = tile_outer_run(tile, x, position + k, x_step, 1, w, at + k * width, width, DEPTH)
         for k in range(deep, terms):
-            tile = tile_outer(tile, x, position + k, x_step, panel, k * width)
+            tile = tile_outer(tile, x, position + k, x_step, w, at + k * width)
         return tile
 
     @jit
-    def product(x, w, bias, y, panel, sums, wide, sizes, start, stop):
-        """y (m, n) = x (m, k) . w (k, n) + bias, which may have no elements; units are blocks of rows by panels, these fastest."""
+    def product(x, w, packed, bias, y, panel, sums, wide, sizes, start, stop):
+        """y (m, n) = x (m, k) . w (k, n) + bias, which may have no elements; units are blocks of rows by panels, these fastest.
+
+        packed is all panels, or has no elements, and then each is made when it is needed.
+        """
         m, k, n, block, depth = sizes
         width = vectors * lanes(x)
         columns = (n + width - 1) // width
@@ -76,7 +95,10 @@ def product_kernel(rows, vectors, transposed, long):
             count, filled = min(block, m - top), n - column
             for first in range(0, k, depth):
                 last = min(first + depth, k)
-                pack_panel(w, k, n, first, last, column, panel)
+                source, at = packed, (column * k) + first * width
+                if not len(packed):
+                    pack_panel(w, k, n, first, last, column, panel, 0)
+                    source, at = panel, 0
                 for r in range(0, block, rows):
                     if r >= count:
                         break
@@ -87,7 +109,7 @@ def product_kernel(rows, vectors, transposed, long):
                         tile = tile_load_part(bias, column, 0, rows, vectors, filled)
                     else:
                         tile = tile_zero(x, rows, vectors)
-                    tile = add_terms(tile, x, row * k + first, k, panel, last - first)
+                    tile = add_terms(tile, x, row * k + first, k, source, at, last - first)
                     if last == k:
                         if long:
                             tile = tile_take_back(tile, sums, wide, kept, first // depth)
@@ -115,11 +137,20 @@ class ProductPlan:
         self.name, self.flops = f"product_{dtype.name}_{rows}x{vectors}x{lanes_of(dtype)}", 2 * m * k * n
         self.units = -(-m // block) * -(-n // width)
         self._kernel, self._sizes = product_kernel(rows, vectors, transposed, long), (m, k, n, block, depth)
+        self._pack, self._columns, self._width = packed_kernel(vectors, transposed), -(-n // width), width
         self._scratchpads = (
             partial(buffer, depth * width, dtype),
             *scratchpads(block * width, panels if long else min(panels, 2), dtype),
         )
 
+    def pack(self, run, w):
+        """Return the weights in the order in which the kernel reads them."""
+        _, k, n, *_ = self._sizes
+        packed = buffer(self._columns * k * self._width, w.dtype)
+        run(Task(self._pack, (w, packed, k, n), self._columns, PACKING_FLOPS * len(packed)))
+        return Packed(w, packed)
+
     def __call__(self, run, x, w, bias, y):
-        arguments = x, w, x[:0] if bias is None else bias, y, *self._scratchpads, self._sizes
+        w, packed = w if isinstance(w, Packed) else (w, x[:0])
+        arguments = x, w, packed, x[:0] if bias is None else bias, y, *self._scratchpads, self._sizes
         run(Task(self._kernel, arguments, self.units, self.flops))

@@ -17,6 +17,7 @@ from ...runtime.memory import buffer
 from ...runtime.task import Task
 from ...shapes import ConvSpec
 from ..contraction.pack import pad_bias
+from ..plan import Packed
 from ..simd.tile import fit_vectors
 from ..simd.vector import lanes, lanes_of
 from .cost import TILE
@@ -154,9 +155,20 @@ class WinogradContraction:
         self.no_bias = buffer(outputs + chunk, dtype)
         self.no_bias[:] = 0
 
+    def pack(self, run, w):
+        """Return the weights, transformed where that is done for all before they are used: few tiles would wait for longer ones."""
+        if self.few:
+            return Packed(w, w)
+        u, none, units = buffer(self.groups * self.chunks * self.u_size, w.dtype), w[:0], self.groups * self.chunks
+        scratchpads = (partial(buffer, size, w.dtype) for size in (self.scratch_size, self.turn_size))
+        arguments = none, w, u, none, none, self.numbers, none, none, *scratchpads, np.zeros(1, np.int64)
+        run(Task(self._kernel, (FIRST, *arguments), units, 20 * len(u)))
+        return Packed(w, u)
+
     def __call__(self, run, x, w, bias, y):
         """Compute y from flat x, w and bias (None: zero); return whether all of it is finite."""
         failed = np.zeros(1, np.int64)
+        w, u = w if isinstance(w, Packed) else self.pack(run, w)
         g, kernel, none, units = self.numbers, self._kernel, x[:0], self.groups * self.chunks
         padded_bias = self.no_bias
         if bias is not None:
@@ -176,8 +188,6 @@ class WinogradContraction:
             scratch = make(self.u_size), make(self.sums_size), *scratchpads
             run(Task(kernel, (THEN, x, v, w, padded_bias, y, g, *scratch, failed), units, self.flops))
         else:
-            u = buffer(units * self.u_size, x.dtype)
-            run(Task(kernel, (FIRST, none, w, u, none, none, g, none, none, *scratchpads, failed), units, 20 * len(u)))
             scratch = make(self.v_size), make(self.sums_size), *scratchpads
             blocks = self.groups * self.blocks
             run(Task(kernel, (THEN, x, w, u, padded_bias, y, g, *scratch, failed), blocks, self.flops))
@@ -189,11 +199,11 @@ class WinogradOutputPlan:
 
     def __init__(self, spec: ConvSpec, dtype: np.dtype, otherwise: Callable[[], Any], m: int = TILE):
         self._contraction = WinogradContraction(spec, dtype, m)
-        self._otherwise, self.name = otherwise, self._contraction.name
+        self._otherwise, self.name, self.pack = otherwise, self._contraction.name, self._contraction.pack
 
     def __call__(self, run, x, w, bias, y):
         if not self._contraction(run, x, w, bias, y):
-            self._otherwise()(run, x, w, bias, y)
+            self._otherwise()(run, x, w.weights if isinstance(w, Packed) else w, bias, y)
 
 
 class WinogradInputGradPlan:
