@@ -18,6 +18,7 @@ from ..runtime.threads import team_of
 from ..shapes import as_int
 from .inputs import checked_threads, one_or_many
 from .passes import LayerByLayer, fastest_pass
+from .prepared import prepared
 from .ranges import look
 from .samples import checked_samples
 from .targets import class_count
@@ -141,8 +142,7 @@ def predict(
             "predict: probabilities must be of a model for cross_entropy that tells at least two classes apart, "
             f"but this one is for {model.loss} and gives {model.shapes[-1]}: use output='logits'"
         )
-    results = _results("predict", model, x, None, batch_size, threads)
-    return softmax(results) if probable and output != "logits" else results
+    return _results("predict", model, x, None, batch_size, threads, probable and output != "logits")
 
 
 def outputs(model: Network, x: ArrayLike, layer: int, *, batch_size: int = BATCH, threads: int | None = None) -> np.ndarray:
@@ -173,13 +173,19 @@ def outputs(model: Network, x: ArrayLike, layer: int, *, batch_size: int = BATCH
     return _results("outputs", model, x, number % count, batch_size, threads)
 
 
-def _results(operation: str, model: Network, x: Any, last: int | None, batch_size: int, threads: int | None) -> np.ndarray:
-    """Return the results of the layers up to the last one, or all, for images, or one image."""
+def _results(
+    operation: str, model: Network, x: Any, last: int | None, batch_size: int, threads: int | None, probable: bool = False
+) -> np.ndarray:
+    """Return the results of the layers up to the last one, or all, for images, or one image, as probabilities if so wished."""
     images, given, one = one_or_many(operation, model, x)
     batch, count = as_int(operation, "batch_size", batch_size, 1), checked_threads(operation, threads)
     look(operation, model, images, given, model.input_range)
-    results = np.zeros((len(images), *model.shapes[-1 if last is None else last + 1]), model.dtype)
-    with team_of(count) as team:
-        data = Data(images, None, model.dtype, model.seed)
-        Inference(model, data, batch, team, results.reshape(-1), last).run()
+    few = prepared(model, images, last, probable, count) if len(images) <= batch else None
+    results = few(images) if few is not None else None
+    if results is None:
+        results = np.zeros((len(images), *model.shapes[-1 if last is None else last + 1]), model.dtype)
+        with team_of(count) as team:
+            data = Data(images, None, model.dtype, model.seed)
+            Inference(model, data, batch, team, results.reshape(-1), last).run()
+        results = softmax(results) if probable else results
     return results[0] if one else results
