@@ -357,3 +357,29 @@ def test_every_public_module_has_tests_where_its_name_says_or_the_table():
     assert {*TESTED_IN} <= {*modules}, "the table names what isn't public"
     for module in TESTED_IN:
         assert not (ROOT / "tests" / f"test_{module.rpartition('.')[2]}.py").is_file(), module
+
+
+MOST_LINES = 40
+LONGER = {"depthwise_weight_grad", "plane", "plane_weight_grad"}
+"""Kernels that are still longer: this list only shrinks."""
+
+
+def compiled_functions():
+    """Yield the functions of the package that are compiled."""
+    for path in MODULES.values():
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.FunctionDef) and {"jit", "inlined"} & {ast.unparse(each) for each in node.decorator_list}:
+                yield node
+
+
+def test_kernels_are_short():
+    lengths = {node.name: node.end_lineno - node.lineno + 1 for node in compiled_functions()}
+    assert {name for name, length in lengths.items() if length > MOST_LINES} == LONGER
+
+
+def test_micro_kernels_are_shorter():
+    """They say in their docstrings that they are the formula."""
+    formulas = [node for node in compiled_functions() if (ast.get_docstring(node) or "").endswith("the formula.")]
+    assert len(formulas) >= 8
+    for node in formulas:
+        assert node.end_lineno - node.body[1].lineno + 1 <= 15, node.name

@@ -9,17 +9,12 @@ from functools import cache
 
 import numpy as np
 
-from ...runtime.jit import jit
-from ..arrays.long_sums import tile_put_aside, tile_take_back, vnarrow, vwide_add, vwide_splat
-from ..simd.tile import tile_load, tile_outer, tile_outer_patch, tile_store, tile_zero
-from ..simd.tile_math import tile_max, tile_row_sum, tile_scale_add, tile_scaled_add, tile_weighted_sum
-from ..simd.vector import lanes, vadd, vload, vload_part, vmul_add, vsplat, vstore, vsum, vzero
-from ..simd.vector_math import vwhere_equal, vwhere_positive, vwhere_unequal
+from ...runtime.jit import inlined, jit
+from ..simd.vector import lanes, vload, vload_part, vmul_add, vsum, vzero
 from ..training.batch import POSITION, STEP
 from ..training.loss import exponentials
-
-FORWARD, ONLINE, GRADIENT = range(3)
-"""What is done: losses only; an update after each image; the gradient's sums over parts of the batch."""
+from .backward import backward_pass
+from .forward import FORWARD, GRADIENT, ONLINE, Layout, forward_pass
 
 
 @jit
@@ -61,6 +56,13 @@ def take_images_back(sums, start, wide, room):
         sums[start + k] = wide[room + k] + sums[start + k]
 
 
+@inlined
+def load_image(images, at, scale, image):
+    """image = images[at:] * scale, in the image's type."""
+    for p in range(len(image)):
+        image[p] = image.dtype.type(images[at + p]) * scale
+
+
 @cache
 def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first, long, many):
     """Return the kernel for kernels of size x size and so many classes, with tiles of `rows` pooled pixels.
@@ -71,6 +73,28 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first, long,
     """
     taps = size * size
     most = max(taps, classes)
+    forward = forward_pass(size, classes, rows, mode, relu, long)
+    backward = backward_pass(size, classes, mode, biased, relu, first, long)
+
+    @inlined
+    def layout_of(packed, sizes):
+        width, given, filters, _, _, terms = sizes
+        pooled = (width - size + 1) // 2
+        pixels, dense = pooled * pooled, (taps + 1) * filters
+        across = min(pooled, terms if first else (terms + 3) // 4) if long else pooled
+        room, block = most * lanes(packed) if long else 0, min(pixels, terms) if long else pixels
+        return Layout(width, pooled, pixels, given, filters, dense, dense + pixels * classes * filters, room, block, across)
+
+    @inlined
+    def loss_step(totals, label, rate, gradient, step, target, bias):
+        """Leave the class totals' gradient and its step, which the dense bias takes at once; return the loss, and if it's right."""
+        best, total = exponentials(totals, 0, classes)
+        if mode != FORWARD:
+            for k in range(classes):
+                gradient[k] = np.exp(np.float64(totals[k] - totals[best])) / total - (k == label)
+                step[k] = rate * gradient[k]
+                target[bias + k] += step[k]
+        return np.log(total) - np.float64(totals[label] - totals[best]), best == label
 
     @jit
     def conv_pool_dense(
@@ -84,122 +108,31 @@ def conv_pool_dense_kernel(size, classes, rows, mode, biased, relu, first, long,
         correct are by place in the order. Online there is one part; else each part's gradient is summed in parts[part], ordered as
         packed is; of many, that of so many images as a block has is put aside in wide.
         """
-        width, given, filters, batch, part_count, terms = sizes
-        pooled = (width - size + 1) // 2
-        pixels, between, dense = pooled * pooled, 4 * filters, (taps + 1) * filters
-        bias = dense + pixels * classes * filters
-        room = most * lanes(packed) if long else 0
-        pixel_block = min(pixels, terms) if long else pixels
-        across = min(pooled, terms if first else (terms + 3) // 4) if long else pooled
+        n, batch, part_count = layout_of(packed, sizes), sizes[3], sizes[4]
         for part in range(start, stop):
-            left_of_block = terms
+            left_of_block, origin = sizes[5], 0 if mode == ONLINE else part * len(packed)
+            target = packed if mode == ONLINE else parts  # what changes: the weights themselves, or the part's sums
             if mode == GRADIENT:
-                parts[part * len(packed) : (part + 1) * len(packed)] = 0
-                if many:
-                    wide[room:] = 0
+                parts[origin : origin + len(packed)] = 0
+                wide[n.room :] = 0
             for i in range(batch * part // part_count, batch * (part + 1) // part_count):
                 place = state[POSITION] + i
-                at, label = order[place] * width * width, labels[order[place]]
-                for p in range(width * width):
-                    image[p] = image.dtype.type(images[at + p]) * scale[0]
-                for k in range(classes):
-                    totals[k] = packed[bias + k]
-                for f in range(0, filters, lanes(packed)):
-                    for row in range(pooled):
-                        for tile_start in range(0, pooled, rows):
-                            column = min(tile_start, pooled - rows)
-                            corner = 2 * (row * width + column)
-                            a = b = c = d = tile_load(packed, taps * filters + f, 0, rows, 1)
-                            for y in range(size):
-                                for x in range(size):
-                                    w, source = (y * size + x) * filters + f, corner + y * width + x
-                                    a = tile_outer(a, image, source, 2, packed, w)
-                                    b = tile_outer(b, image, source + 1, 2, packed, w)
-                                    c = tile_outer(c, image, source + width, 2, packed, w)
-                                    d = tile_outer(d, image, source + width + 1, 2, packed, w)
-                            pixel = row * pooled + column
-                            if mode != FORWARD:
-                                tile_store(a, convolved, room + pixel * between + f, between, lanes(packed))
-                                tile_store(b, convolved, room + pixel * between + filters + f, between, lanes(packed))
-                                tile_store(c, convolved, room + pixel * between + 2 * filters + f, between, lanes(packed))
-                                tile_store(d, convolved, room + pixel * between + 3 * filters + f, between, lanes(packed))
-                            tile_store(
-                                tile_max(tile_max(a, b), tile_max(c, d)), maxima, pixel * filters + f, filters, lanes(packed)
-                            )
-                    sums = tile_zero(packed, classes, 1)
-                    for begin in range(0, pixels, pixel_block):
-                        if long and begin:
-                            tile_put_aside(sums, convolved, wide, 0, begin // pixel_block - 1)
-                            sums = tile_zero(packed, classes, 1)
-                        for pixel in range(begin, min(begin + pixel_block, pixels)):
-                            maximum = vload(maxima, pixel * filters + f)
-                            if relu:
-                                maximum = vwhere_positive(maximum, maximum, vzero(packed))
-                            sums = tile_scale_add(sums, packed, dense + pixel * classes * filters + f, filters, maximum)
-                    if long:
-                        sums = tile_take_back(sums, convolved, wide, 0, (pixels - 1) // pixel_block)
-                    tile_row_sum(sums, totals, 0, given - f)  # what fills up has weights of zero, but infinity times zero is NaN
-
-                best, total = exponentials(totals, 0, classes)
-                losses[place] = np.log(total) - np.float64(totals[label] - totals[best])
-                correct[place] = best == label
-                if mode == FORWARD:
-                    continue
-                # What changes: the weights themselves, by the rate times the gradient, or the part's sums.
                 rate = packed.dtype.type(-rates[min(state[STEP] + i, len(rates) - 1)] if mode == ONLINE else 1 / batch)
-                target, origin = (packed, 0) if mode == ONLINE else (parts, part * len(packed))
-                for k in range(classes):
-                    gradient[k] = np.exp(np.float64(totals[k] - totals[best])) / total - (k == label)
-                    step[k] = rate * gradient[k]
-                    target[origin + bias + k] += step[k]
-                for f in range(0, filters, lanes(packed)):
-                    sums, shares, blocks_aside = tile_zero(packed, taps, 1), vzero(packed), 0
-                    shares_aside = vwide_splat(packed, 0)
-                    for row in range(pooled):
-                        for begin in range(0, pooled, across):
-                            for column in range(begin, min(begin + across, pooled)):
-                                pixel = row * pooled + column
-                                w = dense + pixel * classes * filters + f
-                                weights = tile_load(packed, w, filters, classes, 1)
-                                back = tile_weighted_sum(weights, gradient, 0)
-                                maximum, source = vload(maxima, pixel * filters + f), pixel * filters + f
-                                if mode == GRADIENT:
-                                    weights = tile_load(parts, origin + w, filters, classes, 1)
-                                if relu:
-                                    back = vwhere_positive(maximum, back, vzero(packed))
-                                    vstore(maxima, source, vwhere_positive(maximum, maximum, vzero(packed)))
-                                tile_store(
-                                    tile_outer(weights, step, 0, 1, maxima, source), target, origin + w, filters, lanes(packed)
-                                )
-                                for y in range(2):
-                                    for x in range(2):
-                                        value = vload(convolved, room + pixel * between + (2 * y + x) * filters + f)
-                                        share = vwhere_equal(value, maximum, back)
-                                        if first:
-                                            back = vwhere_unequal(value, maximum, back)
-                                        shares = vadd(shares, share)
-                                        corner = (2 * row + y) * width + 2 * column + x
-                                        sums = tile_outer_patch(sums, image, corner, size, width, share)
-                            if long:
-                                tile_put_aside(sums, convolved, wide, 0, blocks_aside)
-                                sums, blocks_aside = tile_zero(packed, taps, 1), blocks_aside + 1
-                                shares, shares_aside = vzero(packed), vwide_add(shares_aside, shares)
-                    if long:
-                        sums, shares = tile_take_back(sums, convolved, wide, 0, blocks_aside), vnarrow(packed, shares_aside)
-                    kernels = tile_load(target, origin + f, filters, taps, 1)
-                    tile_store(tile_scaled_add(kernels, rate, sums), target, origin + f, filters, lanes(packed))
-                    at = origin + taps * filters + f
-                    if biased:
-                        vstore(target, at, vmul_add(vsplat(packed, rate), shares, vload(target, at)))
-                if 2 * pooled < width - size + 1 and not all_finite(image):
-                    add_unpooled(image, width, size, filters, target, origin)
-                if many:
+                load_image(images, order[place] * n.width * n.width, scale[0], image)
+                forward(image, packed, convolved, maxima, wide, totals, n)
+                found = loss_step(totals, labels[order[place]], rate, gradient, step, target, origin + n.bias)
+                losses[place], correct[place] = found
+                if mode != FORWARD:
+                    backward(image, packed, parts, target, origin, convolved, maxima, wide, gradient, step, rate, n)
+                    if 2 * n.pooled < n.width - size + 1 and not all_finite(image):
+                        add_unpooled(image, n.width, size, n.filters, target, origin)
+                if mode == GRADIENT and many:
                     left_of_block -= 1
                     if left_of_block == 0:
-                        put_images_aside(parts, origin, wide, room)
-                        left_of_block = terms
-            if many:
-                take_images_back(parts, part * len(packed), wide, room)
+                        put_images_aside(parts, origin, wide, n.room)
+                        left_of_block = sizes[5]
+            if mode == GRADIENT and many:
+                take_images_back(parts, origin, wide, n.room)
 
     return conv_pool_dense
 
