@@ -21,8 +21,8 @@ FLOATS = ("float32", "float64")
 FEW_GRAD = "dot" if VECTOR_BYTES >= 64 else "narrow"
 STEM_GRAD = "dot" if VECTOR_BYTES >= 32 else "narrow"
 FEW = "narrow" if VECTOR_BYTES >= 64 else "direct"
-EIGHT = "narrow" if VECTOR_BYTES == 32 else "direct"
-FOURTEEN = ("narrow" if MANY_REGISTERS else "direct",) * 2  # or seven pixels in a line, of tiles of 14 or of 12
+EIGHT = "narrow" if VECTOR_BYTES >= 32 else "direct"
+SEVEN = ("narrow" if MANY_REGISTERS else "direct",) * 2  # pixels in a line, of which one tile holds all
 GROUPS_OF_8 = ("grouped",) * 3 if VECTOR_BYTES >= 64 else ("narrow", "narrow", "direct")
 CHOICES = [
     # dense: first layers, 3x3, 1x1, stems, strided, tails, other dimensions
@@ -30,11 +30,11 @@ CHOICES = [
     (((64, 14, 14, 16), (5, 5, 16, 32)), FLOATS, ("narrow", "narrow", "direct")),
     (((64, 14, 14, 6), (5, 5, 6, 16)), FLOATS, (FEW, "narrow", "direct")),
     (((64, 14, 14, 6), (5, 5, 6, 40)), ("float32",), ("direct", FEW_GRAD, "direct")),
-    (((4, 7, 7, 512), (3, 3, 512, 512), 1, 1), ("float64",), (*FOURTEEN, "direct")),
+    (((4, 7, 7, 512), (3, 3, 512, 512), 1, 1), ("float64",), (*SEVEN, "direct")),
     (((4, 28, 28, 16), (3, 3, 16, 1)), FLOATS, ("dot", FEW, "direct")),
     (((64, 26, 26, 32), (3, 3, 32, 64)), ("float32",), ("winograd", "winograd", "winograd")),
     (((4, 14, 14, 256), (3, 3, 256, 256), 1, 1), ("float32",), ("winograd", "winograd", "winograd")),
-    (((4, 14, 14, 256), (3, 3, 256, 256), 1, 1), ("float64",), (*FOURTEEN, "direct")),
+    (((4, 14, 14, 256), (3, 3, 256, 256), 1, 1), ("float64",), ("direct", "direct", "direct")),
     (((4, 56, 56, 64), (1, 1, 64, 256)), FLOATS, ("direct", "direct", "pointwise")),
     (((4, 56, 56, 64), (1, 1, 64, 64)), FLOATS, ("direct", "direct", "direct")),
     (((4, 56, 56, 256), (1, 1, 256, 512), 2), FLOATS, ("direct", "direct", "pointwise")),
@@ -50,13 +50,13 @@ CHOICES = [
     (((1, 400, 400, 3), (7, 7, 1, 3), 1, 0, 1, 3), ("float32",), ("plane", "plane", "depthwise")),
     (((1, 400, 400, 16), (7, 7, 1, 16), 1, 0, 1, 16), FLOATS, ("depthwise", "depthwise", "depthwise")),
     (((2, 1000, 8), (5, 8, 16)), FLOATS, ("narrow", "narrow", "direct")),
-    (((1, 8, 9, 10, 4), (3, 3, 3, 4, 8)), ("float32",), (EIGHT, FEW_GRAD, "direct")),
+    (((1, 8, 9, 10, 4), (3, 3, 3, 4, 8)), FLOATS, (EIGHT, FEW_GRAD, "direct")),
     # groups: depthwise, some large ones, many or small ones, several filters for a channel
     (((4, 28, 28, 256), (3, 3, 1, 256), 1, 1, 1, 256), FLOATS, ("depthwise", "depthwise", "depthwise")),
     (((4, 112, 112, 64), (3, 3, 1, 64), 2, 1, 1, 64), FLOATS, ("depthwise", "depthwise", "depthwise")),
     (((4, 28, 28, 256), (3, 3, 8, 256), 1, 1, 1, 32), FLOATS, GROUPS_OF_8),
     (((4, 14, 14, 256), (3, 3, 2, 256), 1, 1, 1, 128), FLOATS, ("grouped", "grouped", "grouped")),
-    (((4, 14, 14, 512), (3, 3, 64, 512), 1, 1, 1, 8), ("float64",), (*FOURTEEN, "direct")),
+    (((4, 14, 14, 512), (3, 3, 64, 512), 1, 1, 1, 8), ("float64",), ("direct", "direct", "direct")),
     (((4, 14, 14, 60), (3, 3, 3, 60), 1, 1, 1, 20), FLOATS, ("generic", "generic", "generic")),
     (((4, 14, 14, 64), (3, 3, 1, 128), 1, 1, 1, 64), FLOATS, ("generic", "generic", "generic")),
     # little work, and types without vectors

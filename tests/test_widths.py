@@ -21,7 +21,7 @@ from .cases import Case, integers
 from .guarded import in_slices
 
 WIDTHS = range(5, 69)
-MOST = 3
+MOST = 4
 """So many kernels of its own a convolution may compile for each operation."""
 # Input shape but for the width, weights, stride, padding, and groups.
 CONVOLUTIONS = {

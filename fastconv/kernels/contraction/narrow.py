@@ -27,8 +27,10 @@ LEAST_ROWS = 8
 """Where a tile has fewer rows, multiply-adds wait for those before."""
 FILLED = 0.7 if MANY_REGISTERS else 0.75
 """At least so much of its tiles' rows a line fills where "narrow" is the faster."""
-FILLED_DENSE = 0.55
-"""So much is enough for taps side by side and tiles of two vectors, which share the most."""
+FILLED_ALONE = 0.55
+"""So much is enough for a line's only tile, of two vectors, and taps side by side, which share the most."""
+FEW_CHANNELS = 8
+"""Of so few there are tiles of more heights, and "narrow" is always the faster."""
 MOST_PRODUCTS = 160
 """So many multiply-adds are unrolled at most: rows x taps x vectors."""
 
@@ -47,8 +49,8 @@ def heights(c: Contraction) -> tuple[int, ...]:
     if c.y_step > c.groups * c.outputs:
         return (14,)
     if c.row_taps > 4:
-        return (8, 10, 14)
-    return (13, 14, 16) if c.w_run <= 8 else (14, 16)
+        return (10, 14) if MANY_REGISTERS else (8, 10)
+    return (13, 14, 16) if c.w_run <= FEW_CHANNELS else (14, 16)
 
 
 @cache
@@ -84,17 +86,14 @@ def narrow_tile(rows, vectors, taps, stride, distance, edge, long):
 
 
 def fit_narrow(c: Contraction, dtype: np.dtype) -> tuple[int, int]:
-    """Return the (rows, vectors) of a tile: two vectors if they leave it rows enough, and the tiles no emptier than one.
+    """Return the (rows, vectors) of a tile, two vectors if they divide the outputs' and leave it rows enough.
 
-    Rows to spare after a line's last pixel are mostly multiplied for nothing; and each tile takes about a row's time besides.
+    Of the heights, it is that with the fewest rows to spare after a line's last pixel, most of which are multiplied for nothing;
+    and each tile takes about a row's time besides.
     """
-    strips, choices = -(-c.outputs // lanes_of(dtype)), []
-    for vectors in (1, 2):
-        for rows in {min(rows, most_pixels(c.row_taps, vectors)) for rows in heights(c)}:
-            if vectors == 1 or (strips % 2 == 0 and most_pixels(c.row_taps, 2) >= LEAST_ROWS):
-                choices.append((-(-c.count // rows) * (rows + 1), -vectors, -rows))
-    _, vectors, rows = min(choices)
-    return -rows, -vectors
+    vectors = 2 if -(-c.outputs // lanes_of(dtype)) % 2 == 0 and most_pixels(c.row_taps, 2) >= LEAST_ROWS else 1
+    fitting = {min(rows, most_pixels(c.row_taps, vectors)) for rows in heights(c)}
+    return min(sorted(fitting, reverse=True), key=lambda rows: -(-c.count // rows) * (rows + 1)), vectors
 
 
 def narrow_pays(c: Contraction, dtype: np.dtype) -> bool:
@@ -107,8 +106,10 @@ def narrow_pays(c: Contraction, dtype: np.dtype) -> bool:
     filled = c.count / (rows * -(-c.count // rows))
     stride = c.x_step // c.x_pixel
     distance = int(c.taps[1] - c.taps[0]) // c.x_pixel if len(c.taps) > 1 and c.run == c.w_run else 1
+    if c.w_run <= FEW_CHANNELS and distance == 1:
+        return True
     if MANY_REGISTERS:
-        return filled >= (FILLED_DENSE if vectors == 2 and stride == distance == 1 else FILLED)
+        return filled >= (FILLED_ALONE if c.count <= rows and vectors == 2 and stride == distance == 1 else FILLED)
     pixels = {i * stride + t * distance for i in range(rows) for t in range(c.row_taps)}
     return c.outputs <= lanes_of(dtype) or (filled >= FILLED and 2 * len(pixels) <= rows * c.row_taps)
 
