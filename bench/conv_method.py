@@ -15,15 +15,15 @@ import numpy as np
 import fastconv
 from fastconv.signal import cost
 from fastconv.signal.direct import by_engine, plain
-from fastconv.signal.fourier import by_fft
+from fastconv.signal.fourier import by_blocks, by_fft
 from fastconv.signal.problem import MODES, Problem, output_window, problem
 
 from . import timing
 
 LARGEST = {1: 2**20, 2: 2**21, 3: 2**20}
 MOST_SECONDS = 0.3
-WAYS = {"engine": by_engine, "plain": plain, "fft": by_fft}
-SECONDS = {"engine": cost.engine_seconds, "plain": cost.plain_seconds, "fft": cost.fft_seconds}
+WAYS = {"engine": by_engine, "plain": plain, "fft": by_fft, "blocks": by_blocks}
+SECONDS = {"engine": cost.engine_seconds, "plain": cost.plain_seconds, "fft": cost.fft_seconds, "blocks": cost.blocks_seconds}
 
 
 def random_problem(rng: np.random.Generator) -> Problem:
@@ -87,9 +87,11 @@ def main() -> None:
     report("SHIFTS", cost.shift_terms, [(p, took["plain"]) for p, took in tried if "plain" in took and p.x.ndim > 1])
     report("NUMPY", cost.numpy_terms, [(p, took["plain"]) for p, took in tried if "plain" in took and p.x.ndim == 1])
     report("FFT", cost.fft_terms, [(p, took["fft"]) for p, took in tried if "fft" in took])
+    report("BLOCKS", cost.blocks_terms, [(p, took["blocks"]) for p, took in tried if "blocks" in took])
     chosen = []
     for p, took in tried:
-        way = "fft" if cost.faster(p) == "fft" else "engine" if cost.engine_is_faster(p) else "plain"
+        transform = "blocks" if cost.blocks_are_faster(p) else "fft"
+        way = transform if cost.faster(p) == "fft" else "engine" if cost.engine_is_faster(p) else "plain"
         if way in took:
             chosen.append(took[way] / min(took.values()))
     print(f"with the constants in cost.py the way chosen is the fastest {np.mean(np.array(chosen) == 1):.0%} of the time,")

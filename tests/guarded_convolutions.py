@@ -296,11 +296,33 @@ def check_epilogues(back: bool, dtypes: list[str]) -> int:
     return count
 
 
+def check_overlap(back: bool, dtypes: list[str]) -> int:
+    """Run the transforms of a signal's blocks on lengths around those of vectors and blocks; return how many ran."""
+    from fastconv.kernels.overlap import blocks
+    from fastconv.runtime.machine import VECTOR_BYTES
+
+    count = 0
+    for dtype, points in product(map(np.dtype, dtypes), (4, 8, 32)):
+        size = points * VECTOR_BYTES // dtype.itemsize
+        for n, taps in ((size, size), (3 * size + 1, 5), (9 * size - 1, size // 2), (2, 1), (size // 2 + 3, size // 2 + 1)):
+            x, w = (np.random.default_rng(n).standard_normal(length).astype(dtype) for length in (n, taps))
+            full = np.convolve(x.astype(np.float64), w)
+            for first, last in ((0, n + taps - 1), (taps - 1, n), (taps // 2, taps // 2 + 1)):
+                with mock.patch.object(blocks, "fastest_points", lambda *arguments, points=points: (0.0, points)):
+                    plan = blocks.OverlapPlan(taps, last - first, dtype)
+                y = guarded(np.full(last - first, np.nan, dtype), back)
+                plan(in_slices, guarded(x, back), guarded(w, back), first, y)
+                limit = 8 * np.finfo(dtype).eps * np.linalg.norm(x) * np.linalg.norm(w)
+                np.testing.assert_allclose(y, full[first:last], 0, limit, err_msg=f"{n} with {taps} in blocks of {size}, {dtype}")
+                count += 1
+    return count
+
+
 def check_all(back: bool, scope: str, dtypes: list[str]) -> int:
     """Run what tables choose for much work only, or for odd geometry; return how many ran."""
     from .cases import CASES, NARROW_CASES
 
-    count = check_winograd(back, scope, dtypes[:1]) + check_odd_geometry(back, dtypes)
+    count = check_winograd(back, scope, dtypes[:1]) + check_odd_geometry(back, dtypes) + check_overlap(back, dtypes)
     if scope == "part":
         with short_blocks():
             return (

@@ -241,6 +241,46 @@ def test_the_error_bound_is_one():
         assert np.abs(real - np.convolve(x, w)).max() < fourier.error_bound(p)
 
 
+# Long signals, in blocks
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_blocks_have_the_small_errors_of_transforms(dtype):
+    rng = np.random.default_rng(10)
+    for n, k in ((100_003, 401), (50_000, 20), (3, 50_001), (2**17, 9000)):
+        x, w = rng.standard_normal(n).astype(dtype), rng.standard_normal(k).astype(dtype)
+        p = problem(x, w, (0,), (n + k - 1,))
+        assert cost.blocks_are_faster(p)
+        y, reliable = fourier.by_blocks(p)
+        assert reliable and y.dtype == dtype
+        norms = np.linalg.norm(x) * np.linalg.norm(w)
+        assert (
+            np.abs(y - fourier.by_fft(problem(x.astype("g"), w.astype("g"), (0,), y.shape))[0]).max() < np.finfo(dtype).eps * norms
+        )
+
+
+def test_a_block_keeps_to_itself_what_is_not_finite():
+    x, w = np.ones(200_000), np.full(500, 0.5)
+    x[120_000] = np.nan
+    y, reliable = fourier.by_blocks(problem(x, w, (0,), (200_499,)))
+    assert not reliable and 500 < np.isnan(y).sum() < 40_000
+    assert np.isnan(signal.convolve(x, w)).sum() == 500
+
+
+def test_kernels_longer_than_any_block():
+    x = np.ones(300_000)
+    assert not cost.blocks_are_faster(problem(x, x[:200_000], (0,), (499_999,)))
+    with pytest.raises(ValueError, match="too few for 200000 weights"):
+        fourier.by_blocks(problem(x, x[:200_000], (0,), (499_999,)))
+
+
+def test_integers_in_blocks_are_exact():
+    x, w = (np.random.default_rng(11).integers(-100, 100, n) for n in (70_000, 900))
+    p = problem(x, w, (0,), (70_899,))
+    assert signal.choose_conv_method(x, w) == "fft" and cost.blocks_are_faster(p)
+    np.testing.assert_array_equal(fourier.by_blocks(p)[0], np.convolve(x, w))
+
+
 # NaN and infinity
 
 
@@ -291,7 +331,8 @@ def test_the_method_can_be_measured():
 
 def test_the_choice_does_not_depend_on_the_number_of_threads():
     rng, before = np.random.default_rng(9), fastconv.get_num_threads()
-    x, w = rng.standard_normal(20000), rng.standard_normal(700)
+    x, w = rng.standard_normal(200_000), rng.standard_normal(700)
+    assert cost.blocks_are_faster(problem(x, w, (0,), (200_699,))) and signal.choose_conv_method(x, w) == "fft"
     try:
         results = []
         for threads in (1, 2, 3):
@@ -312,7 +353,7 @@ def test_good_lengths_are_the_next_products_of_2_3_and_5():
 def test_every_cost_is_positive():
     p = problem(np.ones((4, 5)), np.ones((2, 3)), (0, 0), (5, 7))
     four = problem(np.ones((2, 2, 2, 2)), np.ones((1, 2, 1, 2)), (0, 0, 0, 0), (2, 3, 2, 3))
-    for seconds in (cost.engine_seconds, cost.plain_seconds, cost.fft_seconds):
+    for seconds in (cost.engine_seconds, cost.plain_seconds, cost.fft_seconds, cost.blocks_seconds):
         assert seconds(p) > 0 and seconds(four) > 0
     assert p.engine_type == np.float64 and four.engine_type is None and not cost.engine_is_faster(four)
 

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cost import faster
+from .cost import blocks_are_faster, faster
 from .direct import direct
-from .fourier import by_fft
+from .fourier import by_blocks, by_fft
 from .problem import MODES, Problem, as_operands, check_option, output_window, problem, second_is_larger
 
 METHODS = ("auto", "direct", "fft")
-METHOD_OF = {"direct": direct, "fft": by_fft}
+
+
+def transformed(p: Problem) -> tuple[np.ndarray, bool]:
+    """Return the convolution by transforms, of blocks or of the whole arrays, and whether it can be relied on."""
+    return by_blocks(p) if blocks_are_faster(p) else by_fft(p)
+
+
+METHOD_OF = {"direct": direct, "fft": transformed}
 
 
 def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "auto") -> np.ndarray:
@@ -31,7 +38,8 @@ def convolve(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = "
     method : "auto", "direct" or "fft"
         Sums, fast Fourier transforms, or what should be faster, as `choose_conv_method`. Transforms spread NaN, infinity and
         overflow over all elements; "auto" then computes by sums, in which they stay where they belong. A transform's rounding
-        errors are those of the largest elements, everywhere.
+        errors are those of the largest elements, everywhere. Real signals that are longer than their kernel are transformed in
+        blocks, to which all that is held.
 
     Returns
     -------
@@ -178,7 +186,7 @@ def _computed(p: Problem, method: str) -> np.ndarray:
         return np.zeros(p.size, p.result)
     if (faster(p) if method == "auto" else method) == "direct":
         return direct(p)
-    y, reliable = by_fft(p)
+    y, reliable = transformed(p)
     if not reliable:
         if method == "auto" or p.result.kind in "iu":
             return direct(p)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from math import log2, prod
 
-from .fourier import error_bound, lengths
+from ..arrays import FLOAT32, FLOAT64
+from ..kernels.overlap.blocks import fastest_points
+from .fourier import error_bound, lengths, transform_type
 from .problem import Problem
 
 # Seconds, on an AVX-512 Xeon with Python 3.11 and NumPy 2.4. There, of 200 random problems, the way chosen was the fastest of the
@@ -17,6 +19,7 @@ PLANE = (3.1e-5, 3.4e-10, 4.2e-12)
 SHIFTS = (6e-6, 6.6e-10)
 NUMPY = (4.9e-6, 9.1e-9, 5.9e-11)
 FFT = (1.3e-5, 4.1e-10)
+BLOCKS = (3e-5, 5e-10, 1.5)
 FFT_WORTH = 0.75
 """Sums are more accurate, so transforms must save a quarter of the time."""
 
@@ -62,6 +65,13 @@ def fft_terms(p: Problem) -> tuple[float, ...]:
     return 1.0 + len(axes), transforms * length * log2(2 * length) * (2 if p.result.kind == "c" else 1)
 
 
+def blocks_terms(p: Problem) -> tuple[float, ...]:
+    """Return how often each constant of BLOCKS counts: the call, the elements to read and write, and the blocks' seconds."""
+    if p.x.ndim != 1 or p.result.kind == "c" or transform_type(p) not in (FLOAT32, FLOAT64):
+        return 1.0, 0.0, float("inf")
+    return 1.0, float(p.x.size + p.size[0]), fastest_points(p.w.size, p.size[0], transform_type(p))[0]
+
+
 def _seconds(constants: tuple[float, ...], terms: tuple[float, ...]) -> float:
     return sum(constant * term for constant, term in zip(constants, terms, strict=True))
 
@@ -77,8 +87,18 @@ def plain_seconds(p: Problem) -> float:
 
 
 def fft_seconds(p: Problem) -> float:
-    """Return how long transforms should take."""
+    """Return how long transforms of the whole arrays should take."""
     return _seconds(FFT, fft_terms(p))
+
+
+def blocks_seconds(p: Problem) -> float:
+    """Return how long transforms of a signal's blocks should take; infinity if it is none, or its kernel too long."""
+    return _seconds(BLOCKS, blocks_terms(p))
+
+
+def blocks_are_faster(p: Problem) -> bool:
+    """Return whether transforms should be of blocks."""
+    return blocks_seconds(p) < fft_seconds(p)
 
 
 def engine_is_faster(p: Problem) -> bool:
@@ -89,6 +109,6 @@ def engine_is_faster(p: Problem) -> bool:
 def faster(p: Problem) -> str:
     """Return "direct" or "fft"; bools and integers that an FFT might not round to the exact result are always "direct"."""
     direct_seconds = engine_seconds(p) if engine_is_faster(p) else plain_seconds(p)
-    if fft_seconds(p) >= FFT_WORTH * direct_seconds or p.result.kind == "b":
+    if min(fft_seconds(p), blocks_seconds(p)) >= FFT_WORTH * direct_seconds or p.result.kind == "b":
         return "direct"
     return "direct" if p.result.kind in "iu" and error_bound(p) >= 0.25 else "fft"

@@ -1,0 +1,1 @@
+"""Convolutions of long signals by transforms of overlapping blocks of them."""
