@@ -27,7 +27,7 @@ PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-KERNELS, ARRAYS, PART_ARRAYS = 101, 6500, 1500
+KERNELS, ARRAYS, PART_ARRAYS = 120, 6500, 1500
 """So many kernels, or makers of kernels, there are at least, and arrays of their own that are guarded, in all and in "part"; no
 number may fall."""
 MAKES_KERNELS = re.compile(r"@jit|@inlined|\bjit\(")
