@@ -8,6 +8,7 @@ subprocesses, for this CPU and for others.
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import inspect
 import mmap
@@ -18,6 +19,7 @@ from functools import partial
 from itertools import product
 
 import numpy as np
+from numba.core.registry import CPUDispatcher
 
 import fastconv.kernels
 from fastconv.runtime import memory
@@ -27,7 +29,7 @@ PAGE = mmap.PAGESIZE
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-KERNELS, ARRAYS, PART_ARRAYS = 120, 6500, 1500
+KERNELS, ARRAYS, PART_ARRAYS = 130, 6500, 1500
 """So many kernels, or makers of kernels, there are at least, and arrays of their own that are guarded, in all and in "part"; no
 number may fall."""
 MAKES_KERNELS = re.compile(r"@jit|@inlined|\bjit\(")
@@ -117,7 +119,8 @@ def _guard_tables(arguments, pairs):
 def kernels_run() -> dict[str, bool]:
     """Return for each compiled function of the kernels and of runtime/task.py, and what makes such, whether it has run.
 
-    A function that kernels call has run with them: where a kernel comes from the disk, what it calls isn't compiled on its own.
+    A function that kernels call, or close over, has run with them: where a kernel comes from the disk, what it calls isn't compiled
+    on its own, and what is inlined never is.
     """
     found = {}
     modules = [module.name for module in pkgutil.walk_packages(fastconv.kernels.__path__, "fastconv.kernels.")]
@@ -128,24 +131,24 @@ def kernels_run() -> dict[str, bool]:
             elif hasattr(value, "cache_info") and value.__module__ == module and MAKES_KERNELS.search(inspect.getsource(value)):
                 found[value] = value.cache_info().currsize > 0
     waiting = [value for value, run in found.items() if run]
+    waiting += [value for value in gc.get_objects() if type(value) is CPUDispatcher and value.overloads]  # what makers have made
+    ran = set(waiting)
     while waiting:
-        for called in _called_by(waiting.pop()):
-            if found.get(called) is False:
-                found[called] = True
-                waiting.append(called)
-    return {f"{value.__module__}.{value.__name__}": run for value, run in found.items()}
+        new = set(_called_by(waiting.pop())) - ran
+        ran |= new
+        waiting += new
+    return {f"{value.__module__}.{value.__name__}": value in ran for value in found}
 
 
 def _called_by(kernel):
-    """Yield what a kernel, or what a maker of kernels makes, calls by a name of its module."""
+    """Yield kernels and makers that a kernel, or what a maker makes, calls by a name of its module or closes over."""
     function = inspect.unwrap(getattr(kernel, "py_func", kernel))
-    codes = [function.__code__]
+    codes, values = [function.__code__], [cell.cell_contents for cell in function.__closure__ or ()]
     while codes:
         code = codes.pop()
         codes += [inner for inner in code.co_consts if inspect.iscode(inner)]
-        for value in map(function.__globals__.get, code.co_names):
-            if value.__hash__:
-                yield value
+        values += map(function.__globals__.get, code.co_names)
+    yield from (value for value in values if hasattr(value, "py_func") or hasattr(value, "cache_info"))
 
 
 def main(scope: str) -> None:

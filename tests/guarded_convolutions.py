@@ -323,14 +323,13 @@ def check_all(back: bool, scope: str, dtypes: list[str]) -> int:
     from .cases import CASES, NARROW_CASES
 
     count = check_winograd(back, scope, dtypes[:1]) + check_odd_geometry(back, dtypes) + check_overlap(back, dtypes)
+    count += check_weight_parts(back, dtypes) + check_epilogues(back, dtypes)
     if scope == "part":
         with short_blocks():
-            return (
-                count
-                + check_convolutions(back, "quick", dtypes)
-                + check_narrow(NARROW_CASES[0], dtypes[0], partial(guarded, back=back))
-            )
-    count += check_blocks(back)
-    for case, dtype in product(NARROW_CASES + (CASES if scope == "wide" else []), dtypes if scope == "wide" else dtypes[:1]):
+            count += check_convolutions(back, "quick", dtypes)
+    else:
+        count += check_blocks(back)
+    narrow = NARROW_CASES[:1] if scope == "part" else NARROW_CASES + (CASES if scope == "wide" else [])
+    for case, dtype in product(narrow, dtypes if scope == "wide" else dtypes[:1]):
         count += check_narrow(case, dtype, partial(guarded, back=back))
-    return count + check_weight_parts(back, dtypes) + check_epilogues(back, dtypes)
+    return count
